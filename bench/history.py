@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.pages import seconds_of
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import State
-from control_plane.store.run_query import INDEX_TEXTS
+from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import FAILING, classic, finished, items
 from tests.builders.states import in_state

@@ -163,11 +163,13 @@ def compare(
     *,
     anyway: bool = False,
     deleted: Sequence[DeletedRun] = (),
+    places: Sequence[int] = (),
 ) -> Comparison:
     """Set each run against the baseline, which is the id of one of them.
 
     Streams are matched by name, or because each run has only one; runs without a result have no
     say in it. `anyway` gives ratios in spite of the refusals. `deleted` were asked for too.
+    `places` are those of the labels, as `label_runs` takes them.
     """
     own_names = single_stream_names(runs)
     compared = _under_common_name(runs, own_names, baseline)
@@ -183,7 +185,7 @@ def compare(
         measured_runs=tuple(runs),
         runs=compared,
         own_names=own_names,
-        labels=label_runs(compared),
+        labels=label_runs(compared, places),
         fields=spec_fields(runs, own_names),
         environment=environment_differences(compared),
         rows=tuple(

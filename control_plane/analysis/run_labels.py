@@ -47,11 +47,16 @@ class RunLabel:
         return f"{self.letter} {self.name}"
 
 
-def label_runs(runs: Sequence[Run]) -> tuple[RunLabel, ...]:
-    """Return the label of each run, of at most twelve in the order of the URL."""
+def label_runs(runs: Sequence[Run], places: Sequence[int] = ()) -> tuple[RunLabel, ...]:
+    """Return the label of each run, of at most twelve in the order of the URL.
+
+    `places` from 0 give letter, mark and colour; without them they follow that order.
+    """
     return tuple(
-        RunLabel(index, run.id, LETTERS[index], name, MARKERS[index % 6], hollow=index >= 6)
-        for index, (run, name) in enumerate(zip(runs, short_names(runs), strict=True))
+        RunLabel(place, run.id, LETTERS[place], name, MARKERS[place % 6], hollow=place >= 6)
+        for place, run, name in zip(
+            places or range(len(runs)), runs, short_names(runs), strict=True
+        )
     )
 
 

@@ -3,22 +3,27 @@
 import asyncio
 import tempfile
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from datetime import date
+from pathlib import Path as FilePath
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
-from control_plane.domain.documents import run_document
-from control_plane.domain.ids import compared_ids, run_address
-from control_plane.domain.run import State
+from control_plane.domain.documents import moment, run_document
+from control_plane.domain.ids import compared_ids, experiment_address, run_address
+from control_plane.domain.objectives import ObjectiveOutcome
+from control_plane.domain.result import ValidityOutcome
+from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
+from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
 router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
+pinned = APIRouter(tags=["pins"], responses=ERROR_RESPONSES)
 comparisons = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
 
 
@@ -45,12 +50,44 @@ Text = Annotated[str | None, Field(max_length=200)]
 
 
 class RunListQuery(BaseModel):
-    """Which runs a list has, how many, and after which cursor."""
+    """Which runs a list has, in which order, how many, and after which cursor.
+
+    `text` holds words that must all occur in id, title, tags, note, paths, configuration,
+    application or the subject of the commit; one of one or two letters, where a word begins.
+    `since` and `until` are days in UTC. Runs without the number that is sorted by come last.
+    """
 
     limit: PageLimit = 50
     cursor: Text = None
     state: State | None = None
     tag: Text = None
+    text: Text = None
+    validity: ValidityOutcome | None = None
+    objectives: ObjectiveOutcome | None = None
+    configuration: Text = None
+    application: Text = None
+    strategy: Text = None
+    machine: Text = None
+    since: date | None = None
+    until: date | None = None
+    sort: RunSort = "created"
+    order: SortOrder = "desc"
+
+    @property
+    def filters(self) -> Filters:
+        """Return what the list is filtered by."""
+        filters = self.model_dump(exclude={"limit", "cursor", "sort", "order", "configuration"})
+        return cast("Filters", filters | {"called": self.configuration})
+
+
+class RunChanges(BaseModel):
+    """What people write about a run; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: str = ""
+    tags: list[str] = []
+    note: str = ""
 
 
 @router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
@@ -67,11 +104,14 @@ def submit(
 def runs(
     store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
 ) -> Document:
-    """Newest first, without trials, failures and hints; `next` is the cursor of the next page.
+    """Newest first or by a number of the first stream, without trials, failures and hints.
+
+    `next` is the cursor of the next page.
 
     `unreadable` are ids of runs between them of which the database holds something odd.
     """
-    page = store.runs(limit=query.limit, cursor=query.cursor, state=query.state, tag=query.tag)
+    order = RunOrder(query.sort, query.order)
+    page = store.runs(limit=query.limit, cursor=query.cursor, order=order, **query.filters)
     documents = [run_document(run, None) for run in page.runs]
     for document, run in zip(documents, page.runs, strict=True):
         del document["trials"], document["failures"], document["hints"]
@@ -91,7 +131,7 @@ async def import_bundle(request: Request, service: RunServiceDep) -> Document:
         async for chunk in request.stream():
             await asyncio.to_thread(file.write, chunk)
         file.flush()
-        imported = await asyncio.to_thread(service.import_bundle, Path(file.name))
+        imported = await asyncio.to_thread(service.import_bundle, FilePath(file.name))
     return asdict(imported)
 
 
@@ -100,6 +140,13 @@ def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
     """Return the run with its trials, and its progress while it is not over."""
     found = store.run(run_id)
     return run_document(found, service.progress(run_id), service.hints(found))
+
+
+@router.patch("/runs/{run_id}")
+def change(run_id: RunId, changes: RunChanges, store: StoreDep, service: RunServiceDep) -> Document:
+    """Change title, tags or note of a run, in any state; its numbers never change."""
+    changed = store.edit(run_id, **changes.model_dump(exclude_unset=True))
+    return run_document(changed, service.progress(run_id), service.hints(changed))
 
 
 @router.delete("/runs/{run_id}", status_code=204)
@@ -127,6 +174,54 @@ def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     trials = [asdict(trial) for trial in store.gauges(run_id)]
     none: dict[str, Any] = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
     return {**(trials[0] if trials else none), "trials": trials}
+
+
+class PinBody(BaseModel):
+    """What is to be pinned, a run or an experiment, and the name that it is kept under."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(max_length=20)]
+    name: str
+
+
+@pinned.get("/pins")
+def pins(store: StoreDep) -> Document:
+    """Return the pinned baselines, the last first; `run` is the baseline of an experiment."""
+    return {"pins": [_pin_document(pin) for pin in store.pins()]}
+
+
+@pinned.post("/pins", status_code=201)
+def pin(body: PinBody, store: StoreDep) -> Document:
+    """Keep a run or an experiment under a name, from deletion too, as a baseline of its workload.
+
+    409 for what has no valid result; 422 for a name that another has for the same application and
+    workload.
+    """
+    return _pin_document(store.pin(body.id, body.name))
+
+
+@pinned.delete("/pins/{subject_id}", status_code=204)
+def unpin(subject_id: Annotated[str, Path(max_length=20)], store: StoreDep) -> None:
+    """Let a pinned run or experiment be like any other."""
+    store.unpin(subject_id)
+
+
+def _pin_document(pin: Pin) -> Document:
+    return {
+        "id": pin.subject_id,
+        "name": pin.name,
+        "application": pin.application,
+        "workload": pin.workload,
+        "run": pin.run_id,
+        "experiment": pin.experiment_id,
+        "title": pin.title,
+        "measured_at": moment(pin.measured_at),
+        "pinned_at": moment(pin.pinned_at),
+        "url": experiment_address(pin.experiment_id)
+        if pin.experiment_id
+        else run_address(pin.run_id),
+    }
 
 
 @comparisons.get("/compare")

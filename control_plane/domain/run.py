@@ -201,6 +201,35 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """A run that is kept under a name, from deletion too, and offered first as a baseline.
+
+    It is one for runs of the same application and workload, the requests of all streams. `run` is
+    the pinned one, or the baseline of the pinned experiment, of which `experiment_id` is the id.
+    """
+
+    name: str
+    application: str
+    workload: str
+    run_id: str
+    experiment_id: str | None
+    title: str
+    measured_at: datetime
+    pinned_at: datetime
+
+    @property
+    def subject_id(self) -> str:
+        """The id of what is pinned: the experiment, or the run."""
+        return self.experiment_id or self.run_id
+
+
+def pinned_for(spec: Spec) -> tuple[str, str]:
+    """Return application and workload that a pinned run with this spec is a baseline for."""
+    lines = (request.line for stream in spec.workload.streams for request in stream.requests)
+    return spec.target.application or spec.target.url or "", "; ".join(dict.fromkeys(lines))
+
+
+@dataclass(frozen=True)
 class RunDetail:
     """What the run and compare pages draw beside the numbers of `run`.
 

@@ -1,13 +1,14 @@
 """The query of a comparison, the addresses of its neighbours, and the runs that could be added."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
-from control_plane.domain.run import DeletedRun, Run
+from control_plane.domain.run import DeletedRun, Pin, Run, State
 from control_plane.pages.urls import COMPARE
+from control_plane.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class CompareQuery:
     """Runs in the order of the URL. `stream` None: the first that the runs share.
 
     `anyway` asks for ratios although a side is invalid or from another machine. `deleted` were
-    asked for as well; addresses of other pages leave them out.
+    asked for as well; addresses of other pages leave them out. `places` are those of the runs
+    among letters and colours, which stay when others go; () for their order. The `hidden` runs
+    are in tables alone; `linear`: the axis of percentiles is.
     """
 
     ids: tuple[str, ...]
@@ -23,6 +26,9 @@ class CompareQuery:
     stream: str | None = None
     anyway: bool = False
     deleted: tuple[DeletedRun, ...] = ()
+    places: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
+    linear: bool = False
 
     @property
     def query(self) -> str:
@@ -34,6 +40,12 @@ class CompareQuery:
             parameters["stream"] = self.stream
         if self.anyway:
             parameters["anyway"] = "1"
+        if self.places and self.places != tuple(range(len(self.ids))):
+            parameters["places"] = ",".join(map(str, self.places))
+        if self.hidden:
+            parameters["hide"] = ",".join(self.hidden)
+        if self.linear:
+            parameters["scale"] = "linear"
         return urlencode(parameters, safe=",")
 
     @property
@@ -45,9 +57,9 @@ class CompareQuery:
     def fragment(self) -> str:
         """Return the address of the part that changes while runs finish."""
         was = next((run.id for run in self.deleted if run.was_baseline), self.baseline)
-        asked = replace(
-            self, ids=(*self.ids, *(run.id for run in self.deleted)), baseline=was, deleted=()
-        )
+        asked = replace(self, baseline=was, deleted=())
+        for run in self.deleted:
+            asked = asked.with_run(run.id)
         return f"{COMPARE}/live?{asked.query}"
 
     @property
@@ -75,17 +87,49 @@ class CompareQuery:
         """Return the address with ratios in spite of the refusals."""
         return replace(self, anyway=True).page
 
+    @property
+    def taken_places(self) -> tuple[int, ...]:
+        """Return the place of each run among letters and colours."""
+        return self.places or tuple(range(len(self.ids)))
+
+    def with_run(self, run_id: str) -> "CompareQuery":
+        """Return the query with one more run, at the first place that is free."""
+        taken = self.taken_places
+        free = next(place for place in range(MAX_COMPARED_RUNS + 1) if place not in taken)
+        return replace(self, ids=(*self.ids, run_id), places=(*taken, free))
+
+    def of_runs(self, ids: Collection[str]) -> "CompareQuery":
+        """Return the query with those of its runs alone, each at its place."""
+        left = [pair for pair in zip(self.ids, self.taken_places, strict=True) if pair[0] in ids]
+        hidden = tuple(run_id for run_id in self.hidden if run_id in ids)
+        kept, places = zip(*left, strict=True)
+        baseline = self.baseline if self.baseline in kept else kept[0]
+        return replace(self, ids=kept, places=places, baseline=baseline, hidden=hidden)
+
     def adding(self, run_id: str) -> str:
         """Return the address with one more run."""
-        return replace(self, ids=(*self.ids, run_id)).page
+        return self.with_run(run_id).page
+
+    def adding_baseline(self, run_id: str) -> str:
+        """Return the address with one more run as the baseline."""
+        return replace(self.with_run(run_id), baseline=run_id).page
 
     def without(self, run_id: str) -> str | None:
         """Return the address without a run; None for the last one that is left."""
-        left = tuple(other for other in self.ids if other != run_id)
-        if not left:
-            return None
-        baseline = self.baseline if self.baseline in left else left[0]
-        return replace(self, ids=left, baseline=baseline).page
+        left = {other for other in self.ids if other != run_id}
+        return self.of_runs(left).page if left else None
+
+    def turning(self, run_id: str) -> str | None:
+        """Return the address with a run hidden, or shown again; None for the last that is shown."""
+        if run_id in self.hidden:
+            hidden = tuple(other for other in self.hidden if other != run_id)
+        else:
+            hidden = (*self.hidden, run_id)
+        return None if len(hidden) == len(self.ids) else replace(self, hidden=hidden).page
+
+    def scaled(self, *, linear: bool) -> str:
+        """Return the address with percentiles on another axis."""
+        return replace(self, linear=linear).page
 
 
 def read_compare_query(
@@ -97,9 +141,39 @@ def read_compare_query(
     """Return what an address asks for. Raises InvalidInput or NotFound as `compared_ids` does."""
     ids, against = compared_ids(runs, baseline)
     if anyway not in {None, "", "1"}:
-        message = "Give anyway=1 or leave it out."
-        raise InvalidInput(message, (FieldError("anyway", message),))
+        raise _wrong("anyway", "Give anyway=1 or leave it out.")
     return CompareQuery(ids, against, stream or None, anyway == "1")
+
+
+def read_drawing(query: CompareQuery, places: str, hide: str, scale: str) -> CompareQuery:
+    """Return the query with what an address says of letters, hidden runs and the axis.
+
+    Raises InvalidInput; a hidden run that is not compared any more is nothing.
+    """
+    if scale not in {"", "log", "linear"}:
+        raise _wrong("scale", "Give scale=linear or leave it out.")
+    hidden = tuple(run_id for run_id in query.ids if run_id in hide.split(","))
+    return replace(
+        query,
+        places=_read_places(places, len(query.ids)),
+        hidden=hidden if len(hidden) < len(query.ids) else (),
+        linear=scale == "linear",
+    )
+
+
+def _read_places(text: str, runs: int) -> tuple[int, ...]:
+    """Raises InvalidInput for what does not give each run a place of its own."""
+    if not text:
+        return ()
+    known = {str(place): place for place in range(MAX_COMPARED_RUNS)}
+    places = tuple(known[part] for part in text.split(",") if part in known)
+    if len(places) != runs or len(set(places)) != runs or len(text.split(",")) != runs:
+        raise _wrong("places", f"Give each run a place from 0 to {MAX_COMPARED_RUNS - 1} once.")
+    return places
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, (FieldError(field, message),))
 
 
 MAX_RECENT = 60
@@ -112,25 +186,39 @@ MAX_SUGGESTIONS = 10
 class Suggestion:
     """A run that could be added to a comparison.
 
-    `alike`: its requests are those of the page; `url` opens the comparison.
+    `alike`: its requests are those of the page; `url` opens the comparison. `pin`: it is a pinned
+    baseline for the run of the page.
     """
 
     run: Run
     alike: bool
     url: str
+    pin: Pin | None = None
 
 
-def suggested_runs(
-    recent: Sequence[Run], shown: Run, taken: Collection[str], url_of: Callable[[str], str]
-) -> tuple[Suggestion, ...]:
-    """Return those of `recent` (newest first) that are not `taken`, the same requests first."""
-    wanted = _requests(shown)
-    found = [
-        Suggestion(run, _requests(run) == wanted, url_of(run.id))
+def suggested_runs(store: Store, shown: Run, query: CompareQuery) -> tuple[Suggestion, ...]:
+    """Return runs that could be added: pinned baselines, then the newest, the same requests first.
+
+    A pinned one is for runs like `shown`, and becomes the baseline.
+    """
+    if query.full:
+        return ()
+    pins = {pin.run_id: pin for pin in store.pins(shown.spec) if pin.run_id not in query.ids}
+    kept = {run.id: run for run in store.chosen(list(pins))}
+    pinned = [
+        Suggestion(kept[run_id], alike=True, url=query.adding_baseline(run_id), pin=pin)
+        for run_id, pin in pins.items()
+        if run_id in kept
+    ]
+    wanted, taken = _requests(shown), {*query.ids, *pins}
+    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
+    newest = [
+        Suggestion(run, _requests(run) == wanted, query.adding(run.id))
         for run in recent
         if run.id not in taken
     ]
-    return tuple(sorted(found, key=lambda suggestion: not suggestion.alike)[:MAX_SUGGESTIONS])
+    newest.sort(key=lambda suggestion: not suggestion.alike)
+    return (*pinned, *newest[:MAX_SUGGESTIONS])
 
 
 def _requests(run: Run) -> list[tuple[str, str, str]]:

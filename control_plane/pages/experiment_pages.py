@@ -1,8 +1,8 @@
 """Experiments: the list of those that were handed in, and the page of one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request
@@ -19,7 +19,7 @@ from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import BlockVariance, Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
-from control_plane.domain.run import Run
+from control_plane.domain.run import Pin, Run
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import share
 from control_plane.experiments.experiment_file import (
@@ -54,12 +54,16 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class ExperimentPage(View):
-    """One experiment, while it is measured and after; `markdown` is a comment to paste."""
+    """One experiment, while it is measured and after; `markdown` is a comment to paste.
+
+    `pin`: it is kept as a baseline.
+    """
 
     template: ClassVar[str] = "pages/experiment.html"
     experiment: Experiment
     part: ExperimentFragment
     markdown: str
+    pin: Pin | None
 
 
 @dataclass(frozen=True)
@@ -149,13 +153,16 @@ def decide_runs(
     """Measure the specs of these runs again, in turns, and decide over them."""
     ids, _ = compared_ids(runs, None)
     found = [store.run(run_id) for run_id in ids]
-    made = service.submit_experiment(experiment_of_runs(found))
+    made = service.submit_experiment(experiment_of_runs(found, store.pinned(ids)))
     return RedirectResponse(experiment_address(made.id), 303)
 
 
-def experiment_of_runs(runs: Sequence[Run]) -> Document:
-    """Return the document of an experiment whose arms have the specs of runs; the first is A."""
-    labels = label_runs(runs)
+def experiment_of_runs(runs: Sequence[Run], pins: Mapping[str, str]) -> Document:
+    """Return the document of an experiment whose arms have the specs of runs; the first is A.
+
+    `pins` are the names under which runs are pinned, by id: their arms are called so.
+    """
+    labels = [replace(label, name=pins.get(label.id, label.name)) for label in label_runs(runs)]
     common = {"title", "tags", "trials", "seed"}
     arms = [
         {
@@ -212,7 +219,7 @@ def experiment_page(
     found = judged.experiment
     address = f"{base.rstrip('/')}{experiment_address(experiment_id)}"
     markdown = experiment_markdown(experiment_document(judged), address)
-    return ExperimentPage(found, _part(judged, service), markdown)
+    return ExperimentPage(found, _part(judged, service), markdown, store.pin_of(found.id))
 
 
 @router.get("/experiments/{experiment_id}/live")

@@ -304,7 +304,7 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
     """Return the numbers behind a figure of a comparison as CSV."""
     details = read_details(store, query)
     comparison = compared(details, query)
-    drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream))
+    drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream), query)
     return _figure_csv(file_stem(query), name, drawn.figures if drawn else ())
 
 

@@ -1,6 +1,6 @@
-"""The list of runs: which are asked for, and what dropping a filter would bring."""
+"""The list of runs: which are asked for, in which order, and what dropping a filter would bring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,18 +14,20 @@ from pydantic import BaseModel
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
+from control_plane.domain.errors import FieldError, InvalidInput, NotFound, UnreadableRun
+from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids, is_id
 from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
-from control_plane.domain.run import State
+from control_plane.domain.run import Run, State
+from control_plane.domain.units import count
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentAnswers
 from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import HISTORY, compare_url, history_url
-from control_plane.store.store import RunListPage, Store
+from control_plane.store.run_query import RunListPage, RunOrder, RunSort, SortOrder
+from control_plane.store.store import Store
 
 PAGE = 50
 
@@ -50,7 +52,8 @@ FILTER_LABELS = {
 class HistoryQuery(BaseModel, frozen=True):
     """The query of /history; empty text asks for all.
 
-    `run`: the ids that are ticked. `deleted`: the moment of a deletion that can be taken back.
+    `run`: the ids of runs and experiments that are ticked. `edit`: the run whose title, tags and
+    note are edited in its row. `deleted`: the moment of a deletion that can be taken back.
     """
 
     text: FilterText = ""
@@ -64,8 +67,11 @@ class HistoryQuery(BaseModel, frozen=True):
     machine: FilterText = ""
     since: date | Literal[""] = ""
     until: date | Literal[""] = ""
+    sort: RunSort = "created"
+    order: SortOrder = "desc"
     cursor: FilterText = ""
     run: Ids = ()
+    edit: FilterText = ""
     deleted: FilterText = ""
 
     @property
@@ -78,10 +84,32 @@ class HistoryQuery(BaseModel, frozen=True):
         """Return the query with one filter dropped, from the first page on."""
         return self.model_copy(update={name: "", "cursor": ""})
 
+    def sorted_by(self, sort: RunSort, order: SortOrder) -> "HistoryQuery":
+        """Return the query in another order, from the first page on."""
+        return self.model_copy(update={"sort": sort, "order": order, "cursor": ""})
+
+    @property
+    def sorting(self) -> dict[str, str]:
+        """Return what of the order is not as it is without being asked for."""
+        sort = {"sort": self.sort} if self.sort != "created" else {}
+        return sort | ({"order": self.order} if self.order != "desc" else {})
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether no other order is asked for."""
+        return not self.sorting
+
     @property
     def encoded(self) -> str:
-        """Return the query as it stands in an address."""
-        return urlencode(self.filters | ({"cursor": self.cursor} if self.cursor else {}))
+        """Return the query as it stands in an address, without what is ticked."""
+        cursor = {"cursor": self.cursor} if self.cursor else {}
+        return urlencode({**self.filters, **self.sorting, **cursor})
+
+    @property
+    def url(self) -> str:
+        """Return the address of the page, with what is ticked."""
+        ticked = urlencode([("run", run_id) for run_id in self.run])
+        return history_url("&".join(filter(None, (self.encoded, ticked))))
 
 
 @dataclass(frozen=True)
@@ -100,17 +128,28 @@ class WiderSearch:
 
     label: str
     href: str
-    total: int
+    total: str
+
+
+@dataclass(frozen=True)
+class SortLink:
+    """The head of a column: `direction` in which the list is sorted by it now, `none` or one."""
+
+    href: str
+    direction: Literal["none", "ascending", "descending"]
 
 
 @dataclass(frozen=True)
 class HistoryPage(View):
     """The list of runs.
 
-    `slots` are the letters that chosen runs will get; `back` leads here again.
+    `slots` are the letters that chosen runs will get; `back` leads here again. `total` is written
+    out; `order` says in which order they stand, `sorts` leads to others, `sorting` is what the
+    address says of it.
 
-    `ticked` are the ids that are chosen already. `deleted` runs can be put back by the moment of
-    their deletion, `undo`.
+    `ticked` are the ids that are chosen already, `elsewhere` those runs of them that are not on
+    this page. `url` leads to this page as it is. The row of the run `edited` is a form. `deleted`
+    runs can be put back by the moment of their deletion, `undo`.
     """
 
     template: ClassVar[str] = "pages/history.html"
@@ -119,14 +158,22 @@ class HistoryPage(View):
     days: tuple[Filter, ...]
     filtered: bool
     groups: tuple[RunListGroup, ...]
-    total: int
+    total: str
+    order: str
+    sorts: Mapping[RunSort, SortLink]
+    sorting: Mapping[str, str]
     unreadable: tuple[str, ...]
     older: str
+    older_label: str
     newest: str
+    newest_label: str
     drops: tuple[WiderSearch, ...]
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str]
+    elsewhere: tuple[Run, ...]
+    url: str
+    edited: Run | None
     deleted: int
     undo: str
 
@@ -137,6 +184,7 @@ def history_page(
     """Return one page of the runs that the filters leave."""
     found = _read(query, store, PAGE)
     following = query.model_copy(update={"cursor": found.next_cursor or ""})
+    groups = run_list_groups(found.runs, store, service, answers, grouped=query.sort == "created")
     return HistoryPage(
         text=query.text,
         filters=tuple(_filters(query, store, service)),
@@ -145,18 +193,61 @@ def history_page(
             for name in ("since", "until")
         ),
         filtered=bool(query.filters),
-        groups=run_list_groups(found.runs, store, service, answers),
-        total=found.total,
+        groups=groups,
+        total=_runs_text(found),
+        order=_ORDERS[query.sort][query.order == "asc"],
+        sorts={sort: _sort_link(query, sort) for sort in _ORDERS},
+        sorting=query.sorting,
         unreadable=found.unreadable,
-        older=history_url(following.encoded) if following.cursor else "",
-        newest=history_url(query.without("cursor").encoded) if query.cursor else "",
+        older=following.url if following.cursor else "",
+        older_label="Older runs" if query.is_newest_first else "Next runs",
+        newest=query.without("cursor").url if query.cursor else "",
+        newest_label="Newest runs" if query.is_newest_first else "First runs",
         drops=() if found.total else tuple(_drops(query, store)),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
         ticked=frozenset(query.run),
+        elsewhere=tuple(_elsewhere(query, store, groups)),
+        url=query.url,
+        edited=next((run for run in found.runs if run.id == query.edit), None),
         deleted=store.deleted_at(moment) if (moment := read_moment(query.deleted)) else 0,
         undo=query.deleted,
     )
+
+
+_ORDERS: dict[RunSort, tuple[str, str]] = {
+    "created": ("newest first", "oldest first"),
+    "throughput": ("highest throughput first", "lowest throughput first"),
+    "p50": ("slowest p50 first", "quickest p50 first"),
+    "p95": ("slowest p95 first", "quickest p95 first"),
+    "p99": ("slowest p99 first", "quickest p99 first"),
+    "errors": ("largest share of errors first", "smallest share of errors first"),
+}
+"""The orders of the list: from the greatest, and from the least."""
+
+
+def _sort_link(query: HistoryQuery, sort: RunSort) -> SortLink:
+    """Return the head of a column: it turns the order round, or begins with the greatest."""
+    if query.sort != sort:
+        return SortLink(query.sorted_by(sort, "desc").url, "none")
+    if query.order == "desc":
+        return SortLink(query.sorted_by(sort, "asc").url, "descending")
+    return SortLink(query.sorted_by(sort, "desc").url, "ascending")
+
+
+def _runs_text(found: RunListPage) -> str:
+    more = "more than " if found.more else ""
+    return f"{more}{count(found.total)} run{'' if found.total == 1 else 's'}"
+
+
+def _elsewhere(query: HistoryQuery, store: Store, groups: Sequence[RunListGroup]) -> Iterator[Run]:
+    """Yield what is ticked of other pages; what was deleted since is left out."""
+    here = {row.id for group in groups for row in group.rows}
+    here |= {group.answer.experiment.id for group in groups if group.answer}
+    for run_id in query.run:
+        if is_id(run_id) and run_id not in here:
+            with suppress(NotFound, UnreadableRun):
+                yield from (run for run in store.chosen([run_id]) if run.id not in here)
 
 
 def read_moment(text: str) -> datetime | None:
@@ -177,6 +268,7 @@ def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
     return store.runs(
         limit=limit,
         cursor=query.cursor or None,
+        order=RunOrder(query.sort, query.order),
         text=query.text,
         state=query.state or None,
         validity=query.validity,
@@ -217,8 +309,9 @@ def _names(store: Store, service: RunService) -> tuple[str, ...]:
 def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
     for name in query.filters:
         wider = query.without(name)
-        total = _read(wider, store, 1).total
-        if total:
+        found = _read(wider, store, 1)
+        if found.total:
+            total = f"{'more than ' if found.more else ''}{count(found.total)}"
             yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)
 
 
@@ -244,16 +337,24 @@ def runs_redirect() -> RedirectResponse:
 
 
 @router.get("/history/chosen")
-def compare_ticked(run: Ids = ()) -> Response:
-    """Redirect to the ticked runs side by side, oldest first: the list shows the newest first."""
+def compare_ticked(store: StoreDep, run: Ids = ()) -> Response:
+    """Redirect to what is ticked, of experiments the arms, side by side and oldest first."""
     if not run:
         message = "Tick 2 to 12 runs of the history first."
         raise InvalidInput(message, (FieldError("run", message),))
-    ids, _ = compared_ids(",".join(reversed(run)), None)
+    chosen = store.chosen([checked_id(run_id) for run_id in run])
+    ids, _ = compared_ids(",".join(run.id for run in chosen), None)
     return RedirectResponse(compare_url(ids), 303)
 
 
+@router.get("/history/keep")
+def keep_ticked(run: Ids = (), back: FilterText = "") -> Response:
+    """Redirect to the list with what is ticked in its address, so that other pages keep it."""
+    ticked = urlencode([("run", run_id) for run_id in run])
+    return RedirectResponse(history_url("&".join(filter(None, (safe_query(back), ticked)))), 303)
+
+
 def safe_query(back: str) -> str:
-    """Return only the filters and the cursor of a query, written anew."""
-    known = {*FILTER_LABELS, "cursor"}
+    """Return only the filters, the order and the cursor of a query, written anew."""
+    known = {*FILTER_LABELS, "sort", "order", "cursor"}
     return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])

@@ -1,4 +1,4 @@
-"""What people change about runs: title, tags and note; and deletion, which can be taken back."""
+"""What people change about runs: title, tags, note, pins; and deletion, which can be taken back."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from control_plane.dependencies import RunId, StoreDep
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import checked_id
+from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import Run
 from control_plane.pages.form.form_data import FormData, FormDep
 from control_plane.pages.history import FilterText, Ids, read_moment, safe_query
@@ -23,11 +23,11 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class DeletePage(View):
-    """The question whether to delete runs; `kept` are not over yet, and stay."""
+    """The question whether to delete runs; `kept` stay, with the reason."""
 
     template: ClassVar[str] = "pages/delete.html"
     runs: tuple[Run, ...]
-    kept: tuple[Run, ...]
+    kept: tuple[tuple[Run, str], ...]
     back: str
     days: int = KEPT_DAYS
 
@@ -35,16 +35,20 @@ class DeletePage(View):
 @router.get("/history/delete")
 def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterText = "") -> Response:
     """Ask whether to delete the ticked runs; nothing is deleted before that."""
-    runs = tuple(store.run(run_id) for run_id in _chosen(run))
-    over = tuple(stored for stored in runs if stored.state.terminal)
-    kept = tuple(stored for stored in runs if not stored.state.terminal)
-    return page(request, DeletePage(over, kept, safe_query(back)))
+    runs = store.chosen(_chosen(run))
+    names = store.pinned([stored.id for stored in runs])
+    unfinished = {stored.id: "not over yet" for stored in runs if not stored.state.terminal}
+    reasons = {run_id: f"pinned as {name}" for run_id, name in names.items()} | unfinished
+    kept = tuple((stored, reasons[stored.id]) for stored in runs if stored.id in reasons)
+    able = tuple(stored for stored in runs if stored.id not in reasons)
+    return page(request, DeletePage(able, kept, safe_query(back)))
 
 
 @router.post("/runs/delete")
 def delete(form: FormDep, store: StoreDep) -> Response:
     """Delete the ticked runs, and offer to take that back."""
-    moment = store.delete(_chosen(form.all("run")))
+    runs = store.chosen(_chosen(form.all("run")))
+    moment = store.delete([run.id for run in runs])
     return _return(form, [("deleted", moment.isoformat())])
 
 
@@ -63,21 +67,43 @@ def restore(form: FormDep, store: StoreDep) -> Response:
 
 @router.post("/runs/tag")
 def tag(form: FormDep, store: StoreDep) -> Response:
-    """Add a tag to the ticked runs, or take it away from them."""
+    """Add a tag to the ticked runs and arms of experiments, or take it away from them."""
     name = form.text("tag")
     if not name:
         raise _wrong("tag", "Write the tag first.")
     ids = _chosen(form.all("run"))
-    store.tag(ids, name, remove=form.text("do") == "remove")
+    runs = [run.id for run in store.chosen(ids)]
+    store.tag(runs, name, remove=form.text("do") == "remove")
     return _return(form, [("run", run_id) for run_id in ids])
 
 
 @router.post("/runs/{run_id}/edit")
 def edit(run_id: RunId, form: FormDep, store: StoreDep) -> Response:
-    """Change what people wrote about a run: its title, tags and note."""
+    """Change what people wrote about a run: its title, tags and note; go `back` to the history."""
     tags = tuple(filter(None, (part.strip() for part in form.text("tags").split(","))))
     store.edit(run_id, title=form.text("title"), tags=tags, note=form.text("note"))
+    if form.all("back"):
+        return _return(form, [("run", ticked) for ticked in form.all("run")])
     return RedirectResponse(run_url(run_id), 303)
+
+
+@router.post("/pins")
+def pin(form: FormDep, store: StoreDep) -> Response:
+    """Keep a run or an experiment under a name, as a baseline."""
+    pinned = store.pin(checked_id(form.text("id")), form.text("name"))
+    return RedirectResponse(_page_of(pinned.experiment_id, pinned.run_id), 303)
+
+
+@router.post("/pins/remove")
+def unpin(form: FormDep, store: StoreDep) -> Response:
+    """Let a pinned run or experiment be like any other."""
+    subject_id = checked_id(form.text("id"))
+    removed = store.unpin(subject_id)
+    return RedirectResponse(_page_of(removed.experiment_id, removed.run_id), 303)
+
+
+def _page_of(experiment_id: str | None, run_id: str) -> str:
+    return experiment_address(experiment_id) if experiment_id else run_url(run_id)
 
 
 def _chosen(ids: tuple[str, ...]) -> list[str]:

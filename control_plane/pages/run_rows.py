@@ -1,7 +1,7 @@
 """A run as a row of a list: home and history."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -42,7 +42,7 @@ class RowNumbers:
 
 @dataclass(frozen=True)
 class RunListRow:
-    """One run in a list.
+    """One run in a list; `pin` is the name under which it is pinned, else "".
 
     `numbers` None: `status` stands in their place. `cause` may be empty. `machine`: where an
     imported run was measured, else "".
@@ -61,6 +61,7 @@ class RunListRow:
     cause: str
     machine: str
     created_at: datetime
+    pin: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,20 @@ class RunListGroup:
 
 
 def run_list_groups(
-    runs: Sequence[Run], store: Store, service: RunService, answers: ExperimentAnswers
+    runs: Sequence[Run],
+    store: Store,
+    service: RunService,
+    answers: ExperimentAnswers,
+    *,
+    grouped: bool = True,
 ) -> tuple[RunListGroup, ...]:
-    """Return the runs in their order, arms of an experiment that follow each other as one."""
-    experiments = store.experiments_of([run.id for run in runs])
+    """Return the runs in their order, arms of an experiment that follow each other as one.
+
+    Not `grouped`: each stands for itself, because their order is another one.
+    """
+    ids = [run.id for run in runs]
+    experiments = store.experiments_of(ids) if grouped else {}
+    pins = store.pinned(ids)
 
     def together(run: Run) -> str:
         return experiments[run.id].id if run.id in experiments else run.id
@@ -86,7 +97,10 @@ def run_list_groups(
         experiment = experiments.get(found[0].id)
         answer = answers.answer(experiment, store) if experiment else None
         rows = (
-            run_list_row(run, None if run.state.terminal else service.progress(run.id))
+            replace(
+                run_list_row(run, None if run.state.terminal else service.progress(run.id)),
+                pin=pins.get(run.id, ""),
+            )
             for run in found
         )
         groups.append(RunListGroup(answer, tuple(rows)))

@@ -14,7 +14,17 @@ from control_plane.domain.spec_json import Document
 from control_plane.store.database import Database
 from control_plane.store.tables import AuditRow
 
-Action = Literal["started", "cancelled", "paused", "resumed", "deleted", "restored", "imported"]
+Action = Literal[
+    "started",
+    "cancelled",
+    "paused",
+    "resumed",
+    "deleted",
+    "restored",
+    "imported",
+    "pinned",
+    "unpinned",
+]
 
 KEPT_ENTRIES = 10_000
 """How many entries are kept; the oldest go."""

@@ -43,9 +43,10 @@ from control_plane.store.bundles import (
 )
 from control_plane.store.database import Database, engine
 from control_plane.store.deletions import put_back_rows
-from control_plane.store.mapping import origin_text
+from control_plane.store.mapping import listed_numbers, origin_text
 from control_plane.store.reader import details_of
-from control_plane.store.run_query import INDEX_TEXTS, refuse_unstorable
+from control_plane.store.run_query import refuse_unstorable
+from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
@@ -62,8 +63,9 @@ _MEASURED = (
 _WRITTEN = {
     *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log"),
     *("title", "tags", "note"),
+    *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
 }
-"""What each database counts anew, what stays at home, and what people write about a run."""
+"""What each database counts anew, what stays at home, what people write, and what follows."""
 _DOCUMENTS = (
     "SELECT spec, environment, validity, causes, objectives FROM run_facts WHERE run = ?",
     "SELECT summary FROM run_stream WHERE run = ?",
@@ -168,6 +170,10 @@ def _check(session: Session, readable: Readable) -> None:
             (detail,) = details_of(session, [row.id], slices=True)
             _check_detail(detail)
             readable(detail)
+            is_listed = detail.run.state is State.FINISHED
+            for column, number in listed_numbers(detail.run.streams if is_listed else ()).items():
+                setattr(row, column, number)
+            session.flush()
         session.expunge_all()
     with _as_damaged("An experiment of the bundle"):
         experiments = session.exec(select(ExperimentRow)).all()

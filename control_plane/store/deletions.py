@@ -12,6 +12,8 @@ from control_plane.domain.run import DeletedRun, State
 from control_plane.store.audit_log import record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import deleted_run_of
+from control_plane.store.pins import refuse_pinned
+from control_plane.store.run_search import index_runs
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -20,7 +22,7 @@ from control_plane.store.tables import (
     RunTag,
     Secret,
 )
-from control_plane.store.writer import find_rows, index_runs
+from control_plane.store.writer import find_rows
 
 KEPT_DAYS = 7
 """How long a deleted run can be put back."""
@@ -40,11 +42,12 @@ class Deletions:
         """Take runs out of every list, all or none; return the moment, which puts them back.
 
         The secrets that they alone have go at once and for good. Ids and titles stay for
-        comparisons that name them. Raises NotFound, and Conflict while one is not over.
+        comparisons that name them. Raises NotFound, and Conflict while one is not over or pinned.
         """
         now = datetime.now(UTC)
         with self._database.write() as session:
             rows = _terminal_rows(session, run_ids)
+            refuse_pinned(session, rows)
             seqs = [row.seq for row in rows]
             session.exec(delete(DeletedRunRow).where(col(DeletedRunRow.id).in_(run_ids)))
             session.add_all(

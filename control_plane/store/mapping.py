@@ -32,6 +32,7 @@ from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResul
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import SPEC, stored_spec
 from control_plane.domain.stream_record import Second, Slices
+from control_plane.domain.times_and_percentiles import PERCENTILES, percentile_level
 from control_plane.domain.unanswered import as_told_now
 from control_plane.store.tables import (
     DeletedRunRow,
@@ -306,6 +307,22 @@ def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
         response=pack_histogram(result.response),
         first_byte=_packed_if_known(result.first_byte),
     )
+
+
+def listed_numbers(streams: Sequence[Summary]) -> dict[str, float | None]:
+    """Return what the row of a run holds of its first stream, which lists show and sort by."""
+    if not streams:
+        return {}
+    first, times = streams[0], streams[0].response_time_s
+    hidden = {name for name in PERCENTILES if percentile_level(times, name) == "hidden"}
+    return {
+        "first_rate_per_s": first.throughput_per_s,
+        "first_error_share": first.error_share,
+        **{
+            f"first_{name}_s": None if times is None or name in hidden else times.percentile(name)
+            for name in ("p50", "p95", "p99")
+        },
+    }
 
 
 def stream_of(row: RunStream) -> StreamResult:

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar, Unpack
 
 import sqlalchemy
@@ -36,11 +36,16 @@ from control_plane.store.mapping import (
     unpack_slices,
 )
 from control_plane.store.run_query import (
+    MOST_COUNTED,
     Filters,
+    RunListPage,
+    RunOrder,
+    chosen_seqs,
     cursor_after,
-    page_conditions,
     run_query,
+    runs_in_order,
     runs_of_page,
+    seqs_of_page,
     values_of,
     values_of_runs,
 )
@@ -146,19 +151,6 @@ def _seconds(
     return lines, blobs
 
 
-@dataclass(frozen=True)
-class RunListPage:
-    """One page of the history: runs without trials, newest first. `total` counts all that match.
-
-    `unreadable` are the ids of its runs of which something cannot be read.
-    """
-
-    runs: tuple[Run, ...]
-    next_cursor: str | None
-    total: int
-    unreadable: tuple[str, ...] = ()
-
-
 class Reader:
     """Reads runs. Each method sees one consistent state.
 
@@ -174,25 +166,37 @@ class Reader:
             return whole_run(session, find_row(session, run_id))
 
     def runs(
-        self, *, limit: int, cursor: str | None = None, **filters: Unpack[Filters]
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        order: RunOrder | None = None,
+        **filters: Unpack[Filters],
     ) -> RunListPage:
-        """Return one page of the history, newest first.
+        """Return one page of the history, newest first unless another order is asked for.
 
         Raises InvalidInput for a limit outside of 1 to 200, a cursor that no page gave, or text
         that cannot be stored.
         """
         query = run_query(filters)
-        every = sqlalchemy.select(query.seq).where(*query.conditions)
-        page_of = every.where(*page_conditions(query.seq, limit, cursor))
-        newest = page_of.order_by(query.seq.desc()).limit(limit + 1)
-        count = sqlalchemy.select(func.count()).select_from(every.subquery())
         with self._database.read() as session:
-            seqs = session.connection().scalars(newest).all()
-            whole = not cursor and len(seqs) <= limit
-            total = len(seqs) if whole else session.connection().scalars(count).one()
+            connection = session.connection()
+            seqs, total = seqs_of_page(connection, query, order or RunOrder(), limit, cursor)
             page, unreadable = runs_of_page(session, seqs[:limit])
         older = cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
-        return RunListPage(tuple(page), older, total, tuple(unreadable))
+        more = total > MOST_COUNTED
+        return RunListPage(tuple(page), older, total - more, tuple(unreadable), more)
+
+    def chosen(self, ids: Sequence[str]) -> tuple[Run, ...]:
+        """Return runs, and those of the arms of experiments, oldest first and without trials.
+
+        Raises NotFound for an id of neither. Arms that were deleted are left out.
+        """
+        with self._database.read() as session, readable(*ids):
+            seqs, missing = chosen_seqs(session, ids)
+            if missing:
+                find_row(session, missing[0])
+            return runs_in_order(session, seqs)
 
     def next_queued(self) -> str | None:
         """Return the id of the run that has waited longest; None when none waits."""

@@ -3,23 +3,22 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
-    Integer,
-    String,
-    column,
+    Connection,
+    Select,
     exists,
     func,
-    literal_column,
+    literal,
     or_,
-    table,
+    tuple_,
 )
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
@@ -28,34 +27,65 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
 from control_plane.domain.run import Run, State
 from control_plane.store.mapping import readable, run_of
-from control_plane.store.tables import DELETED, RunFacts, RunRow, RunStream, RunTag
+from control_plane.store.run_search import SEARCHED, text_conditions
+from control_plane.store.tables import (
+    DELETED,
+    ExperimentArmRow,
+    ExperimentRow,
+    RunFacts,
+    RunRow,
+    RunStream,
+    RunTag,
+)
 
 MAX_PAGE = 200
+MOST_COUNTED = 1_000
+"""Where more runs match, nobody waits until all are counted."""
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
-_TRIGRAM = 3
-_TEXT = table("run_text", column("rowid", Integer), column("text", String))
-
-INDEX_TEXTS = """
-INSERT INTO run_text (rowid, text)
-SELECT seq, id || char(10) || title || char(10) || note || char(10) || configuration
-    || char(10) || coalesce(given_name, '') || char(10) || coalesce(application, '')
-    || char(10) || CASE WHEN json_valid(tags) THEN coalesce(
-        (SELECT group_concat(value, char(10)) FROM json_each(tags)), '') ELSE '' END
-    || char(10) || CASE WHEN json_valid(spec) THEN coalesce(
-        (SELECT group_concat(DISTINCT json_extract(request.value, '$.path'))
-        FROM json_each(spec, '$.workload.streams') AS stream,
-            json_each(stream.value, '$.requests') AS request), '') ELSE '' END
-    || char(10) || CASE WHEN json_valid(environment) THEN coalesce(
-        json_extract(environment, '$.application_commit_subject'), '') ELSE '' END
-FROM run JOIN run_facts ON run = seq WHERE state != 'deleted'
-"""
-"""Lets the search find all runs; `AND seq = …` after it names those that are meant.
-
-What is searched: id, title, note, configuration, application, tags, paths, subject of the commit.
-Damaged JSON gives nothing.
-"""
 
 Condition = ColumnElement[bool]
+
+RunSort = Literal["created", "throughput", "p50", "p95", "p99", "errors"]
+SortOrder = Literal["desc", "asc"]
+
+_NUMBERS: dict[RunSort, Any] = {
+    "throughput": RunRow.first_rate_per_s,
+    "p50": RunRow.first_p50_s,
+    "p95": RunRow.first_p95_s,
+    "p99": RunRow.first_p99_s,
+    "errors": RunRow.first_error_share,
+}
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """The order of a list: by when runs were handed in, or by a number of their first stream.
+
+    Those that have no such number stand behind, the newest first.
+    """
+
+    sort: RunSort = "created"
+    order: SortOrder = "desc"
+
+    @property
+    def ascending(self) -> bool:
+        """Whether the least, or the oldest, stands first."""
+        return self.order == "asc"
+
+
+@dataclass(frozen=True)
+class RunListPage:
+    """One page of the history: runs without trials, newest first or in the order asked for.
+
+    `total` counts all that match; where `more`, there are more than that. `unreadable` are the ids
+    of its runs of which something cannot be read.
+    """
+
+    runs: tuple[Run, ...]
+    next_cursor: str | None
+    total: int
+    unreadable: tuple[str, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +94,17 @@ class RunQuery:
 
     One table is gone through in the order of `seq`, its column; of another one it is asked whether
     it has each run. A join would let SQLite go through all runs and search the text for each.
+    `of_run` asks the same of each run, for who goes through them in another order.
     """
 
     seq: ColumnElement[int]
     conditions: tuple[Condition, ...]
+    of_run: tuple[Condition, ...]
+
+    @property
+    def every(self) -> Select[Any]:
+        """Return the query of the `seq` of each."""
+        return sqlalchemy.select(self.seq).where(*self.conditions)
 
 
 class Filters(TypedDict, total=False):
@@ -102,35 +139,111 @@ def run_query(filters: Filters) -> RunQuery:
         refuse_unstorable(field, str(value or ""))
     conditions = _of_run(filters)
     words, tag = (filters.get("text") or "").split(), filters.get("tag")
+    run_seq = cast("ColumnElement[int]", col(RunRow.seq))
     if not words and not tag:
         if not filters.get("state"):
             conditions.append(_scanned(RunRow.state) != DELETED)
-        return RunQuery(cast("ColumnElement[int]", col(RunRow.seq)), tuple(conditions))
-    seq = _TEXT.c.rowid if words else cast("ColumnElement[int]", col(RunTag.run))
-    others = [exists().where(col(RunRow.seq) == seq, *conditions)] if conditions else []
+        return RunQuery(run_seq, tuple(conditions), tuple(conditions))
+    found = list(text_conditions(words))
+    has_text = [exists().where(SEARCHED.c.rowid == run_seq, *found)] if words else []
+    has_tag = [exists().where(col(RunTag.run) == run_seq, col(RunTag.tag) == tag)] if tag else []
+    seq = SEARCHED.c.rowid if words else cast("ColumnElement[int]", col(RunTag.run))
+    others = [exists().where(run_seq == seq, *conditions)] if conditions else []
     if words and tag:
         others.append(exists().where(col(RunTag.run) == seq, col(RunTag.tag) == tag))
-    first = _contains(words) if words else [col(RunTag.tag) == tag]
-    return RunQuery(seq, (*first, *others))
+    first = found if words else [col(RunTag.tag) == tag]
+    return RunQuery(seq, (*first, *others), (*conditions, *has_text, *has_tag))
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
-    """Return the condition that a page begins after `cursor`.
+    """Return the condition that a page, newest first, begins after `cursor`.
 
     Raises InvalidInput for a limit outside of 1 to 200 or a cursor that was not given out.
     """
+    last = _read_cursor(limit, cursor)
+    return [] if last is None else [seq < last]
+
+
+def _read_cursor(limit: int, cursor: str | None) -> int | None:
     if not 1 <= limit <= MAX_PAGE:
         raise _wrong("limit", f"{limit:,} is outside of 1 to {MAX_PAGE}.")
     if not cursor:
-        return []
+        return None
     if not _CURSOR.fullmatch(cursor):
-        raise _wrong("cursor", "This is not a cursor of the list: leave it out.")
-    return [seq < int(cursor, 16)]
+        raise _wrong("cursor", _NO_CURSOR)
+    return int(cursor, 16)
+
+
+_NO_CURSOR = "This is not a cursor of the list: leave it out."
 
 
 def cursor_after(seq: int) -> str:
     """Return the cursor of the page that begins after the run with this `seq`."""
     return f"{seq:x}"
+
+
+def seqs_of_page(
+    connection: Connection, query: RunQuery, order: RunOrder, limit: int, cursor: str | None
+) -> tuple[list[int], int]:
+    """Return the runs of a page with the first of the next, and how many match in all.
+
+    None is counted beyond `MOST_COUNTED` and one more. Raises InvalidInput as `page_conditions`.
+    """
+    last = _read_cursor(limit, cursor)
+    if order.sort != "created":
+        total = _count(connection, query)
+        return _by_number(connection, query, order, (total, last, limit + 1)), total
+    page = query.every
+    if last is not None:
+        page = page.where(query.seq > last if order.ascending else query.seq < last)
+    in_order = page.order_by(query.seq.asc() if order.ascending else query.seq.desc())
+    seqs = list(connection.scalars(in_order.limit(limit + 1)))
+    whole = last is None and len(seqs) <= limit
+    return seqs, len(seqs) if whole else _count(connection, query)
+
+
+def _count(connection: Connection, query: RunQuery) -> int:
+    some = query.every.limit(MOST_COUNTED + 1).subquery()
+    return connection.scalars(sqlalchemy.select(func.count()).select_from(some)).one()
+
+
+def _by_number(
+    connection: Connection, query: RunQuery, order: RunOrder, of_page: tuple[int, int | None, int]
+) -> list[int]:
+    """Return the runs of a page: those with the number in its order, then those without.
+
+    Few are sorted; of many it is quicker to go through the index of the number until enough match.
+    `of_page`: how many match, the last run of the page before, how many are wanted.
+    """
+    total, last, wanted = of_page
+    few = total <= MOST_COUNTED
+    number = _scanned(_NUMBERS[order.sort]) if few else col(_NUMBERS[order.sort])
+    seq = cast("ColumnElement[int]", col(RunRow.seq))
+    conditions = [seq.in_(query.every)] if few else query.of_run
+    matching = sqlalchemy.select(seq).where(*conditions)
+    known, unknown = matching.where(number.is_not(None)), matching.where(number.is_(None))
+    value = _number_of(connection, order.sort, last)
+    if last is not None and value is not None:
+        pair, bound = tuple_(number, seq), tuple_(literal(value), literal(last))
+        known = known.where(pair > bound if order.ascending else pair < bound)
+    elif last is not None:
+        known, unknown = known.where(sqlalchemy.false()), unknown.where(seq < last)
+    keys = (number.asc(), seq.asc()) if order.ascending else (number.desc(), seq.desc())
+    seqs = list(connection.scalars(known.order_by(*keys).limit(wanted)))
+    if len(seqs) < wanted:
+        rest = unknown.order_by(seq.desc()).limit(wanted - len(seqs))
+        seqs += connection.scalars(rest)
+    return seqs
+
+
+def _number_of(connection: Connection, sort: RunSort, seq: int | None) -> Any:
+    """Return the number of a run; None where it has none. Raises InvalidInput where it is gone."""
+    if seq is None:
+        return None
+    number = sqlalchemy.select(col(_NUMBERS[sort])).where(col(RunRow.seq) == seq)
+    if (row := connection.execute(number).first()) is None:
+        raise _wrong("cursor", _NO_CURSOR)
+    return row[0]
 
 
 def refuse_unstorable(field: str, value: str) -> None:
@@ -170,17 +283,6 @@ def _scanned(of_run: Any) -> ColumnElement[Any]:
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
-def _contains(words: list[str]) -> Iterator[Condition]:
-    """The index knows three characters and more; shorter words are looked for in every text."""
-    indexed = [word for word in words if len(word) >= _TRIGRAM]
-    if indexed:
-        phrases = " ".join('"' + word.replace('"', '""') + '"' for word in indexed)
-        yield literal_column("run_text").op("MATCH", is_comparison=True)(phrases)
-    for word in words:
-        if len(word) < _TRIGRAM:
-            yield _TEXT.c.text.contains(word, autoescape=True)
-
-
 def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", (FieldError(field, message),))
 
@@ -213,7 +315,7 @@ def _next(column: Any, value: str) -> Any:
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
     """Return the runs of a page, and the ids of those that cannot be read."""
     with suppress(UnreadableRun), readable("of a page"):
-        page = _listed(session, seqs)
+        page = runs_in_order(session, seqs)
         if len(page) == len(seqs):
             return list(page), []
     runs: list[Run] = []
@@ -222,19 +324,35 @@ def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list
         run_id = session.exec(select(RunRow.id).where(RunRow.seq == seq)).one()
         try:
             with readable(run_id):
-                (run,) = _listed(session, [seq])
+                (run,) = runs_in_order(session, [seq])
                 runs.append(run)
         except UnreadableRun:
             spoiled.append(run_id)
     return runs, spoiled
 
 
-def _listed(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
-    """Return the runs of a page, newest first, in two queries however many they are."""
+def runs_in_order(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
+    """Return runs without trials in the order given, in two queries however many they are."""
     summaries: dict[int | None, list[str]] = defaultdict(list)
     streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
     for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
         summaries[seq].append(summary)
     together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-    rows = together.where(col(RunRow.seq).in_(seqs)).order_by(col(RunRow.seq).desc())
-    return tuple(run_of(row, facts, summaries[row.seq]) for row, facts in session.exec(rows))
+    rows = session.exec(together.where(col(RunRow.seq).in_(seqs)))
+    found = {row.seq: run_of(row, facts, summaries[row.seq]) for row, facts in rows}
+    return tuple(found[seq] for seq in seqs if seq in found)
+
+
+def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return the runs and the arms of experiments that these are ids of, and ids of neither."""
+    seq = cast("ColumnElement[int]", col(RunRow.seq))
+    of_experiments = select(ExperimentRow.seq).where(col(ExperimentRow.id).in_(ids))
+    arms = select(ExperimentArmRow.run).where(
+        col(ExperimentArmRow.experiment).in_(of_experiments), col(ExperimentArmRow.run).is_not(None)
+    )
+    chosen = or_(col(RunRow.id).in_(ids), seq.in_(arms))
+    there = sqlalchemy.select(seq, col(RunRow.id)).where(chosen, col(RunRow.state) != DELETED)
+    rows = session.connection().execute(there.order_by(seq)).all()
+    experiments = session.exec(select(ExperimentRow.id).where(col(ExperimentRow.id).in_(ids))).all()
+    known = {*experiments, *(run_id for _, run_id in rows)}
+    return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]

@@ -14,7 +14,9 @@ from control_plane.store.database import Database
 from control_plane.store.deletions import Deletions
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
-from control_plane.store.reader import Reader, RunListPage
+from control_plane.store.pins import Pins
+from control_plane.store.reader import Reader
+from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.tables import AddedConfigurationRow, Meta
@@ -69,7 +71,7 @@ class AddedConfigurations:
             session.delete(row)
 
 
-class Store(Reader, Writer, Deletions, Bundles, AddedConfigurations, Experiments, AuditLog):
+class Store(Reader, Writer, Deletions, Bundles, AddedConfigurations, Experiments, Pins, AuditLog):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked;

@@ -245,10 +245,12 @@ class Experiments:
     ) -> tuple[list[tuple[Experiment, list[State]]], str | None]:
         """Return the newest experiments with the states of their arms, and the next page's cursor.
 
-        Raises InvalidInput for a cursor that no page gave.
+        One is deleted when all of its arms are. Raises InvalidInput for a cursor that no page gave.
         """
         seq = cast("ColumnElement[int]", col(ExperimentRow.seq))
-        page = select(ExperimentRow).where(*page_conditions(seq, limit, cursor))
+        arms = select(ExperimentArmRow).join(RunRow).where(RunRow.state != DELETED)
+        stands = arms.where(ExperimentArmRow.experiment == seq).exists()
+        page = select(ExperimentRow).where(stands, *page_conditions(seq, limit, cursor))
         with self._database.read() as session:
             rows = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
             listed = [
@@ -278,10 +280,8 @@ class Experiments:
         `before`: only of experiments that were handed in before this one.
         """
         chosen = select(BlockVarianceRow)
-        if machine is not None:
-            chosen = chosen.where(BlockVarianceRow.machine == machine)
-        if kind is not None:
-            chosen = chosen.where(BlockVarianceRow.kind == kind)
+        for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
+            chosen = chosen if value is None else chosen.where(col(column) == value)
         with self._database.read() as session:
             if before is not None:
                 seq = _row(session, before).seq

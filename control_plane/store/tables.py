@@ -102,7 +102,8 @@ class RunRow(SQLModel, table=True):
     None for a server that runs already; `machine` is the host name, or what an import tells of the
     machine. `turn` takes the place of `seq` in the queue, for an arm that was paused.
     `objectives`: failed, undecided or passed; None where there are none. `origin` is JSON of where
-    an imported run comes from.
+    an imported run comes from. What begins with `first_` are the numbers of the first stream that
+    lists show and are sorted by; None where they show none.
     """
 
     __tablename__: ClassVar[Any] = "run"
@@ -134,6 +135,11 @@ class RunRow(SQLModel, table=True):
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
     turn: float | None = None
     objectives: str | None = None
+    first_rate_per_s: float | None = Field(default=None, index=True)
+    first_p50_s: float | None = Field(default=None, index=True)
+    first_p95_s: float | None = Field(default=None, index=True)
+    first_p99_s: float | None = Field(default=None, index=True)
+    first_error_share: float | None = Field(default=None, index=True)
 
 
 class RunFacts(SQLModel, table=True):
@@ -278,3 +284,27 @@ class ExperimentArmRow(SQLModel, table=True):
     run: int | None = Field(
         default=None, foreign_key="run.seq", index=True, ondelete="SET NULL", nullable=True
     )
+
+
+class PinRow(SQLModel, table=True):
+    """A run or an experiment that is kept under a name, as a baseline for what is like it.
+
+    `workload` holds the requests of its run; one of `run` and `experiment` is None.
+    """
+
+    __tablename__: ClassVar[Any] = "pin"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_pin_name", "application", "workload", "name", unique=True),
+    )
+
+    seq: int | None = Field(default=None, primary_key=True)
+    name: str
+    application: str
+    workload: str
+    run: int | None = Field(
+        default=None, foreign_key="run.seq", index=True, ondelete="CASCADE", nullable=True
+    )
+    experiment: int | None = Field(
+        default=None, foreign_key="experiment.seq", index=True, ondelete="CASCADE", nullable=True
+    )
+    pinned_at: datetime

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
-from sqlalchemy import Update, delete, text, update
+from sqlalchemy import Update, update
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
@@ -22,6 +22,7 @@ from control_plane.store.mapping import (
     causes_text,
     environment_text,
     facts_row,
+    listed_numbers,
     log_text,
     objectives_text,
     run_row,
@@ -32,14 +33,13 @@ from control_plane.store.mapping import (
     validity_text,
 )
 from control_plane.store.reader import count_queued, find_row, whole_run
-from control_plane.store.run_query import INDEX_TEXTS
+from control_plane.store.run_search import index_runs
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
     RunFacts,
     RunRow,
     RunSecret,
-    RunTag,
     Secret,
     Submission,
     UsedNumbersRow,
@@ -242,7 +242,10 @@ def finished_run(
     row = find_row(session, run_id)
     _change(session, row, State.FINALIZING, State.FINISHED, None)
     row.outcome = validity.outcome
-    row.rate_per_s = sum(stream.summary.throughput_per_s for stream in streams)
+    summaries = [stream.summary for stream in streams]
+    row.rate_per_s = sum(summary.throughput_per_s for summary in summaries)
+    for column, number in listed_numbers(summaries).items():
+        setattr(row, column, number)
     facts = session.get_one(RunFacts, row.seq)
     facts.validity, facts.causes = validity_text(validity), causes_text(causes)
     facts.objectives, row.objectives = objectives_text(objectives), outcome_of_all(objectives)
@@ -260,8 +263,6 @@ def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
 
 
 _LATER = "hand in again when some have ended, or raise LOOPLAB_MAX_QUEUE."
-_UNINDEX = text("DELETE FROM run_text WHERE rowid = :seq")
-_INDEX = text(f"{INDEX_TEXTS} AND seq = :seq")
 
 
 def _runs_of_key(session: Session, first: Submission, digest: str | None) -> list[Run]:
@@ -360,19 +361,6 @@ def find_rows(session: Session, run_ids: Sequence[str]) -> list[RunRow]:
     if missing := sorted(set(run_ids) - {row.id for row in rows}):
         find_row(session, missing[0])
     return rows
-
-
-def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
-    """Let the history find runs by their tags and texts as they are now."""
-    seqs = [_seq(row) for row in rows]
-    session.exec(delete(RunTag).where(col(RunTag.run).in_(seqs)))
-    for row in rows:
-        tags = dict.fromkeys(json.loads(row.tags))
-        session.add_all(RunTag(tag=tag, run=_seq(row)) for tag in tags)
-    session.flush()
-    connection = session.connection()
-    for statement in (_UNINDEX, _INDEX):
-        connection.execute(statement, [{"seq": seq} for seq in seqs])
 
 
 def _seq(row: RunRow) -> int:

@@ -50,6 +50,22 @@ function connected(answers) {
   document.getElementById("unanswered").hidden = answers;
 }
 
+// data-in-place: what another address changes of the page is changed where it stands. The address goes along.
+async function inPlace(address) {
+  for (const open of document.querySelectorAll(":popover-open")) open.hidePopover();
+  await htmx.ajax("GET", address, { target: "#main", select: "#main", swap: "outerMorph" });
+  history.pushState(history.state, "", address);
+  shown = location.search;
+}
+
+let shown = location.search;
+addEventListener("popstate", () => location.search === shown || location.reload());
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-in-place]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  inPlace(link.href);
+});
 document.addEventListener("htmx:error", ({ detail }) => {
   if (detail.ctx && !detail.ctx.response) connected(false);
 });

@@ -68,6 +68,33 @@ def test_a_burst_counts_from_the_start_of_its_window(looplab: Dashboard) -> None
     assert stream["response_time_s"]["p50"] > stream["service_time_s"]["p50"]
 
 
+def test_a_run_is_changed_found_and_pinned(looplab: Dashboard) -> None:
+    run_id = looplab.submit(items_spec(tags=["a"], **BARE))
+    looplab.finished(run_id)
+    changes = {"title": "night heron", "note": "line\nline"}
+    changed = looplab.client.patch(f"/api/runs/{run_id}", json=changes).json()
+    assert (changed["title"], changed["tags"], changed["note"]) == (
+        "night heron",
+        ["a"],
+        "line\nline",
+    )
+    for wrong in ({"title": ""}, {"title": 5}, {"tags": None}, {"state": "failed"}):
+        assert looplab.client.patch(f"/api/runs/{run_id}", json=wrong).status_code == 422
+    asked = {"text": "night he", "strategy": "raw", "sort": "p50", "order": "asc"}
+    listed = looplab.get("/api/runs", params=asked).json()["runs"]
+    assert [run["id"] for run in listed] == [run_id]
+    assert looplab.get("/api/runs?since=2100-01-01&sort=errors").json()["runs"] == []
+    for query in ("sort=size", "order=up", "validity=maybe", "since=yesterday"):
+        assert looplab.get(f"/api/runs?{query}").status_code == 422
+    pin = looplab.post("/api/pins", {"id": run_id, "name": "release 2.3"})
+    assert (pin.status_code, pin.json()["run"]) == (201, run_id)
+    assert looplab.get("/api/pins").json()["pins"] == [pin.json()]
+    assert looplab.delete(f"/api/runs/{run_id}").status_code == 409
+    assert looplab.delete(f"/api/pins/{run_id}").status_code == 204
+    assert looplab.delete(f"/api/pins/{run_id}").status_code == 404
+    assert looplab.delete(f"/api/runs/{run_id}").status_code == 204
+
+
 def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
     made = [looplab.submit(items_spec(tags=["paged"], **BARE)) for _ in range(3)]
     first = looplab.get("/api/runs?limit=2&tag=paged").json()

@@ -311,6 +311,16 @@ def test_the_history_follows_what_is_typed(page: Page, looplab: Dashboard) -> No
     page.get_by_label("From", exact=True).fill("2100-01-01")
     expect(page.get_by_role("heading", name="No run matches")).to_be_visible()
     expect(page.get_by_label("Search")).to_have_value("items block")
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("Search").fill("async")
+    page.get_by_role("link", name="p50").click()
+    page.wait_for_url("**sort=p50**")
+    expect(page.get_by_role("group", name="Chosen on other pages")).to_have_text(
+        re.compile("items, blocking")
+    )
+    page.get_by_label("Choose items, async").check()
+    page.keyboard.press("c")
+    page.wait_for_url(re.compile("/compare[?]runs=[0-9a-z]{10},[0-9a-z]{10}$"))
 
 
 def test_choosing_works_without_script(open_page: OpenPage, looplab: Dashboard) -> None:

@@ -4,12 +4,16 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
+from control_plane.store import reader, run_query
+from control_plane.store.run_query import RunOrder
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
 from tests.builders.states import draft, in_state, plain
@@ -136,6 +140,10 @@ def history(store: Store) -> Store:
         ({"text": "alpha"}, ["Alpha BLOCKING é", "alpha async"]),
         ({"text": "ALPHA sync"}, ["alpha async"]),
         ({"text": "alpha é"}, ["Alpha BLOCKING é"]),
+        ({"text": "al b"}, ["Alpha BLOCKING é", "alpha async"]),
+        ({"text": "ph"}, []),
+        ({"text": "2 wo"}, ["gamma", '50% "quoted" _x']),
+        ({"text": "it,"}, []),
         ({"text": "  "}, ["delta", "gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
         ({"text": "%"}, ['50% "quoted" _x']),
         ({"text": "_x"}, ['50% "quoted" _x']),
@@ -166,6 +174,71 @@ def test_filters(history: Store, asked, found: list[str]) -> None:
         rest = history.runs(**{**asked, "limit": 50, "cursor": first.next_cursor})
         assert [run.title for run in (*first.runs, *rest.runs)] == found
         assert first.total == rest.total == len(found)
+
+
+@pytest.mark.parametrize("most", [1, 1_000])
+@pytest.mark.parametrize("asked", [{}, {"text": "run"}, {"tag": "a"}, {"strategy": "async"}])
+def test_the_list_goes_by_each_number_that_it_shows(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most: int, asked
+) -> None:
+    """In pages, those without the number last, whether they are few or more than are counted."""
+    monkeypatch.setattr(run_query, "MOST_COUNTED", most)
+    for number, shape in enumerate((ASYNC, BLOCKING, FAILING, ASYNC, BLOCKING)):
+        finished(store, items(title=f"run {number}", tags=["a"], trials=1), shape)
+    in_state(store, State.QUEUED, title="run waiting", tags=["a"])
+    for sort in ("throughput", "p50", "p95", "p99", "errors"):
+        for order in ("asc", "desc"):
+            found = in_pages(store, RunOrder(sort, order), **asked)
+            assert sorted(run.title for run in found) == [*map("run {}".format, range(5)), WAITING]
+            values = [shown(run, sort) for run in found]
+            known = [value for value in values if value is not None]
+            assert values[: len(known)] == sorted(known, reverse=order == "desc")
+            assert WAITING in [run.title for run in found[len(known) :]]
+
+
+WAITING = "run waiting"
+
+
+def in_pages(store: Store, order: RunOrder, **asked) -> list[Run]:
+    """All runs in that order, by pages of two."""
+    found: list[Run] = []
+    cursor = None
+    while page := store.runs(limit=2, order=order, cursor=cursor, **asked):
+        found += page.runs
+        if (cursor := page.next_cursor) is None:
+            return found
+    return found
+
+
+def shown(run: Run, sort: str) -> Any:
+    if not run.streams:
+        return None
+    stream = run.streams[0]
+    other = {"throughput": stream.throughput_per_s, "errors": stream.error_share}
+    return other[sort] if sort in other else getattr(stream.response_time_s, sort)
+
+
+def test_oldest_first_and_no_more_are_counted_than_anybody_waits_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_query, "MOST_COUNTED", 3)
+    monkeypatch.setattr(reader, "MOST_COUNTED", 3)
+    store.add([draft(title=str(number)) for number in range(5)])
+    found = in_pages(store, RunOrder("created", "asc"))
+    assert [run.title for run in found] == ["0", "1", "2", "3", "4"]
+    page = store.runs(limit=2)
+    assert (page.total, page.more) == (3, True)
+    with pytest.raises(InvalidInput, match="cursor"):
+        store.runs(limit=2, order=RunOrder("p50"), cursor="fff")
+
+
+def test_what_is_chosen_is_read_oldest_first(store: Store) -> None:
+    alone = finished(store, items(), ASYNC)
+    made = store.add_experiment("?", ExperimentDesign(), [("a", draft()), ("b", draft())], 9)
+    arms = [arm.run_id for arm in made.arms]
+    assert [run.id for run in store.chosen([made.id, alone.id])] == [alone.id, *arms]
+    with pytest.raises(NotFound, match=NOWHERE):
+        store.chosen([alone.id, NOWHERE])
 
 
 def test_a_run_is_found_by_its_id(history: Store) -> None:

@@ -20,19 +20,8 @@ TableValue = str | float | int | None
 Plot = dict[str, Any]
 
 Height = Literal[
-    "h140",
-    "h220",
-    "h320",
-    "h440",
-    "h500",
-    "h560",
-    "h620",
-    "h700",
-    "h780",
-    "h860",
-    "h940",
-    "h1020",
-]
+    "h140", "h220", "h320", "h440", "h500", "h560", "h620", "h700", "h780", "h860", "h940", "h1020"
+]  # fmt: skip
 CHART_HEIGHT: Height = "h320"
 
 HEIGHTS: tuple[Height, ...] = get_args(Height)
@@ -324,6 +313,14 @@ def time_axis(bounds: tuple[float, float], most: int = 7, **keys: Any) -> Plot:
     values = time_ticks(*bounds, most=most)
     texts = [time_text(value) for value in values]
     return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **keys)
+
+
+def linear_time_axis(bounds: tuple[float, float]) -> Plot:
+    """Return a y axis of seconds that begins at zero; `bounds` as those of `time_axis`."""
+    high = 10.0 ** bounds[1]
+    ticks = _window_ticks(high)
+    texts = [time_text(tick) if tick else "0" for tick in ticks]
+    return y_axis(range=[0, high], tickvals=ticks, ticktext=texts)
 
 
 def time_ticks(low: float, high: float, most: int = 7) -> list[float]:

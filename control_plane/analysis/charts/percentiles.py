@@ -21,6 +21,7 @@ from control_plane.analysis.charts.figure import (
     annotation,
     line,
     line_plot,
+    linear_time_axis,
     log_range,
     milliseconds,
     nines,
@@ -76,11 +77,13 @@ DOTTED_NOTE = annotation(
 CurveKind = Literal["run", "stream"]
 
 
-def percentile_chart(curves: Sequence[Curve], kind: CurveKind = "run") -> Figure:
+def percentile_chart(
+    curves: Sequence[Curve], kind: CurveKind = "run", *, linear: bool = False
+) -> Figure:
     """Return a line for each curve, dotted where 10 to 99 samples lie beyond, and ending there.
 
     It ends where the requests without an answer begin, too, with a mark at their deadline. The
-    curves are runs, or the streams of one run.
+    curves are runs, or the streams of one run. The axis of times is a log one unless `linear`.
     """
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if len(points[0])]
@@ -100,7 +103,11 @@ def percentile_chart(curves: Sequence[Curve], kind: CurveKind = "run") -> Figure
         note=rest,
         label=f"{title} {rest}".strip(),
         plot=line_plot(
-            data, (percentile_axis(end), time_axis(bounds)), _end_labels(drawn), CHART_HEIGHT, note
+            data,
+            (percentile_axis(end), linear_time_axis(bounds) if linear else time_axis(bounds)),
+            _end_labels(drawn, linear=linear),
+            CHART_HEIGHT,
+            note,
         ),
         table=_table(curves),
         height=CHART_HEIGHT,
@@ -258,7 +265,9 @@ def _bounds(
     return log_range(max(low, 1e-9), max(*(float(times[-1]) for _, times in points), *limits_s, 0))
 
 
-def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[EndLabel]:
+def _end_labels(
+    drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]], *, linear: bool
+) -> list[EndLabel]:
     """Return the name of each line at its end; of one line alone a small screen has none."""
     alone = sum(curve.clock == "response" for curve, _ in drawn) == 1
     return [
@@ -266,7 +275,7 @@ def _end_labels(drawn: Sequence[tuple[Curve, tuple[Floats, Floats]]]) -> list[En
             curve.text,
             _short(curve, alone=alone) if len(drawn) > 1 else "",
             curve.text_colour,
-            round(float(np.log10(times[-1])), 4),
+            float(times[-1]) if linear else round(float(np.log10(times[-1])), 4),
         )
         for curve, (_, times) in drawn
     ]

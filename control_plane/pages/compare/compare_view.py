@@ -35,7 +35,7 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
-from control_plane.domain.run import Live, Run, RunDetail, State
+from control_plane.domain.run import Live, Pin, Run, RunDetail, State
 from control_plane.domain.units import count
 from control_plane.pages.compare.numbers_table import (
     NumbersTable,
@@ -83,9 +83,12 @@ class ComparisonFigures:
 
 
 def comparison_figures(
-    details: Sequence[RunDetail], comparison: Comparison, stream: str
+    details: Sequence[RunDetail], comparison: Comparison, stream: str, query: CompareQuery
 ) -> ComparisonFigures | None:
-    """Return the figures of one stream; None while no run has a result in it."""
+    """Return the figures of one stream; None while no run has a result in it.
+
+    Charts leave out the runs that the query hides.
+    """
     if stream not in stream_names(comparison):
         return None
     if comparison.own_names:
@@ -94,16 +97,22 @@ def comparison_figures(
             rename_stream_of_detail(detail, run) if run.id in comparison.own_names else detail
             for detail, run in pairs
         ]
-    curves = curves_of_runs(details, comparison.labels, stream)
+    shown = [
+        (detail, label)
+        for detail, label in zip(details, comparison.labels, strict=True)
+        if label.id not in query.hidden
+    ]
+    drawn, labels = [detail for detail, _ in shown], [label for _, label in shown]
+    curves = curves_of_runs(drawn, labels, stream)
     shift = shift_chart(curves, comparison.baseline)
     ratios = ratio_plot(comparison, stream)
     several = ratios is not None and len(comparison.runs) >= LINES_FROM
     lines = (metric_ratios(comparison, stream),) if several else ()
-    timelines = run_timelines(details, comparison.labels, stream)
+    timelines = run_timelines(drawn, labels, stream)
     return ComparisonFigures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
-        curves=(percentile_chart(curves), *((shift,) if shift else ())),
+        curves=(percentile_chart(curves, linear=query.linear), *((shift,) if shift else ())),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
@@ -141,7 +150,7 @@ class CompareFragment(View):
     first run that has one; `same_environment`: it is known to be that of all. All runs are arms of
     `experiment`, where there is one. `asked` says what was
     asked of each where that differs, `without` which runs were deleted; `fields` has all of specs
-    and environments.
+    and environments. `pins` are those of its runs that are pinned.
     """
 
     template: ClassVar[str] = "partials/compare.html"
@@ -167,6 +176,7 @@ class CompareFragment(View):
     fields: tuple[HeaderRow, ...]
     specs: tuple[str, ...]
     experiment: Experiment | None = None
+    pins: tuple[Pin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,7 +226,7 @@ def compare_fragment(
         instead=_instead(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
-        figures=comparison_figures(details, comparison, stream),
+        figures=comparison_figures(details, comparison, stream, query),
         environment=environment_facts(known) if known else (),
         environment_line=environment_line(known) if known else "",
         same_environment=_same_environment(comparison),
@@ -228,7 +238,13 @@ def compare_fragment(
 def compared(details: Sequence[RunDetail], query: CompareQuery) -> Comparison:
     """Return the comparison that is asked for."""
     runs = [detail.run for detail in details]
-    return compare(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
+    return compare(
+        runs,
+        query.baseline,
+        anyway=query.anyway,
+        deleted=query.deleted,
+        places=query.taken_places,
+    )
 
 
 def shared_workload(runs: Sequence[Run]) -> SharedWorkload | None:

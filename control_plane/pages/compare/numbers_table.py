@@ -1,10 +1,18 @@
 """The runs of a comparison as a table of numbers, each with its ratio to the baseline."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from control_plane.analysis.comparison import Comparison, MetricComparison, invalid, stream_of
+from control_plane.analysis.comparison import (
+    Comparison,
+    MetricComparison,
+    invalid,
+    stream_of,
+    value_of,
+)
+from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.result import Summary
@@ -201,37 +209,84 @@ def _scaled(value: float | None, scale: float) -> Cell:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of all runs.
+    """One metric of all runs, with `cells` in their order.
 
-    `cells` in the order of the runs.
+    `factor`: its largest difference over what may be noise; None where it has no ratio.
     """
 
     label: str
     meaning: str
     cells: tuple[Cell, ...]
+    factor: float | None
+
+    @property
+    def factor_text(self) -> str:
+        """Return the factor as it is written."""
+        return NONE if self.factor is None else f"{figures(self.factor, 2)}×"
 
 
 @dataclass(frozen=True)
 class StreamRows:
+    """The metrics of a stream: those that differ by more than noise first, and the others."""
+
     stream: str
     rows: tuple[MetricRow, ...]
+    folded: tuple[MetricRow, ...]
 
 
 def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
-    """Return every metric of every stream, with its ratio to the baseline."""
+    """Return every metric of every stream, with its ratio to the baseline.
+
+    The most telling differences come first. Folded are metrics whose largest difference is within
+    the margin, or within what the trials of a run differ by themselves, and those without a ratio.
+    """
     return tuple(
-        StreamRows(
-            stream,
-            tuple(_row(comparison, row) for row in comparison.rows if row.stream == stream),
+        _stream_rows(
+            stream, [_row(comparison, row) for row in comparison.rows if row.stream == stream]
         )
         for stream in comparison.streams
     )
 
 
+def _stream_rows(stream: str, rows: Sequence[MetricRow]) -> StreamRows:
+    ordered = sorted(rows, key=lambda row: -(row.factor or 0.0))
+    if all(row.factor is None for row in rows):
+        return StreamRows(stream, tuple(rows), ())
+    telling = tuple(row for row in ordered if (row.factor or 0.0) > 1)
+    return StreamRows(stream, telling, tuple(ordered[len(telling) :]))
+
+
 def _row(comparison: Comparison, row: MetricComparison) -> MetricRow:
     metric = METRIC[row.metric]
     cells = tuple(_metric_cell(comparison, row, run) for run in comparison.runs)
-    return MetricRow(metric.label, metric.meaning, cells)
+    return MetricRow(metric.label, metric.meaning, cells, significance(comparison, row))
+
+
+def significance(comparison: Comparison, row: MetricComparison) -> float | None:
+    """Return the largest difference of a metric over what may be noise; None without a ratio.
+
+    Both are logarithms. What may be noise is the margin, or how far apart the trials of either run
+    lie, where that is more. A factor above 1 decides nothing: only an interval does.
+    """
+    base = _spread(comparison.run(comparison.baseline), row)
+    factors = [
+        abs(math.log(value)) / max(MARGIN, base, _spread(comparison.run(run_id), row))
+        for run_id in row.ratios
+        if (value := shown_ratio(comparison, row, run_id))
+    ]
+    return max(factors, default=None)
+
+
+def _spread(run: Run, row: MetricComparison) -> float:
+    """Return how far apart the trials of a run lie, as a logarithm; 0 of a single one."""
+    of_trials = (
+        value_of(stream, row.metric)
+        for trial in run.trials
+        for stream in trial.streams
+        if stream.name == row.stream
+    )
+    known = [value for value in of_trials if value and value > 0]
+    return math.log(max(known) / min(known)) if known else 0.0
 
 
 def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cell:

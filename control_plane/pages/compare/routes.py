@@ -11,7 +11,7 @@ from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Run, RunDetail, State
+from control_plane.domain.run import RunDetail
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.compare_view import (
     CompareFragment,
@@ -21,10 +21,9 @@ from control_plane.pages.compare.compare_view import (
     shared_workload,
 )
 from control_plane.pages.compare_query import (
-    MAX_RECENT,
     CompareQuery,
-    Suggestion,
     read_compare_query,
+    read_drawing,
     suggested_runs,
 )
 from control_plane.pages.run.live import RenderCacheDep
@@ -35,11 +34,16 @@ router = APIRouter(include_in_schema=False)
 
 
 def standing_query(
-    query: Annotated[CompareQuery, Depends(read_compare_query)], store: StoreDep
+    query: Annotated[CompareQuery, Depends(read_compare_query)],
+    store: StoreDep,
+    places: str = "",
+    hide: str = "",
+    scale: str = "",
 ) -> CompareQuery:
     """Return what is asked for without the runs that were deleted, which it names."""
     standing = store.standing(query.ids, query.baseline)
-    return replace(query, ids=standing.ids, baseline=standing.baseline, deleted=standing.deleted)
+    left = read_drawing(query, places, hide, scale).of_runs(standing.ids)
+    return replace(left, baseline=standing.baseline, deleted=standing.deleted)
 
 
 CompareQueryDep = Annotated[CompareQuery, Depends(standing_query)]
@@ -57,7 +61,7 @@ def compare_page(store: Store, service: RunService, query: CompareQuery) -> Comp
     """Return the page of a comparison as it is now."""
     current = current_fragment(store, service, query)
     runs = current.comparison.measured_runs
-    others = _others(store, query, runs)
+    others = suggested_runs(store, runs[0], query)
     configuration = shared_configuration(current.comparison)
     return ComparePage(current, shared_workload(runs), configuration, others)
 
@@ -84,8 +88,10 @@ def current_fragment(store: Store, service: RunService, query: CompareQuery) -> 
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
     shown = compare_fragment(details, query, progress, live)
+    pins = tuple(pin for pin in store.pins() if pin.run_id in query.ids)
     experiment = _common_experiment(store, query)
-    return replace(shown, experiment=experiment, facts=()) if experiment else shown
+    facts = () if experiment else shown.facts
+    return replace(shown, experiment=experiment, facts=facts, pins=pins)
 
 
 def _common_experiment(store: Store, query: CompareQuery) -> Experiment | None:
@@ -105,10 +111,3 @@ def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Pr
     waiting = [detail.run.id for detail in details if not detail.run.state.terminal]
     found = ((run_id, service.progress(run_id)) for run_id in waiting)
     return {run_id: progress for run_id, progress in found if progress is not None}
-
-
-def _others(store: Store, query: CompareQuery, runs: Sequence[Run]) -> tuple[Suggestion, ...]:
-    if query.full:
-        return ()
-    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
-    return suggested_runs(recent, runs[0], query.ids, query.adding)

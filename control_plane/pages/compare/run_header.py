@@ -26,7 +26,8 @@ class RunColumn:
 
     `rate` is a number, the unit is /s. `done` in per cent, None when the run is over.
 
-    `notes` are the reasons of the outcome, the worst first, or how far the run is.
+    `notes` are the reasons of the outcome, the worst first, or how far the run is. `hidden`: charts
+    leave it out, which `turn_url` turns round.
     """
 
     label: RunLabel
@@ -38,6 +39,8 @@ class RunColumn:
     is_baseline: bool
     baseline_url: str
     remove_url: str | None
+    hidden: bool
+    turn_url: str | None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ def _column(
         is_baseline=run.id == comparison.baseline,
         baseline_url=query.against(run.id),
         remove_url=query.without(run.id),
+        hidden=run.id in query.hidden,
+        turn_url=query.turning(run.id) if len(query.ids) > 1 else None,
     )
 
 

@@ -9,14 +9,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
-from control_plane.domain.run import DeletedRun, RunDetail, State
+from control_plane.domain.run import DeletedRun, RunDetail
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.compare_query import (
-    MAX_RECENT,
-    CompareQuery,
-    Suggestion,
-    suggested_runs,
-)
+from control_plane.pages.compare_query import CompareQuery, suggested_runs
 from control_plane.pages.new_run.preview import run_command
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
@@ -83,7 +78,7 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
     shown = run_page(
         detail,
         trial=int(trial) if trial else None,
-        others=_others(store, detail),
+        others=suggested_runs(store, detail.run, CompareQuery((detail.run.id,), detail.run.id)),
         key=secrets.token_urlsafe(12),
     )
     client = ceiling_part(detail.run, store, service)
@@ -96,14 +91,8 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
         hints=service.hints(detail.run),
         command=command,
         experiment=store.experiment_of(detail.run.id),
+        pin=store.pin_of(detail.run.id),
     )
-
-
-def _others(store: Store, detail: RunDetail) -> tuple[Suggestion, ...]:
-    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
-    first = detail.run.id
-    query = CompareQuery((first,), first)
-    return suggested_runs(recent, detail.run, {first}, query.adding)
 
 
 def _to(run_id: str) -> RedirectResponse:

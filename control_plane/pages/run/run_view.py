@@ -31,7 +31,7 @@ from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Timeline, Trial
-from control_plane.domain.run import Run, RunDetail, State
+from control_plane.domain.run import Pin, Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, cut_off
@@ -178,7 +178,8 @@ class RunPage(View):
 
     `log` is what the target printed last: that of the failure, or of the last trial; `hints` say
     why it did not start. `command` is the command that runs the spec. `key` makes one run of one
-    press of the button, however often it is sent. `experiment`: the run is an arm of it.
+    press of the button, however often it is sent. `experiment`: the run is an arm of it. `pin`: it
+    is kept as a baseline.
     """
 
     template: ClassVar[str] = "pages/run.html"
@@ -213,6 +214,7 @@ class RunPage(View):
     hints: tuple[str, ...] = ()
     command: str = ""
     experiment: Experiment | None = None
+    pin: Pin | None = None
 
 
 def run_page(

@@ -71,7 +71,7 @@ def test_the_first_byte_stands_in_the_tables_where_answers_begin_early() -> None
         assert ("first byte, ratio" in columns) is shown
     older = replace(ASYNC, first_byte_share=None)
     (stream,) = ratio_table(compare([detail_of(items(), older).run], "k7m2000000"))
-    assert not [row for row in stream.rows if "first byte" in row.label]
+    assert not [row for row in (*stream.rows, *stream.folded) if "first byte" in row.label]
 
 
 def test_nothing_to_draw_without_a_ratio() -> None:
@@ -85,7 +85,7 @@ def test_an_invalid_run_stays_marked_where_it_is_compared_anyway() -> None:
     marks = [mark for group in view.groups for mark in group.marks]
     assert {(mark.outcome, mark.level) for mark in marks} == {("invalid", "void")}
     (stream,) = ratio_table(compared)
-    for row in stream.rows:
+    for row in (*stream.rows, *stream.folded):
         assert row.cells[1].level == ("hidden" if row.cells[1].text == "no answer" else "void")
         assert row.cells[1].below_level == ("void" if row.cells[1].below else "full")
     numbers = numbers_table(compared, "items")
@@ -113,7 +113,7 @@ def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, t
     (mark,) = next(group for group in view.groups if group.label == "p99 response time").marks
     assert (mark.level, mark.text) == (level, text)
     (stream,) = ratio_table(compared)
-    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    cells = next(row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time").cells
     assert [cell.level for cell in cells] == [level, level]
     assert [cell.below_level for cell in cells] == ["full", level]
 
@@ -124,7 +124,7 @@ def test_percentiles_with_too_few_samples_have_no_ratio() -> None:
     assert view is not None
     assert "p99 response time" not in {group.label for group in view.groups}
     (stream,) = ratio_table(compared)
-    cells = next(row for row in stream.rows if row.label == "p99 response time").cells
+    cells = next(row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time").cells
     assert [(cell.text, cell.level, cell.below) for cell in cells] == [("–", "hidden", "")] * 2
 
 
@@ -134,10 +134,11 @@ def _detail(shape: Shape, letter: str) -> RunDetail:
 
 def test_the_table_has_every_metric_with_its_ratio_below() -> None:
     (stream,) = ratio_table(_two(replace(ASYNC, rate_per_s=28_600)))
-    rows = {row.label: row.cells for row in stream.rows}
+    rows = {row.label: row.cells for row in (*stream.rows, *stream.folded)}
+    assert all((row.factor or 0) <= 1 for row in stream.folded)
     assert [cell.below for cell in rows["Throughput"]] == ["", "×2.00"]
     assert [cell.text for cell in rows["Errors"]] == ["0\N{NO-BREAK SPACE}%"] * 2
-    assert len(stream.rows) == 24
+    assert len(rows) == 24
 
 
 @pytest.mark.parametrize(

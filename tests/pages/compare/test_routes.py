@@ -24,7 +24,8 @@ def ratio_tables(page: str) -> list[Element]:
 def chosen_streams(page: str) -> list[str]:
     """The stream that is drawn, where others could be."""
     current = [part for part in read_html(page).elements() if "aria-current" in part.attributes]
-    return [part.text for part in current if part.role != "link"]
+    axes = {"Log axis", "linear"}
+    return [part.text for part in current if part.role != "link" and part.text not in axes]
 
 
 def test_three_runs_side_by_side(stored: Stored) -> None:
@@ -73,8 +74,57 @@ def test_any_run_becomes_the_baseline_by_its_address(stored: Stored) -> None:
 def test_a_run_can_be_taken_away_and_another_added(stored: Stored) -> None:
     first, second, third = stored.runs.classic
     page = stored.compare(first, second)
-    assert f'href="/compare?runs={second}"' in page
+    assert f'href="/compare?runs={second}&amp;places=1"' in page
     assert f"/compare?runs={first},{second},{third}" in page
+    alone = stored.compare(second, third, more="&places=1,2")
+    assert "C async served" in words(alone)
+    assert figures(alone)["percentiles"]["data"][0]["line"]["color"] == "$run-2"
+    added = f'href="/compare?runs={second},{third},{first}&amp;places=1,2,0"'
+    assert added in alone
+    for odd in ("1", "1,1", "1,12", "x,y", "0,1,2"):
+        assert stored.looplab.get(f"/compare?runs={first},{second}&places={odd}").status_code == 422
+
+
+def test_hidden_runs_and_the_axis_stand_in_the_address(stored: Stored) -> None:
+    first, second, third = stored.runs.classic
+    page = stored.compare(first, second, third, more=f"&hide={second}&scale=linear")
+    drawn = figures(page)
+    assert list(drawn) == [
+        "percentiles",
+        "shift",
+        "timeline-a",
+        "timeline-c",
+        "distribution",
+        "metrics",
+    ]
+    axis = drawn["percentiles"]["layout"]["yaxis"]
+    assert (axis.get("type"), axis["range"][0], axis["ticktext"][0]) == (None, 0, "0")
+    assert "B threaded" in words(page)
+    assert f'href="/compare?runs={first},{second},{third}&amp;scale=linear"' in page
+    csv_file = stored.looplab.get(
+        f"/compare/figures/percentiles.csv?runs={first},{second}&hide={second}"
+    )
+    assert "threaded" not in csv_file.text
+    assert stored.looplab.get(f"/compare?runs={first},{second}&scale=cubic").status_code == 422
+
+
+def test_metrics_stand_in_the_order_of_what_differs(stored: Stored) -> None:
+    page = read_html(stored.compare(*stored.runs.classic))
+    table = page.by_id("ratios-table").by_role("table")[0]
+    rows = table.by_role("row")[1:]
+    at = next(place for place, row in enumerate(rows) if "without a difference" in row.text)
+    factors = [
+        float(row.by_role("cell")[-1].text.rstrip("×").replace(",", "")) for row in rows[:at]
+    ]
+    assert factors == sorted(factors, reverse=True)
+    assert factors[-1] > 1
+    folded = rows[at + 1 :]
+    assert rows[at].text.split()[0] == str(len(folded))
+    assert all(
+        row.by_role("cell")[-1].text in {"–"}
+        or float(row.by_role("cell")[-1].text.rstrip("×")) <= 1
+        for row in folded
+    )
 
 
 def test_runs_of_one_stream_each_are_compared_whatever_it_is_called(stored: Stored) -> None:

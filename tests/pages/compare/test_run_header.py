@@ -1,6 +1,8 @@
 """The run header, the numbers below it, and the addresses between comparisons."""
 
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,9 @@ from control_plane.domain.run import Run, State
 from control_plane.pages.compare.numbers_table import numbers_table
 from control_plane.pages.compare.run_header import MOST_ROWS, RunHeader, run_header
 from control_plane.pages.compare_query import CompareQuery, read_compare_query, suggested_runs
-from tests.builders.runs import FAILING, classic, detail_of, items, two_streams
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, FAILING, classic, detail_of, finished, items, two_streams
+from tests.dashboard import provide_database
 
 IDS = ("a000000000", "b000000000", "c000000000")
 
@@ -88,7 +92,8 @@ def test_addresses_are_short_and_complete() -> None:
     chosen = read_compare_query(",".join(IDS), IDS[1], None, None)
     assert chosen.page == "/compare?runs=a000000000,b000000000,c000000000&baseline=b000000000"
     assert chosen.against(IDS[0]) == "/compare?runs=a000000000,b000000000,c000000000"
-    assert chosen.without(IDS[1]) == "/compare?runs=a000000000,c000000000"
+    assert chosen.without(IDS[1]) == "/compare?runs=a000000000,c000000000&places=0,2"
+    assert chosen.without(IDS[2]) == "/compare?runs=a000000000,b000000000&baseline=b000000000"
     assert chosen.adding("d000000000").startswith("/compare?runs=a000000000,b0")
     assert chosen.of_stream("a b&c").endswith("&stream=a+b%26c")
     assert read_compare_query(IDS[0], None, "", "").without(IDS[0]) is None
@@ -110,11 +115,12 @@ def test_wrong_addresses(
         read_compare_query(runs, baseline, None, anyway)
 
 
-def test_runs_of_the_same_requests_are_offered_first() -> None:
-    runs = _classic()
-    other = detail_of(two_streams(), FAILING, "d000000000").run
-    offered = suggested_runs([other, *runs], runs[0], {runs[0].id}, lambda run_id: f"/{run_id}")
+def test_runs_of_the_same_requests_are_offered_first(tmp_path: Path) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        others = [finished(store, spec, FAILING) for spec in (items(title="a"), two_streams())]
+        shown = finished(store, items(title="b"), ASYNC)
+        offered = suggested_runs(store, shown, CompareQuery((shown.id,), shown.id))
     assert [(suggestion.run.id, suggestion.alike) for suggestion in offered] == [
-        (IDS[1], True), (IDS[2], True), ("d000000000", False),
+        (others[0].id, True), (others[1].id, False),
     ]  # fmt: skip
-    assert offered[0].url == "/b000000000"
+    assert offered[0].url == f"/compare?runs={shown.id},{others[0].id}"

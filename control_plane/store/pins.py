@@ -1,0 +1,184 @@
+"""Pinned baselines: runs and experiments that are kept under a name, and from deletion."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy
+from sqlalchemy import delete, or_
+from sqlmodel import Session, col, select
+
+from control_plane.domain.errors import Conflict, FieldError, NotFound, refuse
+from control_plane.domain.limits import bounded_text
+from control_plane.domain.run import Pin, State, pinned_for
+from control_plane.domain.spec import Spec
+from control_plane.store.audit_log import record
+from control_plane.store.database import Database
+from control_plane.store.mapping import readable
+from control_plane.store.reader import find_row, whole_run
+from control_plane.store.tables import (
+    DELETED,
+    ExperimentArmRow,
+    ExperimentRow,
+    PinRow,
+    RunRow,
+)
+
+NAME_LENGTH = 60
+
+
+class Pins:
+    """Pins runs and experiments, and lists what is pinned. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pin(self, subject_id: str, name: str) -> Pin:
+        """Keep a run, or an experiment with its arms, as a baseline for what is like it.
+
+        Pinned before, it gets the new name. Raises NotFound, InvalidInput for a name that another
+        has for the same application and workload, and Conflict for what has no valid result.
+        """
+        name = name.strip()
+        refuse(bounded_text("name", name, NAME_LENGTH, empty=False))
+        with self._database.write() as session, readable(subject_id):
+            experiment = _experiment_row(session, subject_id)
+            run = _baseline(session, experiment) if experiment else find_row(session, subject_id)
+            _refuse_resultless(run)
+            application, workload = pinned_for(whole_run(session, run).spec)
+            session.exec(delete(PinRow).where(_is_of(run, experiment)))
+            refuse(_taken(session, name, application, workload))
+            row = PinRow(
+                name=name,
+                application=application,
+                workload=workload,
+                run=None if experiment else run.seq,
+                experiment=experiment.seq if experiment else None,
+                pinned_at=datetime.now(UTC),
+            )
+            session.add(row)
+            record(session, "pinned", subject_id, name, experiment=experiment is not None)
+            return _pin(row, run, experiment.id if experiment else None)
+
+    def unpin(self, subject_id: str) -> Pin:
+        """Let a run or an experiment be like any other; return its pin. Raises NotFound."""
+        found = self.pin_of(subject_id)
+        if found is None:
+            raise NotFound(f"Nothing with the id {subject_id[:20]!r} is pinned.")
+        same = _named(found.name, found.application, found.workload)
+        with self._database.write() as session:
+            session.exec(delete(PinRow).where(*same))
+            of_experiment = found.experiment_id is not None
+            record(session, "unpinned", subject_id, found.name, experiment=of_experiment)
+        return found
+
+    def pins(self, spec: Spec | None = None) -> list[Pin]:
+        """Return what is pinned, the last first; with a spec, what is a baseline for its runs."""
+        chosen = select(PinRow).order_by(col(PinRow.seq).desc())
+        if spec is not None:
+            application, workload = pinned_for(spec)
+            chosen = chosen.where(PinRow.application == application, PinRow.workload == workload)
+        with self._database.read() as session:
+            return [pin for row in session.exec(chosen).all() for pin in _read(session, row)]
+
+    def pin_of(self, subject_id: str) -> Pin | None:
+        """Return the pin of a run or an experiment; None where it has none of its own."""
+        return next((pin for pin in self.pins() if pin.subject_id == subject_id), None)
+
+    def pinned(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Return the names under which these runs, or their experiments, are pinned, by id."""
+        chosen = sqlalchemy.select(col(RunRow.seq), col(RunRow.id)).where(
+            col(RunRow.id).in_(run_ids)
+        )
+        with self._database.read() as session:
+            ids = dict(iter(session.connection().execute(chosen)))
+            return {ids[seq]: name for seq, name in pin_names(session, list(ids)).items()}
+
+
+def pin_names(session: Session, seqs: Sequence[int | None]) -> dict[int, str]:
+    """Return the names under which runs, or experiments that they are arms of, are pinned."""
+    run = sqlalchemy.func.coalesce(col(PinRow.run), col(ExperimentArmRow.run))
+    arm = col(ExperimentArmRow.experiment) == col(PinRow.experiment)
+    named = sqlalchemy.select(run, col(PinRow.name)).outerjoin(ExperimentArmRow, arm)
+    found = session.connection().execute(named.where(run.in_(seqs)))
+    return dict(iter(found))
+
+
+def refuse_pinned(session: Session, rows: Sequence[RunRow]) -> None:
+    """Raise Conflict where one of these runs is pinned."""
+    names = pin_names(session, [row.seq for row in rows])
+    for row in rows:
+        if row.seq in names:
+            raise Conflict(
+                f"Run {row.id} is pinned as {names[row.seq]!r}: unpin it before you delete it."
+            )
+
+
+def _experiment_row(session: Session, subject_id: str) -> ExperimentRow | None:
+    return session.exec(select(ExperimentRow).where(ExperimentRow.id == subject_id)).first()
+
+
+def _baseline(session: Session, experiment: ExperimentRow) -> RunRow:
+    """Return the run of the first arm. Raises Conflict where it was deleted."""
+    first = (
+        select(RunRow)
+        .join(ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq))
+        .where(col(ExperimentArmRow.experiment) == experiment.seq)
+        .where(col(ExperimentArmRow.place) == 0, RunRow.state != DELETED)
+    )
+    if (row := session.exec(first).first()) is None:
+        raise Conflict(f"The baseline of experiment {experiment.id} was deleted.")
+    return row
+
+
+def _refuse_resultless(run: RunRow) -> None:
+    if run.state != State.FINISHED.value:
+        raise Conflict(f"Run {run.id} is {run.state}: only one that finished can be a baseline.")
+    if run.outcome == "invalid":
+        raise Conflict(f"Run {run.id} is invalid: its numbers can be no baseline.")
+
+
+def _is_of(run: RunRow, experiment: ExperimentRow | None) -> sqlalchemy.ColumnElement[bool]:
+    if experiment:
+        return col(PinRow.experiment) == experiment.seq
+    return col(PinRow.run) == run.seq
+
+
+def _named(name: str, application: str, workload: str) -> list[sqlalchemy.ColumnElement[bool]]:
+    """Return the conditions of the pin that has this name for an application and workload."""
+    columns = {PinRow.name: name, PinRow.application: application, PinRow.workload: workload}
+    return [col(column) == value for column, value in columns.items()]
+
+
+def _taken(session: Session, name: str, application: str, workload: str) -> Iterator[FieldError]:
+    same = select(PinRow).where(*_named(name, application, workload))
+    if row := session.exec(same).first():
+        what = next((pin.title for pin in _read(session, row)), "another")
+        yield FieldError(
+            "name",
+            f"{name!r} is pinned already for this application and workload ({what}): "
+            "choose another name, or unpin it.",
+        )
+
+
+def _read(session: Session, row: PinRow) -> Iterator[Pin]:
+    """Yield the pin of a row, unless the database lost what was pinned."""
+    place = (col(ExperimentArmRow.experiment) == row.experiment) & (ExperimentArmRow.place == 0)
+    of_experiment = select(ExperimentArmRow.run).where(place)
+    chosen = or_(col(RunRow.seq) == row.run, col(RunRow.seq).in_(of_experiment))
+    run = session.exec(select(RunRow).where(chosen, RunRow.state != DELETED)).first()
+    if run is not None:
+        experiment = session.get(ExperimentRow, row.experiment) if row.experiment else None
+        yield _pin(row, run, experiment.id if experiment else None)
+
+
+def _pin(row: PinRow, run: RunRow, experiment_id: str | None) -> Pin:
+    return Pin(
+        name=row.name,
+        application=row.application,
+        workload=row.workload,
+        run_id=run.id,
+        experiment_id=experiment_id,
+        title=run.title,
+        measured_at=run.finished_at or run.created_at,
+        pinned_at=row.pinned_at,
+    )
