@@ -113,7 +113,9 @@ def test_ratios_of_percentiles_follow_their_support(requests: int, level: str, t
     (mark,) = next(group for group in view.groups if group.label == "p99 response time").marks
     assert (mark.level, mark.text) == (level, text)
     (stream,) = ratio_table(compared)
-    cells = next(row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time").cells
+    cells = next(
+        row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time"
+    ).cells
     assert [cell.level for cell in cells] == [level, level]
     assert [cell.below_level for cell in cells] == ["full", level]
 
@@ -124,7 +126,9 @@ def test_percentiles_with_too_few_samples_have_no_ratio() -> None:
     assert view is not None
     assert "p99 response time" not in {group.label for group in view.groups}
     (stream,) = ratio_table(compared)
-    cells = next(row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time").cells
+    cells = next(
+        row for row in (*stream.rows, *stream.folded) if row.label == "p99 response time"
+    ).cells
     assert [(cell.text, cell.level, cell.below) for cell in cells] == [("–", "hidden", "")] * 2
 
 
