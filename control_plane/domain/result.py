@@ -253,9 +253,8 @@ class Throttling:
 class MachineUse:
     """What the machine did beside target and client in one trial, from opening to closing.
 
-    Cores: `programs` the busiest others by name, `stolen_cores` what the host gave to others,
-    `control_cores` Looplab itself, to show pages. `overheated`: slowdowns for heat;
-    `frequency_hz`: mean at end.
+    Cores: `programs` the busiest others by name, `stolen_cores` what the host gave away,
+    `control_cores` Looplab's pages. `overheated`: slowdowns for heat; `frequency_hz`: mean at end.
     """
 
     programs: Mapping[str, float] = field(default_factory=dict)
