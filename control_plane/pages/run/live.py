@@ -17,7 +17,7 @@ from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.units import NONE, about, count, figures, share
+from control_plane.domain.units import NONE, about, count, figures, share, split_seconds
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.progress_view import ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
@@ -48,7 +48,7 @@ class RenderCache:
 
 
 RECENT_SAMPLES = 4
-"""Gauge samples that the CPU tile averages: about two seconds."""
+"""Gauge samples that a tile looks at: about two seconds."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
     yield _cpu("Target CPU", live.gauges, "target")
     yield _cpu("Client CPU", live.gauges, "client")
+    yield from _loop_lag(live.gauges)
 
 
 def _left(view: ProgressView, live: Live) -> Tile:
@@ -169,6 +170,15 @@ def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
         return Tile(label, NONE, "", "not measured yet", "hidden")
     value, unit = share(sum(known)).split()
     return Tile(label, value, unit, "of one core, last 2 s")
+
+
+def _loop_lag(gauges: Gauges) -> Iterator[Tile]:
+    """Yield the longest lag of an event loop in the last samples, where one was seen."""
+    recent = (worker.loop_lag_s[-RECENT_SAMPLES:] for worker in gauges.workers)
+    known = [lag_s for lags in recent for lag_s in lags if lag_s is not None]
+    if known:
+        value, unit = split_seconds(max(known))
+        yield Tile("Loop lag", value, unit, "longest of last 2 s")
 
 
 router = APIRouter(include_in_schema=False)

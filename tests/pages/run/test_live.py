@@ -32,6 +32,7 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     assert "measuring, " in fragment
     assert "of 120\N{NO-BREAK SPACE}s" in fragment
     assert "Uvicorn running on" in fragment
+    assert "Loop lag" in words(fragment)
     assert list(figures(fragment))[2:] == ["live-lag", "live-cpu"]
 
     many_viewers(looplab, f"/runs/{first}/live")
