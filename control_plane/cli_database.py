@@ -13,7 +13,8 @@ from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path
 from control_plane.cli_output import complain, print_json, print_table
 from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.errors import SettingsError
-from control_plane.domain.ids import compared_ids, run_address
+from control_plane.domain.ids import compared_ids, peer_address, run_address
+from control_plane.domain.peer_result import PEER_KINDS
 from control_plane.domain.spec_json import Document
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
@@ -87,27 +88,47 @@ def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: b
 @database_commands.command("import")
 def import_results(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A bundle, made by looplab export.")],
+    file: Annotated[Path, typer.Argument(help="A bundle, or what another tool wrote.")],
+    kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(PEER_KINDS)}.")] = "",
+    unit: Annotated[str, typer.Option("--unit", help="Of a .hlog: ns, us or ms.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Of another tool's result.")] = "",
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
-    """Take over what a bundle holds, all or nothing; ids stay, and each run is marked.
+    """Take over a bundle, all or nothing, or what k6, Locust, oha, hey, wrk or vegeta wrote.
 
-    What is here already with the same content stays as it is; with another, nothing is imported.
+    The ids of a bundle stay, and each run is marked. What is here already with the same content
+    stays as it is; with another, nothing is imported. A result of another tool is never judged.
     """
     if not file.is_file():
         raise SettingsError(f"{file} is no file.")
+    from control_plane.peers import told_of_file
+
+    told = told_of_file(file.name, kind, unit, title)
     settings = settings_of(context, db)
     with connect(settings) as dashboard:
-        found = dashboard.import_bundle(file)
+        found = dashboard.import_file(file, told)
     if as_json:
         print_json(found)
-        return
+    elif found["peers"]:
+        _print_peer(found, dashboard.url or "")
+    else:
+        _print_imported(found, dashboard.url)
+
+
+def _print_peer(found: Document, url: str) -> None:
+    (peer_id,) = found["peers"]
+    what = "was here already" if found["known"] else "is imported, and never judged"
+    typer.echo(f"The result {what}. sha256 {found['sha256']}")
+    typer.echo(f"{url}{peer_address(peer_id)}" if url else peer_id)
+
+
+def _print_imported(found: Document, url: str | None) -> None:
     new = counted_things((len(found["runs"]), "run"), (len(found["experiments"]), "experiment"))
     known = f", {found['known']:,} here already" if found["known"] else ""
     typer.echo(f"{new} imported{known}. sha256 {found['sha256']}")
     for run_id in found["runs"][:SHOWN]:
-        typer.echo(f"{dashboard.url or ''}{run_address(run_id)}" if dashboard.url else run_id)
+        typer.echo(f"{url}{run_address(run_id)}" if url else run_id)
     if len(found["runs"]) > SHOWN:
         typer.echo(f"and {len(found['runs']) - SHOWN:,} more")
 
@@ -226,7 +247,8 @@ def _table(entries: list[Document]) -> Table:
     for head in ("When", "Who", "From", "Did", "What", "Title"):
         table.add_column(head, no_wrap=head != "Title")
     for entry in entries:
-        what = f"run {entry['run']}" if "run" in entry else f"experiment {entry['experiment']}"
+        kind = next(kind for kind in ("run", "experiment", "peer") if kind in entry)
+        what = f"{kind} {entry[kind]}"
         at = f"{entry['at'][:16].replace('T', ' ')} UTC"
         texts = (at, entry["who"], entry["from"], entry["action"], what, entry["title"])
         table.add_row(*map(Text, texts))

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
 from control_plane.domain.ids import experiment_address, report_address
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
 from control_plane.store.instance_lock import read_lock
@@ -51,8 +53,8 @@ class DashboardClient(Protocol):
         Raises NotFound, or InvalidInput where one is not over.
         """
 
-    def import_bundle(self, file: Path) -> Document:
-        """Take over the runs and experiments of a bundle.
+    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+        """Take over a bundle, or the result of another tool.
 
         Raises InvalidInput, also where an id has another content here.
         """
@@ -119,9 +121,11 @@ class RemoteDashboard:
                 raise
             return self._response("GET", f"{experiment_address(ids[0])}.html").content
 
-    def import_bundle(self, file: Path) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+        query = urlencode({name: value for name, value in asdict(told).items() if value})
         with file.open("rb") as content:
-            return self._document(self._response("POST", "/api/import", content=content))
+            response = self._response("POST", f"/api/import?{query}", content=content)
+        return self._document(response)
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")

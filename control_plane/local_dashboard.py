@@ -17,6 +17,7 @@ from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.spec import NamedTarget, Target
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
@@ -88,8 +89,8 @@ class LocalDashboard:
         query = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
         return reports.comparison(query).encode()
 
-    def import_bundle(self, file: Path) -> Document:
-        return asdict(self._started().import_bundle(file))
+    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+        return asdict(self._started().import_file(file, told))
 
     def noise_floors(self) -> Document:
         return {"noise_floors": floor_documents(self._store.block_variances())}

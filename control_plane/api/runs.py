@@ -14,16 +14,18 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
-from control_plane.domain.documents import moment, run_document
+from control_plane.domain.documents import moment, peer_document, run_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
 from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
 from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
+from control_plane.peers import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
 router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
 pinned = APIRouter(tags=["pins"], responses=ERROR_RESPONSES)
+peers = APIRouter(tags=["results of other tools"], responses=ERROR_RESPONSES)
 comparisons = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
 
 
@@ -47,6 +49,16 @@ IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
 ]
 Text = Annotated[str | None, Field(max_length=200)]
+PeerId = Annotated[str, Path(description="Ten characters.", max_length=20)]
+
+
+class ImportQuery(BaseModel):
+    """What is said of a file: its name, of which tool it is, and how a log counts."""
+
+    name: Annotated[str, Field(max_length=255)] = ""
+    kind: Annotated[str, Field(max_length=20)] = ""
+    unit: Annotated[str, Field(max_length=20)] = ""
+    title: Annotated[str, Field(max_length=200)] = ""
 
 
 class RunListQuery(BaseModel):
@@ -121,17 +133,22 @@ def runs(
 
 
 @router.post("/import", openapi_extra=BUNDLE_BODY)
-async def import_bundle(request: Request, service: RunServiceDep) -> Document:
-    """Take over the runs and experiments of a bundle, all or nothing.
+async def import_file(
+    request: Request, service: RunServiceDep, query: Annotated[ImportQuery, Query()]
+) -> Document:
+    """Take over the runs and experiments of a bundle, all or nothing, or another tool's result.
 
     `runs` and `experiments` are the ids that are new here; `known` runs were here already. 409
-    where an id has another content here, and while a run is measured.
+    where an id has another content here, and while a run is measured. `peers` is the id of the
+    result where the file is one of k6, Locust, oha, hey, wrk, wrk2 or vegeta, or a log of
+    HdrHistogram; `kind` says which, if it is not to be guessed, `unit` what such a log counts.
     """
+    told = told_of_file(query.name, query.kind, query.unit, query.title)
     with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as file:
         async for chunk in request.stream():
             await asyncio.to_thread(file.write, chunk)
         file.flush()
-        imported = await asyncio.to_thread(service.import_bundle, FilePath(file.name))
+        imported = await asyncio.to_thread(service.import_file, FilePath(file.name), told)
     return asdict(imported)
 
 
@@ -222,6 +239,27 @@ def _pin_document(pin: Pin) -> Document:
         if pin.experiment_id
         else run_address(pin.run_id),
     }
+
+
+@peers.get("/peers")
+def peer_results(store: StoreDep) -> Document:
+    """List the results of other tools, newest first, without the course of their streams."""
+    found = [peer_document(result) for result in store.peers()]
+    for stream in (stream for document in found for stream in document["streams"]):
+        del stream["seconds"], stream["has_samples"]
+    return {"peers": found}
+
+
+@peers.get("/peers/{peer_id}")
+def peer_result(peer_id: PeerId, store: StoreDep) -> Document:
+    """Return a result of another tool as its file tells it; nobody judged it."""
+    return peer_document(store.peer(peer_id))
+
+
+@peers.delete("/peers/{peer_id}", status_code=204)
+def delete_peer(peer_id: PeerId, store: StoreDep) -> None:
+    """Delete a result of another tool for good; its file can be imported again."""
+    store.delete_peer(peer_id)
 
 
 @comparisons.get("/compare")

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from control_plane.domain.ceiling import Ceiling, client_name
 from control_plane.domain.ids import run_address
+from control_plane.domain.peer_result import PeerResult
 from control_plane.domain.result import Cause, Progress
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document, write_spec
@@ -68,6 +69,30 @@ class Compared(Protocol):
     def environment(self) -> Sequence[ComparedField]: ...
     @property
     def rows(self) -> Sequence[ComparedRow]: ...
+
+
+def peer_document(result: PeerResult) -> Document:
+    """Return a result of another tool as the API gives it; null: the file does not tell it.
+
+    `has_samples` of a stream: its percentiles come from a histogram, which others can be read from.
+    """
+    report = asdict(result.report)
+    for place, stream in enumerate(report["streams"]):
+        samples = result.samples[place] if result.samples else None
+        stream["error_share"] = result.report.streams[place].error_share
+        stream["has_samples"] = samples is not None
+    return {
+        "id": result.id,
+        "title": result.title,
+        "url": result.url,
+        "imported_at": moment(result.imported_at),
+        "judgement": result.judgement,
+        "validity": {"outcome": None, "reasons": []},
+        "file": asdict(result.file),
+        **report,
+        "measured_at": moment(result.report.measured_at),
+        "facts": dict(result.report.facts),
+    }
 
 
 def run_document(run: Run, progress: Progress | None, hints: Sequence[str] = ()) -> Document:

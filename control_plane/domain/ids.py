@@ -42,6 +42,11 @@ def experiment_address(experiment_id: str) -> str:
     return f"/experiments/{experiment_id}"
 
 
+def peer_address(peer_id: str) -> str:
+    """Return the address of the page of another tool's result, below that of the dashboard."""
+    return f"/peers/{peer_id}"
+
+
 def report_address(ids: Sequence[str]) -> str:
     """Return the address of one HTML file with the page of a run, or of several side by side."""
     if len(ids) > 1:

@@ -15,6 +15,7 @@ from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.limits import Limits
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
@@ -109,14 +110,11 @@ class RunService:
         parts: Document = write_spec(checked)["target"]
         return parts
 
-    def import_bundle(self, file: Path) -> ImportedBundle:
-        """Take over the runs and experiments of a bundle.
-
-        Raises Conflict while a run is measured, which this would disturb, and as the store does.
-        """
+    def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
+        """Take over what a file holds. Raises Conflict while a run is measured, or as the store."""
         if self._queue.live_run is not None:
-            raise Conflict("A run is being measured: import the bundle when it is over.")
-        return self._store.import_bundle(file, told_of_run)
+            raise Conflict("A run is being measured: import the file when it is over.")
+        return self._store.import_file(file, told, told_of_run)
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None

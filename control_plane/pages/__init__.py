@@ -8,6 +8,7 @@ from control_plane.pages import (
     history,
     home,
     import_page,
+    peer_pages,
     report,
     run_changes,
 )
@@ -32,6 +33,7 @@ for page in (
     login,
     exports.router,
     import_page.router,
+    peer_pages.router,
     compare,
     live.router,
     run,

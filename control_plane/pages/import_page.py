@@ -1,4 +1,4 @@
-"""Bundles by page: chosen runs as one file, and the page that takes such a file in."""
+"""Bundles by page: chosen runs as one file, and the page that takes in such files and others'."""
 
 import shutil
 import tempfile
@@ -8,36 +8,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse, RedirectResponse
 from starlette.background import BackgroundTask
 
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id
+from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, peer_address
+from control_plane.domain.peer_result import PEER_KINDS, TIME_UNITS
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import runs_url
+from control_plane.peers import told_of_file
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.bundles import BUNDLE_ENDING
 
 router = APIRouter(include_in_schema=False)
 
 Chosen = Annotated[tuple[str, ...], Query(max_length=1_000)]
+ImportChoice = Annotated[str, Form(max_length=20)]
 
 
 @dataclass(frozen=True)
 class ImportPage(View):
-    """The form for a bundle, and what became of the last one.
+    """The form for a file, and what became of the last one.
 
     `compare` leads to its runs beside one another, where they are few enough; "" else. `fault`:
-    why nothing was imported.
+    why nothing was imported. `kinds` and `units` are those that can be named.
     """
 
     template: ClassVar[str] = "pages/import.html"
     imported: ImportedBundle | None = None
     compare: str = ""
     fault: str = ""
+    kinds: tuple[str, ...] = PEER_KINDS
+    units: tuple[str, ...] = tuple(TIME_UNITS)
 
 
 @router.get("/bundle")
@@ -65,18 +70,27 @@ def bundle(store: StoreDep, run: Chosen = ()) -> FileResponse:
 
 @router.get("/import")
 def import_form(request: Request) -> Response:
-    """Show the form for a bundle."""
+    """Show the form for a file."""
     return page(request, ImportPage())
 
 
 @router.post("/import")
-def import_bundle(request: Request, file: UploadFile, service: RunServiceDep) -> Response:
-    """Take a bundle over, and show what became of it."""
+def import_file(
+    request: Request,
+    file: UploadFile,
+    service: RunServiceDep,
+    kind: ImportChoice = "",
+    unit: ImportChoice = "",
+) -> Response:
+    """Take a bundle over, and show what became of it; of another tool show its result."""
     with _on_disk(file) as path:
         try:
-            imported = service.import_bundle(path)
+            told = told_of_file(file.filename or "", kind, unit)
+            imported = service.import_file(path, told)
         except InvalidInput as error:
             return page(request, ImportPage(fault=str(error)), 422)
+    if imported.peers:
+        return RedirectResponse(peer_address(imported.peers[0]), 303)
     few = 0 < len(imported.runs) <= MAX_COMPARED_RUNS
     return page(request, ImportPage(imported, runs_url(imported.runs) if few else ""))
 

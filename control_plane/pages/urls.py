@@ -13,6 +13,7 @@ EXPERIMENTS = "/experiments"
 WORKLOADS = "/workloads"
 GLOSSARY = "/glossary"
 NOT_STARTING = "/not-starting"
+PEERS = "/peers"
 DOCS = "/docs"
 OPENAPI = "/openapi.json"
 
@@ -39,6 +40,11 @@ def compare_url(run_ids: Sequence[str]) -> str:
 def runs_url(run_ids: Sequence[str]) -> str:
     """Return the page of a single run, or of several beside one another."""
     return compare_url(run_ids) if len(run_ids) > 1 else run_url(run_ids[0])
+
+
+def peer_compare_url(ids: Sequence[str], *, anyway: bool = False) -> str:
+    """Return the page of results of other tools and runs beside one another, the first as base."""
+    return f"{PEERS}/compare?results={','.join(ids)}" + ("&anyway=1" if anyway else "")
 
 
 def edit_url(run_id: str) -> str:

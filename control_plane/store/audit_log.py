@@ -45,7 +45,7 @@ ACTOR: ContextVar[Actor] = ContextVar("ACTOR")
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One deed. `subject` is the id of a run, or of an experiment for all of its runs."""
+    """One deed. `subject` is the id of a run, an experiment for all of its runs, or a `peer`."""
 
     at: datetime
     actor: Actor

@@ -92,12 +92,16 @@ StoredRow = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ImportedBundle:
-    """What became of a bundle: ids that are new here, and how many runs were here already."""
+    """What became of a file: ids that are new here, and how many of its results were here already.
+
+    `peers` is the result of another tool, new or not, where the file was none of ours.
+    """
 
     runs: tuple[str, ...]
     experiments: tuple[str, ...]
     known: int
     sha256: str
+    peers: tuple[str, ...] = ()
 
 
 Readable = Callable[[RunDetail], object]

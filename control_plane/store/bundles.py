@@ -207,12 +207,17 @@ def _key_of(table: str) -> tuple[str, str]:
     return "seq", "chosen" if table == "run" else "chosen_experiment"
 
 
+def is_sqlite(file: Path) -> bool:
+    """Return whether a file is a database of SQLite, as bundles are."""
+    with file.open("rb") as opened:
+        return opened.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+
+
 def refuse_other_files(file: Path) -> None:
     """Raise InvalidInput for what is no database, is too large or cannot be read."""
     try:
         size = file.stat().st_size
-        with file.open("rb") as opened:
-            is_database = opened.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+        is_database = is_sqlite(file)
     except OSError as error:
         raise InvalidInput(f"{file.name} cannot be read: {error.strerror}.") from None
     if size > MAX_BUNDLE_BYTES:

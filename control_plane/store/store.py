@@ -7,9 +7,11 @@ from pydantic import TypeAdapter
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.spec import Target
 from control_plane.store.audit_log import AuditLog
-from control_plane.store.bundle_import import Bundles
+from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
+from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
 from control_plane.store.deletions import Deletions
 from control_plane.store.instance_lock import Lock
@@ -19,6 +21,7 @@ from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare
 from control_plane.store.stored_experiments import Experiments
+from control_plane.store.stored_peers import PeerResults
 from control_plane.store.tables import AddedConfigurationRow, Meta
 from control_plane.store.writer import Writer
 
@@ -71,7 +74,17 @@ class AddedConfigurations:
             session.delete(row)
 
 
-class Store(Reader, Writer, Deletions, Bundles, AddedConfigurations, Experiments, Pins, AuditLog):
+class Store(
+    Reader,
+    Writer,
+    Deletions,
+    Bundles,
+    PeerResults,
+    AddedConfigurations,
+    Experiments,
+    Pins,
+    AuditLog,
+):
     """An open database that this process alone changes. Thread-safe.
 
     `instance` is the random id of this file, by which processes that belong to it are marked;
@@ -84,6 +97,17 @@ class Store(Reader, Writer, Deletions, Bundles, AddedConfigurations, Experiments
         self.path = path
         self._lock, self.announce = lock, lock.announce
         self.instance, self.secret_key = self._identity()
+
+    def import_file(self, file: Path, told: ToldOfFile, readable: Readable) -> ImportedBundle:
+        """Take over a bundle, or the result of another tool, which any other file is.
+
+        Raises as `import_bundle` and `import_peer` do.
+        """
+        is_ours = file.exists() and file.samefile(self.path)
+        if is_ours or (told.kind is None and is_sqlite(file)):
+            return self.import_bundle(file, readable)
+        made = self.import_peer(file, told)
+        return ImportedBundle((), (), int(made.known), made.sha256, (made.id,))
 
     def close(self) -> None:
         """Close the database and give up its lock."""

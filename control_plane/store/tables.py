@@ -308,3 +308,32 @@ class PinRow(SQLModel, table=True):
         default=None, foreign_key="experiment.seq", index=True, ondelete="CASCADE", nullable=True
     )
     pinned_at: datetime
+
+
+class PeerResultRow(SQLModel, table=True):
+    """A result of another tool. `report` is JSON of what its file tells.
+
+    `read_as`: the kind of file, and the unit of its values where somebody told it.
+    """
+
+    __tablename__: ClassVar[Any] = "peer_result"
+
+    seq: int | None = Field(default=None, primary_key=True)
+    id: str = Field(index=True, unique=True)
+    title: str
+    imported_at: datetime
+    file_name: str
+    sha256: str = Field(index=True)
+    size_bytes: int
+    read_as: str
+    report: str
+
+
+class PeerSamplesRow(SQLModel, table=True):
+    """The histogram of a stream of such a result, where its file has one."""
+
+    __tablename__: ClassVar[Any] = "peer_samples"
+
+    result: int = Field(primary_key=True, foreign_key="peer_result.seq", ondelete="CASCADE")
+    place: int = Field(primary_key=True)
+    samples: bytes

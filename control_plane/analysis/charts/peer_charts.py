@@ -1,0 +1,215 @@
+"""What results of other tools look like: percentiles as they are told, and the course."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.figure import (
+    FIRST,
+    LAST,
+    PERCENTILE_TICKS,
+    EndLabel,
+    Figure,
+    Plot,
+    Table,
+    line,
+    log_range,
+    milliseconds,
+    nines,
+    percentile_axis,
+    rounded,
+    short_time,
+    time_axis,
+    window_axis,
+    zero_based_axis,
+)
+from control_plane.analysis.charts.panels import Panel, stacked
+from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.peer_comparison import Measurement
+from control_plane.domain.peer_result import PeerSeconds, PeerStream
+from control_plane.domain.units import SPACE, count, figures, rate, seconds
+
+PERCENTILE_WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
+LEAST_MOMENTS = 3
+"""Fewer show no course."""
+
+AS_TOLD = "marks alone: percentiles as the tool prints them"
+
+
+def curve_of(side: Measurement) -> Curve | None:
+    """Return the curve of a side with samples; None where percentiles are all, or all are zero."""
+    samples, label = side.samples, side.label
+    if samples is None or not samples.total or not samples.quantile_ns(0.5):
+        return None
+    return Curve(
+        id=label.id,
+        name=label.text,
+        short=label.letter,
+        colour=label.colour,
+        text_colour=label.text_colour,
+        symbol=label.symbol,
+        samples=samples,
+        dashed=label.hollow,
+        believed=side.outcome != "invalid",
+    )
+
+
+@dataclass(frozen=True)
+class ToldPoints:
+    """The percentiles of a side without samples: places on the percentile axis, and seconds."""
+
+    side: Measurement
+    places: tuple[float, ...]
+    times_s: tuple[float, ...]
+
+
+def told_points(side: Measurement) -> ToldPoints | None:
+    """Return what a side without samples tells from p50 on; None where that is nothing."""
+    pairs = sorted(
+        (nines(share), value_s)
+        for name, value_s in side.stream.times.percentiles.items()
+        if 0.5 <= (share := float(name) / 100) < 1 and value_s > 0 and nines(share) <= LAST
+    )
+    if side.samples is not None or not pairs:
+        return None
+    places, times_s = zip(*pairs, strict=True)
+    return ToldPoints(side, places, times_s)
+
+
+def peer_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
+    """Return curves of the sides with samples and marks of those without; None of neither."""
+    curves = [curve for side in sides if (curve := curve_of(side))]
+    told = [points for side in sides if (points := told_points(side))]
+    if not curves and not told:
+        return None
+    figure = percentile_chart(curves)
+    if not told:
+        return figure if len(sides) == 1 else _retitled(figure, "")
+    drawn = dict(figure.plot)
+    drawn["data"] = [*figure.plot["data"], *map(_marks, told)]
+    ends = [curve_end for curve in curves if (curve_end := float(curve.ticks["p99.99"])) > 0]
+    starts = [float(curve.ticks["p50"]) for curve in curves]
+    known = [*ends, *starts, *(value for points in told for value in points.times_s)]
+    layout = dict(figure.plot["layout"])
+    axis_end = layout["xaxis"]["range"][1] if curves and not figure.empty else FIRST
+    layout["xaxis"] = percentile_axis(max(axis_end, *(points.places[-1] for points in told)))
+    layout["yaxis"] = time_axis(log_range(min(known), max(known)))
+    drawn["layout"] = layout
+    table = _with_told(figure.table, told)
+    return replace(_retitled(figure, AS_TOLD), plot=drawn, table=table, empty="")
+
+
+def _retitled(figure: Figure, note: str) -> Figure:
+    title = "Times at each percentile"
+    return replace(figure, title=title, note=note, label=f"{title} {note}".strip())
+
+
+def _marks(points: ToldPoints) -> Plot:
+    label = points.side.label
+    texts = [
+        f"p{100 * (1 - 10**-place):.6g}: {short_time(value)}"
+        for place, value in zip(points.places, points.times_s, strict=True)
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": rounded(np.array(points.places)),
+        "y": rounded(np.array(points.times_s)),
+        "marker": {"symbol": label.symbol, "size": 9, "color": label.colour},
+        "name": label.letter,
+        "text": texts,
+        "hovertemplate": "%{fullData.name} %{text}<extra></extra>",
+    }
+
+
+def _with_told(table: Table, told: Sequence[ToldPoints]) -> Table:
+    rows = [
+        (
+            points.side.label.text,
+            *(
+                milliseconds(points.side.stream.times.percentiles.get(f"{100 * share:g}"))
+                for share in PERCENTILE_TICKS.values()
+            ),
+            None,
+        )
+        for points in told
+    ]
+    return Table(table.columns, (*table.rows, *rows))
+
+
+def peer_timeline(stream: PeerStream) -> Figure | None:
+    """Return the course of a stream; None where the file has none, or too short a one."""
+    course = stream.seconds
+    if course is None or len(course.at_s) < LEAST_MOMENTS:
+        return None
+    end_s = _end_s(course)
+    panels = [
+        panel for panel in (_times_panel(course), _rates_panel(course, stream)) if panel is not None
+    ]
+    title = "Over time"
+    rows = zip(
+        course.at_s,
+        course.completed,
+        course.errors,
+        *(map(milliseconds, part) for part in (course.p50, course.p95, course.p99)),
+        strict=True,
+    )
+    heads = ("second", "completed, /s", "errors, /s", "p50, ms", "p95, ms", "p99, ms")
+    return Figure(
+        name="timeline",
+        title=title,
+        note="as the file tells it",
+        label=f"{title}: {', '.join(label.text for panel in panels for label in panel.labels)}",
+        plot=stacked(panels, window_axis(end_s), "h440"),
+        table=Table(heads, tuple(rows)),
+        height="h440",
+    )
+
+
+def _end_s(course: PeerSeconds) -> float:
+    step = course.at_s[-1] - course.at_s[-2] or 1.0
+    return course.at_s[-1] + min(step, 10.0)
+
+
+def _times_panel(course: PeerSeconds) -> Panel | None:
+    parts = {"p50": course.p50, "p95": course.p95, "p99": course.p99}
+    known = [value for part in parts.values() for value in part if value]
+    if not known:
+        return None
+    traces, labels = [], []
+    for name, values in parts.items():
+        told = [value for value in values if value]
+        if told:
+            y = [float(f"{value:.4g}") if value else None for value in values]
+            traces.append(_steps(course, y, "$run-1", PERCENTILE_WEIGHTS[name]))
+            middle = float(np.median(told))
+            text = f"{name} {seconds(middle)}"
+            labels.append(EndLabel(text, name, "$run-1-text", math.log10(middle)))
+    bounds = log_range(min(known), max(known))
+    return Panel("Response time", time_axis(bounds), traces, labels, weight=3)
+
+
+def _rates_panel(course: PeerSeconds, stream: PeerStream) -> Panel | None:
+    known = [value for value in course.completed if value is not None]
+    if not known:
+        return None
+    failed = [value for value in course.errors if value]
+    high = max(*known, *failed, 0.0)
+    traces = [_steps(course, list(course.completed), "$run-1", 2.0)]
+    middle = float(np.median(known))
+    labels = [EndLabel(rate(middle), figures(middle), "$run-1-text", middle)]
+    if failed:
+        traces.append(_steps(course, list(course.errors), "$bad", 1.5))
+        text = "errors" if stream.failed is None else f"{count(stream.failed)} errors"
+        labels.append(EndLabel(text, "errors", "$bad", 0.0))
+    axis = zero_based_axis(high, nticks=4, ticksuffix=f"{SPACE}/s")
+    return Panel("Throughput", axis, traces, labels, weight=2)
+
+
+def _steps(course: PeerSeconds, y: list[float | None], colour: str, width: float) -> Plot:
+    x = [*course.at_s, _end_s(course)]
+    stroke = {"shape": "hv"}
+    return line(x, [*y, y[-1]], colour, width, stroke=stroke, hoverinfo="skip")

@@ -1,0 +1,208 @@
+"""Results of other tools and runs side by side: numbers, ratios where both are of one kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.domain.histogram import Histogram
+from control_plane.domain.ids import run_address
+from control_plane.domain.metrics import Unit
+from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
+from control_plane.domain.result import Summary, ValidityOutcome
+from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.times_and_percentiles import AT_LEAST, GREYED, PERCENTILES, Times
+from control_plane.domain.units import WRITTEN, count
+
+COMPARED_PERCENTILES = (
+    *("10", "25", "50", "66", "75", "80", "90", "95", "98", "99", "99.9", "99.99", "99.999"),
+)
+"""Those that stand in tables, where a side has them; the chart has all that are told."""
+
+CLOCKS: Mapping[PeerClock, str] = {
+    "service": "from when it was sent",
+    "response": "from when it was meant to be sent",
+    "unknown": "not told",
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One side: what it is called, who measured it, and the numbers of one of its streams.
+
+    `outcome` None: nobody judged it. Names in `at_least` are lower bounds. `others`: how many
+    streams it has beside this one. `samples` None: percentiles are all that is known.
+    """
+
+    label: RunLabel
+    url: str
+    judgement: str
+    outcome: ValidityOutcome | None
+    is_peer: bool
+    clock: PeerClock
+    stream: PeerStream
+    samples: Histogram | None
+    at_least: tuple[str, ...] = ()
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class MeasuredMetric:
+    """One number of each side in their order, and its ratio to the first; None: not known."""
+
+    name: str
+    label: str
+    unit: Unit | None
+    values: tuple[float | None, ...]
+    ratios: tuple[float | None, ...]
+    at_least: tuple[bool, ...] = field(default=())
+
+    def text(self, place: int) -> str:
+        """Return a value as it is written, a dash where it is not known."""
+        value = self.values[place]
+        sign = AT_LEAST if self.at_least and self.at_least[place] and value is not None else ""
+        written = WRITTEN[self.unit] if self.unit else count
+        return f"{sign}{written(value)}"
+
+
+def measurement_of_peer(result: PeerResult, index: int) -> Measurement:
+    """Return the first stream of a result as a side: that of all requests, where there is one."""
+    return Measurement(
+        label=_label(index, result.id, result.title),
+        url=result.url,
+        judgement=result.judgement,
+        outcome=None,
+        is_peer=True,
+        clock=result.report.clock,
+        stream=result.report.streams[0],
+        samples=result.samples[0],
+        others=len(result.report.streams) - 1,
+    )
+
+
+def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measurement | None:
+    """Return the first stream of a run as a side, on that clock; None where it has no result."""
+    run = detail.run
+    if not run.streams:
+        return None
+    summary = run.streams[0]
+    result = detail.streams[summary.name]
+    samples = result.service if clock == "service" else result.response
+    times = summary.service_time_s if clock == "service" else summary.response_time_s
+    return Measurement(
+        label=_label(index, run.id, run.title),
+        url=run_address(run.id),
+        judgement=_judgement(run),
+        outcome=run.validity.outcome if run.validity else None,
+        is_peer=False,
+        clock="service" if clock == "service" else "response",
+        stream=_stream(summary, times, samples),
+        samples=samples,
+        at_least=times.at_least if times else (),
+        others=len(run.streams) - 1,
+    )
+
+
+def _label(index: int, result_id: str, title: str) -> RunLabel:
+    name = title if len(title) <= 40 else f"{title[:39].rstrip()}…"
+    return RunLabel(index, result_id, LETTERS[index], name, MARKERS[index % 6], hollow=index >= 6)
+
+
+def _judgement(run: Run) -> str:
+    outcome = run.validity.outcome if run.validity else None
+    return outcome or "not judged"
+
+
+def _stream(summary: Summary, times: Times | None, samples: Histogram) -> PeerStream:
+    failed = sum(summary.errors.values())
+    return PeerStream(
+        name=summary.name,
+        requests=summary.completed + failed,
+        failed=failed,
+        times=_times(times, samples) if times else PeerTimes(),
+        errors=summary.errors,
+        statuses=summary.statuses,
+        duration_s=summary.duration_s,
+        throughput_per_s=summary.throughput_per_s,
+        bytes_received=summary.bytes_received,
+    )
+
+
+def _times(times: Times, samples: Histogram) -> PeerTimes:
+    """Return the numbers of a run's times that may be shown: with ten samples beyond, at least."""
+    own = {f"{100 * share:g}": name for name, share in PERCENTILES.items()}
+    all_answered = not (times.unanswered and times.unanswered.count)
+    found: dict[str, float] = {}
+    for percent in COMPARED_PERCENTILES:
+        share = float(percent) / 100
+        value = times.percentile(own[percent]) if percent in own else None
+        if percent not in own and all_answered:
+            value = samples.quantile_ns(share) / 1e9
+        if value is not None and samples.beyond(share) >= GREYED:
+            found[percent] = value
+    return PeerTimes(times.min, times.mean, times.max, found)
+
+
+def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[MeasuredMetric, ...]:
+    """Return the metrics that any side has, with ratios to the first side where they are asked for.
+
+    A ratio needs both numbers, no bound, no invalid side, and for times the same clock.
+    """
+    streams = [side.stream for side in sides]
+    told = {percent for stream in streams for percent in stream.times.percentiles}
+    if not any(side.is_peer for side in sides):
+        told &= {"50", "90", "95", "99", "99.9"}
+    columns: list[tuple[str, str, Unit | None, list[float | None]]] = [
+        ("throughput_per_s", "Throughput", "per_s", [s.throughput_per_s for s in streams]),
+        ("requests", "Requests", None, [s.requests for s in streams]),
+        ("failed", "Failed requests", None, [s.failed for s in streams]),
+        ("error_share", "Share that failed", "share", [s.error_share for s in streams]),
+        ("duration_s", "Measured for", "s", [s.duration_s for s in streams]),
+        ("min", "Minimum", "s", [s.times.min for s in streams]),
+        ("mean", "Mean", "s", [s.times.mean for s in streams]),
+    ]
+    columns += [
+        (f"p{percent}", f"p{percent}", "s", [s.times.percentiles.get(percent) for s in streams])
+        for percent in COMPARED_PERCENTILES
+        if percent in told
+    ]
+    columns.append(("max", "Maximum", "s", [s.times.max for s in streams]))
+    return tuple(
+        _metric(sides, column, with_ratios=ratios)
+        for column in columns
+        if any(value is not None for value in column[3])
+    )
+
+
+_NO_RATIO = {"requests", "failed", "error_share", "duration_s"}
+_TIMES = {"min", "mean", "max"}
+
+
+def _metric(
+    sides: Sequence[Measurement],
+    column: tuple[str, str, Unit | None, list[float | None]],
+    *,
+    with_ratios: bool,
+) -> MeasuredMetric:
+    name, label, unit, values = column
+    is_time = name in _TIMES or name.startswith("p")
+    bounds = tuple(name in side.at_least for side in sides)
+    found: list[float | None] = []
+    for side, value, is_bound in zip(sides, values, bounds, strict=True):
+        able = with_ratios and name not in _NO_RATIO and not (is_bound or bounds[0])
+        able = able and (not is_time or _same_clock(sides[0], side))
+        able = able and "invalid" not in {side.outcome, sides[0].outcome} and side is not sides[0]
+        found.append(value / values[0] if able and value and values[0] else None)
+    return MeasuredMetric(name, label, unit, tuple(values), tuple(found), bounds)
+
+
+def _same_clock(first: Measurement, other: Measurement) -> bool:
+    return first.clock == other.clock != "unknown"
+
+
+def ratio_note(sides: Sequence[Measurement], *, ratios: bool) -> str:
+    """Return why there are no ratios, or what those that are given suppose."""
+    tools = sorted({side.judgement.split(",")[0] for side in sides if side.is_peer})
+    told = f"{' and '.join(tools)}: no file says on which machine" if tools else ""
+    if not ratios:
+        return f"No ratios: {told}." if told else ""
+    return f"Ratios to {sides[0].label.letter} hold if all were measured on one machine. {told}."

@@ -1,0 +1,144 @@
+"""What another load generator measured, as far as its file tells it: None means not told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from control_plane.domain.ids import peer_address
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
+
+PeerKind = Literal["k6", "locust", "oha", "hey", "wrk", "wrk2", "vegeta", "hlog"]
+PEER_KINDS: tuple[PeerKind, ...] = get_args(PeerKind)
+
+PeerClock = Literal["service", "response", "unknown"]
+"""From when a tool counts a time: from when it sent the request, or from when it meant to."""
+
+TimeUnit = Literal["ns", "us", "ms"]
+TIME_UNITS: dict[TimeUnit, float] = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
+"""Seconds of what the values of an HdrHistogram log may count."""
+
+
+@dataclass(frozen=True)
+class PeerTimes:
+    """How long requests took, in seconds. `percentiles` by per cent as text: `50`, `99.9`."""
+
+    min: float | None = None
+    mean: float | None = None
+    max: float | None = None
+    percentiles: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PeerSeconds:
+    """The course: a row for each moment `at_s` after the first, rates per second, times in s."""
+
+    at_s: tuple[float, ...]
+    completed: tuple[float | None, ...]
+    errors: tuple[float | None, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class PeerStream:
+    """The requests of one name, or all of them.
+
+    `requests` are those that ended, failed ones included. `errors` by kind in the words of the
+    file; `failed` counts them, None where the file does not. `throughput_per_s` is the tool's own
+    where it prints one, else successes over the time from the first start to the last end.
+    `failed_are_timed`: the times hold requests that failed, too.
+    """
+
+    name: str
+    requests: int | None
+    failed: int | None
+    times: PeerTimes
+    errors: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    duration_s: float | None = None
+    throughput_per_s: float | None = None
+    bytes_received: int | None = None
+    failed_are_timed: bool = False
+    seconds: PeerSeconds | None = None
+
+    @property
+    def error_share(self) -> float | None:
+        """The share of failed requests; None where the file does not count both."""
+        if self.failed is None or not self.requests:
+            return None
+        return self.failed / self.requests
+
+
+@dataclass(frozen=True)
+class PeerReport:
+    """What a file tells. `facts` are pairs of name and text, such as the number of connections.
+
+    `notes` say what the numbers of the tool are, and what the file leaves out.
+    """
+
+    tool: str
+    clock: PeerClock
+    streams: tuple[PeerStream, ...]
+    version: str | None = None
+    measured_at: datetime | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ToldOfFile:
+    """What somebody says of a file that is handed in; kind and unit None: it is looked at."""
+
+    name: str
+    kind: PeerKind | None = None
+    unit: TimeUnit | None = None
+    title: str = ""
+
+
+class PeerReading(NamedTuple):
+    """A report, and the histogram of each of its streams; None where percentiles are all."""
+
+    report: PeerReport
+    samples: "tuple[Histogram | None, ...]"
+
+
+@dataclass(frozen=True)
+class PeerFile:
+    """The file that a result was read from; `read_as` names the kind, and the unit if given."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    read_as: str
+
+
+@dataclass(frozen=True)
+class PeerResult:
+    """A result of another tool, kept beside the runs. It is never judged, so never valid."""
+
+    id: str
+    title: str
+    imported_at: datetime
+    file: PeerFile
+    report: PeerReport
+    samples: "tuple[Histogram | None, ...]"
+
+    @property
+    def url(self) -> str:
+        """The address of its page, below that of the dashboard."""
+        return peer_address(self.id)
+
+    @property
+    def judgement(self) -> str:
+        """`measured by wrk 4.1.0, not judged`."""
+        version = f" {self.report.version}" if self.report.version else ""
+        return f"measured by {self.report.tool}{version}, not judged"
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether any stream has a histogram; else the file has percentiles alone."""
+        return any(samples is not None for samples in self.samples)

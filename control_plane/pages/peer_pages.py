@@ -1,0 +1,398 @@
+"""Results of other tools: their list, the page of each, and several beside runs of Looplab."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from control_plane.analysis.charts.distribution import distribution_chart
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.peer_charts import (
+    curve_of,
+    peer_percentile_chart,
+    peer_timeline,
+)
+from control_plane.analysis.peer_comparison import (
+    CLOCKS,
+    COMPARED_PERCENTILES,
+    MeasuredMetric,
+    Measurement,
+    compared_metrics,
+    measurement_of_peer,
+    measurement_of_run,
+    ratio_note,
+)
+from control_plane.dependencies import StoreDep
+from control_plane.domain.documents import peer_document
+from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.ids import compared_ids
+from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream
+from control_plane.domain.run import State
+from control_plane.domain.units import NONE, count, figures, rate, ratio, seconds, share, size
+from control_plane.pages.exports import attachment, csv_text
+from control_plane.pages.form.form_data import FormDep
+from control_plane.pages.number_cells import Cell, CellLevel, ColumnHead
+from control_plane.pages.run.run_numbers import Tile
+from control_plane.pages.site import View
+from control_plane.pages.site.templating import page
+from control_plane.pages.urls import PEERS, peer_compare_url
+from control_plane.store.store import Store
+
+router = APIRouter(include_in_schema=False)
+
+MOST_BESIDE = 10
+PeerPath = Annotated[str, Path(max_length=20)]
+ShortText = Annotated[str, Query(max_length=200)]
+CSV_HEADS = ("result", "title", "judgement", "clock", "metric", "value", "ratio")
+TILES = (("50", "p50"), ("90", "p90"), ("95", "p95"), ("99", "p99"), ("99.9", "p99.9"))
+
+
+@dataclass(frozen=True)
+class PeerListRow:
+    """A result in the list; `compare` sets it beside what the page was asked for, else "" ."""
+
+    result: PeerResult
+    throughput: str
+    p50: str
+    p99: str
+    failed: str
+    compare: str
+
+
+@dataclass(frozen=True)
+class PeersPage(View):
+    """The results of other tools, the newest first. `beside` is the id to compare with, or ""."""
+
+    template: ClassVar[str] = "pages/peers.html"
+    rows: tuple[PeerListRow, ...]
+    beside: str
+
+
+@router.get("/peers")
+def peers(request: Request, store: StoreDep, beside: ShortText = "") -> Response:
+    """List the results of other tools; `beside`: offer each beside that run."""
+    rows = tuple(_row(result, beside) for result in store.peers())
+    return page(request, PeersPage(rows, beside))
+
+
+def _row(result: PeerResult, beside: str) -> PeerListRow:
+    stream = result.report.streams[0]
+    told = stream.times.percentiles
+    return PeerListRow(
+        result,
+        rate(stream.throughput_per_s),
+        seconds(told.get("50")),
+        seconds(told.get("99")),
+        count(stream.failed),
+        peer_compare_url((result.id, beside)) if beside and beside != result.id else "",
+    )
+
+
+@dataclass(frozen=True)
+class OfferedSide:
+    """What could be set beside a result: its title, who measured it, and the comparison."""
+
+    title: str
+    about: str
+    url: str
+
+
+@dataclass(frozen=True)
+class PeerStreamRow:
+    """The numbers of one stream of a result; `errors` says which there were."""
+
+    name: str
+    errors: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class PeerPage(View):
+    """What the file of another tool tells, and nothing that it does not.
+
+    `figure_file` has NAME for the name of a figure.
+    """
+
+    template: ClassVar[str] = "pages/peer.html"
+    result: PeerResult
+    headline: str
+    clock: str
+    tiles: tuple[Tile, ...]
+    timeline: Figure | None
+    curves: tuple[Figure, ...]
+    heads: tuple[ColumnHead, ...]
+    rows: tuple[PeerStreamRow, ...]
+    others: tuple[OfferedSide, ...]
+    figure_file: str
+
+
+@router.get("/peers/compare")
+def compare(
+    request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
+) -> Response:
+    """Show results of other tools and runs side by side; `anyway=1` gives ratios."""
+    return page(request, _compare_page(store, results, anyway))
+
+
+@router.get("/peers/compare.csv")
+def compare_csv(store: StoreDep, results: ShortText = "", anyway: ShortText = "") -> Response:
+    """Return the numbers of a comparison, a row for each side and metric."""
+    shown = _compare_page(store, results, anyway)
+    return _csv_file(csv_text(CSV_HEADS, _csv_rows(shown)), "peers")
+
+
+def _csv_rows(shown: "PeerComparePage") -> Iterator[tuple[str | float | None, ...]]:
+    for place, side in enumerate(shown.sides):
+        about = side.label.id, side.label.name, side.judgement, side.clock
+        for metric in shown.metrics:
+            yield *about, metric.name, metric.values[place], metric.ratios[place]
+
+
+@router.get("/peers/compare/figures/percentiles.csv")
+def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
+    """Return the numbers behind the chart of a comparison."""
+    return _figure_csv(_compare_page(store, results, "").curves, "percentiles")
+
+
+@router.get("/peers/{peer_id}")
+def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
+    """Show a result of another tool."""
+    result = store.peer(peer_id)
+    return page(request, peer_page(result, _offered(store, result)))
+
+
+@router.get("/peers/{peer_id}.json")
+def peer_json(peer_id: PeerPath, store: StoreDep) -> Response:
+    """Return a result as the API gives it."""
+    return JSONResponse(peer_document(store.peer(peer_id)))
+
+
+@router.get("/peers/{peer_id}/figures/{name}.csv")
+def figure_csv(peer_id: PeerPath, name: str, store: StoreDep) -> Response:
+    """Return the numbers behind a figure of a result."""
+    shown = peer_page(store.peer(peer_id), ())
+    return _figure_csv((*shown.curves, *([shown.timeline] if shown.timeline else [])), name)
+
+
+def _figure_csv(drawn: Sequence[Figure], name: str) -> Response:
+    found = next((figure for figure in drawn if figure.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no figure {name[:40]!r} here.")
+    return _csv_file(csv_text(found.table.columns, found.table.rows), f"peers-{found.name}")
+
+
+def _csv_file(content: str, stem: str) -> Response:
+    headers = attachment(f"looplab-{stem}.csv")
+    return Response(content, media_type="text/csv", headers=headers)
+
+
+@router.post("/peers/{peer_id}/edit")
+def edit(peer_id: PeerPath, form: FormDep, store: StoreDep) -> Response:
+    """Give a result another title."""
+    store.rename_peer(peer_id, form.text("title"))
+    return RedirectResponse(f"{PEERS}/{peer_id}", 303)
+
+
+@router.post("/peers/{peer_id}/delete")
+def delete(peer_id: PeerPath, store: StoreDep) -> Response:
+    """Delete a result for good."""
+    store.delete_peer(peer_id)
+    return RedirectResponse(PEERS, 303)
+
+
+def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
+    """Return the page of a result."""
+    streams = result.report.streams
+    side = measurement_of_peer(result, 0)
+    percents = [name for name in COMPARED_PERCENTILES if any(_told(s, name) for s in streams)]
+    return PeerPage(
+        result=result,
+        headline=_headline(result),
+        clock=CLOCKS[result.report.clock],
+        tiles=tuple(_tiles(streams[0])),
+        timeline=peer_timeline(streams[0]),
+        curves=_curves([side]),
+        heads=_heads(percents),
+        rows=tuple(_stream_row(stream, percents) for stream in streams),
+        others=others,
+        figure_file=f"{result.url}/figures/NAME.csv",
+    )
+
+
+def _told(stream: PeerStream, percent: str) -> bool:
+    return percent in stream.times.percentiles
+
+
+def _curves(sides: Sequence[Measurement]) -> tuple[Figure, ...]:
+    chart = peer_percentile_chart(sides)
+    curves = [curve for side in sides if (curve := curve_of(side))]
+    charts = (chart, distribution_chart(curves) if curves else None)
+    return tuple(figure for figure in charts if figure is not None)
+
+
+def _headline(result: PeerResult) -> str:
+    """Return `wrk counted 12,300 /s; p99 5.80 ms`, of what the file tells."""
+    stream = result.report.streams[0]
+    parts = [] if stream.throughput_per_s is None else [rate(stream.throughput_per_s)]
+    far = next((name for name in ("99", "95", "90", "50") if _told(stream, name)), None)
+    if far is not None:
+        parts.append(f"p{far} {seconds(stream.times.percentiles[far])}")
+    return f"{result.report.tool} measured {', '.join(parts)}" if parts else result.title
+
+
+def _tiles(stream: PeerStream) -> Iterator[Tile]:
+    if stream.throughput_per_s is not None:
+        ended = f"{count(stream.requests)} requests" if stream.requests is not None else ""
+        duration = f" in {seconds(stream.duration_s)}" if stream.duration_s and ended else ""
+        yield Tile("Throughput", figures(stream.throughput_per_s), "/s", f"{ended}{duration}")
+    for percent, label in TILES:
+        if _told(stream, percent):
+            yield _time_tile(label, stream.times.percentiles[percent], "")
+    if stream.times.max is not None:
+        mean = stream.times.mean
+        yield _time_tile("Maximum", stream.times.max, f"mean {seconds(mean)}" if mean else "")
+    if stream.failed is not None:
+        kinds = ", ".join(f"{count(many)} {kind}" for kind, many in stream.errors.items())
+        of_all = f"of {count(stream.requests)} requests" if stream.requests is not None else ""
+        tile = Tile("Errors", count(stream.failed), "", kinds[:80] or of_all)
+        yield replace(tile, state="alarm") if stream.failed else tile
+
+
+def _time_tile(label: str, value_s: float, note: str) -> Tile:
+    value, _, unit = seconds(value_s).rpartition("\N{NO-BREAK SPACE}")
+    return Tile(label, value, unit, note)
+
+
+def _heads(percents: Sequence[str]) -> tuple[ColumnHead, ...]:
+    names = ("Requests", "Failed", "Throughput", "Received", "Minimum", "Mean")
+    return tuple(map(ColumnHead, (*names, *(f"p{name}" for name in percents), "Maximum")))
+
+
+def _stream_row(stream: PeerStream, percents: Sequence[str]) -> PeerStreamRow:
+    times = stream.times
+    failed = Cell(count(stream.failed))
+    if stream.failed:
+        failed = Cell(count(stream.failed), "alarm", share(stream.error_share))
+    cells = (
+        Cell(count(stream.requests)),
+        failed,
+        Cell(rate(stream.throughput_per_s)),
+        Cell(size(stream.bytes_received)),
+        Cell(seconds(times.min)),
+        Cell(seconds(times.mean)),
+        *(Cell(seconds(times.percentiles.get(percent))) for percent in percents),
+        Cell(seconds(times.max)),
+    )
+    errors = ", ".join(f"{kind}: {count(many)}" for kind, many in stream.errors.items())
+    return PeerStreamRow(stream.name, errors, cells)
+
+
+def _offered(store: Store, result: PeerResult) -> tuple[OfferedSide, ...]:
+    """Return recent runs with a result, and other results of tools."""
+    runs = store.runs(limit=MOST_BESIDE, state=State.FINISHED).runs
+    found = [
+        OfferedSide(run.title, "Looplab", peer_compare_url((result.id, run.id))) for run in runs
+    ]
+    peers = [other for other in store.peers() if other.id != result.id][:MOST_BESIDE]
+    found += [
+        OfferedSide(other.title, other.report.tool, peer_compare_url((result.id, other.id)))
+        for other in peers
+    ]
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """One metric of each side."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class PeerComparePage(View):
+    """Results of other tools and runs side by side. The first is what ratios are to.
+
+    `first` are the addresses with each side as the first, `without` those without it. `anyway` is
+    the address with ratios, or without them where the page has them.
+    """
+
+    template: ClassVar[str] = "pages/peer_compare.html"
+    sides: tuple[Measurement, ...]
+    clocks: tuple[str, ...]
+    metrics: tuple[MeasuredMetric, ...]
+    rows: tuple[MeasuredRow, ...]
+    curves: tuple[Figure, ...]
+    note: str
+    has_ratios: bool
+    anyway: str
+    first: tuple[str, ...]
+    without: tuple[str, ...]
+    csv: str
+    figure_file: str
+
+
+def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
+    ids, _ = compared_ids(results, None)
+    sides = measured_sides(store, ids)
+    has_ratios = anyway == "1" or not any(side.is_peer for side in sides)
+    metrics = compared_metrics(sides, ratios=has_ratios)
+    query = urlencode({"results": ",".join(ids)}, safe=",")
+    chart = peer_percentile_chart(sides)
+    return PeerComparePage(
+        sides=tuple(sides),
+        clocks=tuple(CLOCKS[side.clock] for side in sides),
+        metrics=metrics,
+        rows=tuple(_compared_row(metric, sides) for metric in metrics),
+        curves=(chart,) if chart else (),
+        note=ratio_note(sides, ratios=has_ratios),
+        has_ratios=has_ratios,
+        anyway=peer_compare_url(ids, anyway=not has_ratios),
+        first=tuple(
+            peer_compare_url(
+                (chosen, *(other for other in ids if other != chosen)), anyway=has_ratios
+            )
+            for chosen in ids
+        ),
+        without=tuple(
+            peer_compare_url([other for other in ids if other != left], anyway=has_ratios)
+            for left in ids
+        ),
+        csv=f"{PEERS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
+        figure_file=f"{PEERS}/compare/figures/NAME.csv?{query}",
+    )
+
+
+def measured_sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
+    """Return runs and results of tools in the order of their ids.
+
+    Runs are told on the clock of the first tool whose file says its own. Raises NotFound, and
+    InvalidInput for a run without a result.
+    """
+    peers = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
+    clocks = [peers[side].report.clock for side in ids if side in peers]
+    clock: PeerClock = next((found for found in clocks if found != "unknown"), "response")
+    details = dict.fromkeys(ids)
+    found: list[Measurement] = []
+    for place, side in enumerate(details):
+        if side in peers:
+            found.append(measurement_of_peer(peers[side], place))
+            continue
+        measured = measurement_of_run(store.detail(side), place, clock)
+        if measured is None:
+            raise InvalidInput(f"Run {side} has no result yet.")
+        found.append(measured)
+    return found
+
+
+def _compared_row(metric: MeasuredMetric, sides: Sequence[Measurement]) -> MeasuredRow:
+    cells = []
+    for place, side in enumerate(sides):
+        text, against = metric.text(place), metric.ratios[place]
+        level: CellLevel = "void" if side.outcome == "invalid" else "full"
+        level = "hidden" if text == NONE else level
+        cells.append(Cell(text, level, ratio(against) if against else ""))
+    return MeasuredRow(metric.label, tuple(cells))

@@ -1,0 +1,200 @@
+"""hey and oha: the text and the CSV of hey, the JSON and the CSV of oha."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+from control_plane.domain.errors import InvalidInput
+from control_plane.domain.peer_result import PeerReading, PeerReport, PeerStream, PeerTimes
+from control_plane.peers.peer_file import (
+    cells,
+    counted,
+    csv_rows,
+    damaged,
+    json_object,
+    number,
+    part,
+    percent_name,
+    printable,
+    text_lines,
+    time_s,
+    whole_text,
+)
+from control_plane.peers.request_log import ALL_REQUESTS, LoggedRequest, RequestLog
+
+HEY_NOTE = "hey counts a time from when it begins a request, connecting included."
+ROUNDED_NOTE = "hey rounds times to a tenth of a millisecond."
+OHA_NOTE = (
+    "oha counts a time from when it sends a request, or with --latency-correction from when it "
+    "meant to: its file does not say which."
+)
+ALONE_NOTE = "The file has percentiles alone: nothing between them is known."
+FAILED_NOTE = "Responses with an error status are among the times and in the throughput."
+LEFT_OUT_NOTE = "Requests without a response are not in the file, so they are not counted here."
+HEY_COLUMNS = ("response-time", "DNS+dialup", "DNS")
+OHA_COLUMNS = ("request-start", "DNS", "DNS+dialup")
+FAILED_FROM = 400
+"""From this status on a response is an error."""
+
+_HEY_PERCENTILE = re.compile(r"\s+([0-9.]+)%%? in ([0-9.]+) secs")
+_HEY_STATUS = re.compile(r"\s+\[(\d{3})\]\s+(\d+) responses")
+_HEY_ERROR = re.compile(r"\s+\[(\d+)\]\s+(.+)")
+_HEY_VALUE = re.compile(r"\s+([A-Z][A-Za-z/ ]+):\s+([0-9.]+)(?: (?:secs|bytes))?")
+
+
+def read_hey_text(file: BinaryIO) -> PeerReading:
+    """Read what hey prints."""
+    values: dict[str, tuple[int, str]] = {}
+    percentiles: dict[str, float] = {}
+    statuses: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    section = ""
+    for line, text in text_lines(file):
+        section = text.strip() if text and not text[0].isspace() else section
+        if match := _HEY_PERCENTILE.fullmatch(text):
+            name = percent_name(number(match[1], "percentile", line))
+            percentiles[name] = time_s(match[2], "time", line)
+        elif match := _HEY_STATUS.fullmatch(text):
+            statuses[match[1]] = counted(match[2], "responses", line)
+        elif section == "Error distribution:" and (match := _HEY_ERROR.fullmatch(text)):
+            errors[printable(match[2], 100)] = counted(match[1], "errors", line)
+        elif match := _HEY_VALUE.fullmatch(text):
+            values.setdefault(match[1], (line, match[2]))
+    stream = _hey_stream(values, percentiles, statuses, errors)
+    shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE)
+    report = PeerReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))
+    return PeerReading(report, (None,))
+
+
+def _hey_stream(
+    values: dict[str, tuple[int, str]],
+    percentiles: dict[str, float],
+    statuses: dict[str, int],
+    errors: dict[str, int],
+) -> PeerStream:
+    if not statuses or "Requests/sec" not in values:
+        raise InvalidInput("The output of hey has no status codes: they stand at its end.")
+
+    def value(name: str, read: Callable[..., float] = time_s) -> float | None:
+        found = values.get(name)
+        return read(found[1], name, found[0]) if found else None
+
+    received = value("Total data", counted)
+    return PeerStream(
+        name=ALL_REQUESTS,
+        requests=sum(statuses.values()) + sum(errors.values()),
+        failed=sum(errors.values()) + _bad(statuses),
+        times=PeerTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles),
+        errors={**_bad_statuses(statuses), **errors},
+        statuses=statuses,
+        duration_s=value("Total", number),
+        throughput_per_s=value("Requests/sec", number),
+        bytes_received=None if received is None else int(received),
+        failed_are_timed=True,
+    )
+
+
+def _bad_statuses(statuses: dict[str, int]) -> dict[str, int]:
+    return {
+        f"status {status}": many for status, many in statuses.items() if int(status) >= FAILED_FROM
+    }
+
+
+def _bad(statuses: dict[str, int]) -> int:
+    return sum(_bad_statuses(statuses).values())
+
+
+def _with_failed(notes: tuple[str, ...], statuses: dict[str, int]) -> tuple[str, ...]:
+    return (*notes, FAILED_NOTE) if _bad(statuses) else notes
+
+
+def read_hey_csv(file: BinaryIO) -> PeerReading:
+    """Read what hey prints with `-o csv`: a request a row."""
+    log = RequestLog()
+    for line, row in _table(file, HEY_COLUMNS):
+        log.add(
+            _request(row, line, row.get("offset", "0"), row["response-time"], "status-code"), line
+        )
+    return _logged(log, "hey", (HEY_NOTE, ROUNDED_NOTE, LEFT_OUT_NOTE))
+
+
+def read_oha_csv(file: BinaryIO) -> PeerReading:
+    """Read what oha writes with `--output-format csv`: a request a row."""
+    log = RequestLog()
+    for line, row in _table(file, OHA_COLUMNS):
+        took = row.get("request-duration")
+        log.add(_request(row, line, row["request-start"], took, "status"), line)
+    return _logged(log, "oha", (OHA_NOTE, LEFT_OUT_NOTE))
+
+
+def _table(file: BinaryIO, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    rows = csv_rows(file)
+    line, heads = next(rows, (1, []))
+    if tuple(heads[: len(columns)]) != columns:
+        raise damaged(line, f"its columns do not begin with {', '.join(columns)}.")
+    for line, row in rows:
+        yield line, cells(row, heads, line)
+
+
+def _request(
+    row: dict[str, str], line: int, begun: str, took: str | None, status: str
+) -> LoggedRequest:
+    code = counted(row.get(status, "0"), status, line)
+    return LoggedRequest(
+        name=ALL_REQUESTS,
+        begun_ns=round(time_s(begun, "start", line) * 1e9),
+        took_ns=round(time_s(took, "response time", line) * 1e9),
+        failed=f"status {code}" if code >= FAILED_FROM else "",
+        status=code,
+        received=counted(row.get("bytes", "0"), "bytes", line),
+    )
+
+
+def _logged(log: RequestLog, tool: str, notes: tuple[str, ...]) -> PeerReading:
+    streams, samples = log.streams()
+    return PeerReading(PeerReport(tool, "service", streams, notes=notes), samples)
+
+
+def read_oha_json(file: BinaryIO) -> PeerReading:
+    """Read what oha writes with `--output-format json`."""
+    document = json_object(whole_text(file))
+    summary, percentiles = part(document, "summary"), part(document, "latencyPercentiles")
+    if not summary or "statusCodeDistribution" not in document:
+        raise InvalidInput("The JSON of oha has no summary.")
+    statuses, errors = (
+        {printable(name, 100): counted(many, name) for name, many in part(document, kind).items()}
+        for kind in ("statusCodeDistribution", "errorDistribution")
+    )
+    if not all(status.isascii() and status.isdigit() for status in statuses):
+        raise InvalidInput("The JSON of oha has a status that is no number.")
+    low, mean, high = (_known(summary, name, time_s) for name in ("fastest", "average", "slowest"))
+    received = _known(summary, "totalData", counted)
+    stream = PeerStream(
+        name=ALL_REQUESTS,
+        requests=sum(statuses.values()) + sum(errors.values()),
+        failed=sum(errors.values()) + _bad(statuses),
+        times=PeerTimes(low, mean, high, _oha_percentiles(percentiles)),
+        errors={**_bad_statuses(statuses), **errors},
+        statuses=statuses,
+        duration_s=_known(summary, "total", number),
+        throughput_per_s=_known(summary, "requestsPerSec", number),
+        bytes_received=None if received is None else int(received),
+        failed_are_timed=True,
+    )
+    notes = _with_failed((OHA_NOTE, ALONE_NOTE), statuses)
+    return PeerReading(PeerReport("oha", "service", (stream,), notes=notes), (None,))
+
+
+def _oha_percentiles(told: dict[str, Any]) -> dict[str, float]:
+    """Return the percentiles by number; oha writes null where there was no response."""
+    found = {
+        number(name.removeprefix("p"), "percentile"): time_s(value, printable(name, 20))
+        for name, value in told.items()
+        if value is not None
+    }
+    return {percent_name(share): found[share] for share in sorted(found)}
+
+
+def _known(values: dict[str, Any], name: str, read: Callable[..., float]) -> float | None:
+    """Return a number of the summary; None where it is null."""
+    return None if values.get(name) is None else read(values[name], name)

@@ -1,0 +1,93 @@
+"""Results of other tools: imported by page and API, shown as what they are, set beside runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard import Dashboard
+from tests.html import read_html
+from tests.pages.stored import Stored, words
+
+FILES = Path(__file__).parent.parent / "peers" / "files"
+ALONE = "The percentiles that the tool wrote, and no others"
+
+
+def taken(looplab: Dashboard, name: str, query: str = "") -> str:
+    content = (FILES / name).read_bytes()
+    told = looplab.client.post(f"/api/import?name={name}{query}", content=content)
+    assert told.status_code == 200, told.text
+    assert (told.json()["runs"], told.json()["experiments"]) == ([], [])
+    (peer_id,) = told.json()["peers"]
+    return str(peer_id)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FILES.iterdir()))
+def test_each_file_has_a_page_that_never_judges_it(stored: Stored, name: str) -> None:
+    peer_id = taken(stored.looplab, name)
+    page = stored.looplab.get(f"/peers/{peer_id}")
+    assert page.status_code == 200
+    found = stored.looplab.get(f"/api/peers/{peer_id}").json()
+    text = words(page.text)
+    assert f"{found['judgement']}" in text
+    assert found["judgement"].endswith(", not judged")
+    assert found["validity"] == {"outcome": None, "reasons": []}
+    assert found["file"]["sha256"] in text
+    has_samples = any(stream["has_samples"] for stream in found["streams"])
+    assert (ALONE in text) != has_samples or 'id="curves"' not in page.text
+    assert "canary" not in page.text + str(found)
+    for figure in read_html(page.text).all("lab-figure"):
+        address = f"/peers/{peer_id}/figures/{figure.attributes['id']}.csv"
+        assert stored.looplab.get(address).status_code == 200
+
+
+def test_a_file_is_kept_once_listed_renamed_and_deleted(empty: Dashboard) -> None:
+    form = read_html(empty.get("/import").text).all("form")[1]
+    assert form.attributes["enctype"] == "multipart/form-data"
+    assert "Nothing is imported yet" in words(empty.get("/peers").text)
+    upload = {"file": ("<b>w.txt", (FILES / "wrk2.txt").read_bytes())}
+    shown = empty.client.post("/import", files=upload, data={"kind": "wrk2", "unit": ""})
+    assert shown.url.path.startswith("/peers/")
+    assert "&lt;b&gt;w.txt" in shown.text
+    peer_id = shown.url.path.rpartition("/")[2]
+    again = empty.client.post("/import", files=upload, data={"kind": "wrk2"})
+    assert again.url.path == shown.url.path
+    empty.client.post(f"/peers/{peer_id}/edit", data={"title": "mine"})
+    assert "mine wrk2 all requests 2,000 /s" in words(empty.get("/peers").text)
+    assert [entry["action"] for entry in empty.get("/api/audit").json()["entries"]] == ["imported"]
+    empty.client.post(f"/peers/{peer_id}/delete")
+    assert empty.get("/api/peers").json() == {"peers": []}
+    for path in (f"/peers/{peer_id}", f"/api/peers/{peer_id}", "/peers/../etc"):
+        assert empty.get(path).status_code == 404
+    wrong = empty.client.post("/import", files=upload, data={"kind": "k6"})
+    assert wrong.status_code == 422
+    assert "it looks like that of wrk2" in wrong.text
+    assert empty.get("/api/peers").json() == {"peers": []}
+
+
+def test_beside_a_run_it_has_no_ratio_unless_one_machine_measured_both(stored: Stored) -> None:
+    """Each on the clock of the tool; nothing has an interval, nobody is better."""
+    late, sent = (taken(stored.looplab, name) for name in ("wrk2.txt", "oha.json"))
+    run_id = stored.runs.streams
+    address = f"/peers/compare?results={late},{run_id},{sent}"
+    page = stored.looplab.get(address)
+    text = words(page.text)
+    assert "no file says on which machine" in text
+    assert "×" not in text
+    assert text.count("percentiles alone") == 2
+    assert "from when it was meant to be sent" in text
+    anyway = words(stored.looplab.get(f"{address}&anyway=1").text)
+    assert "hold if all were measured on one machine" in anyway
+    rows = stored.looplab.get(f"{address}&anyway=1".replace("compare?", "compare.csv?")).text
+    ratios = {}
+    for row in rows.splitlines()[1:]:
+        cells = row.rsplit(",", 6)
+        ratios[cells[0].split(",")[0], cells[-3]] = cells[-1]
+    assert ratios[run_id, "p50"] != ""
+    assert ratios[sent, "p50"] == ""
+    assert ratios[sent, "throughput_per_s"] != ""
+    run = stored.looplab.run(run_id)["streams"][0]
+    assert f",p50,{run['response_time_s']['p50']}" in rows
+    offered = stored.looplab.get(f"/peers?beside={run_id}").text
+    assert f"/peers/compare?results={late},{run_id}" in offered
+    assert stored.looplab.get("/peers/compare?results=zzzzzzzzzz").status_code == 404
+    assert stored.looplab.get("/peers/compare").status_code == 422

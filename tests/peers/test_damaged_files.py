@@ -1,0 +1,148 @@
+"""Files that are damaged, or made to do harm: one line that names the place, and nothing kept."""
+
+import base64
+import io
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.errors import InvalidInput
+from control_plane.peers import read_peer_file, told_of_file
+
+FILES = Path(__file__).parent / "files"
+K6_POINT = (
+    '{"type":"Point","metric":"http_req_duration","data":{"time":"%s","value":%s,"tags":{}}}\n'
+)
+A_MOMENT = "2026-11-30T09:00:00.5Z"
+VEGETA = '{"code":200,"timestamp":"2026-11-30T09:00:00Z","latency":%s}\n'
+HEY = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n"
+LOCUST = "Type,Name,Request Count,Failure Count\n"
+WRK = "Running 2s test @ http://127.0.0.1/\n"
+
+
+def refusal(content: bytes | str) -> str:
+    raw = content.encode() if isinstance(content, str) else content
+    with pytest.raises(InvalidInput) as refused:
+        read_peer_file(io.BytesIO(raw))
+    message = str(refused.value)
+    assert "\n" not in message
+    assert len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "it is empty"),
+        ("hello\n", "its beginning is not known"),
+        (b"\x1f\x8b\x08\x00", "unpack it first"),
+        ("Summary:\n  Success rate:\t1\nResponse time distribution:\n", "--output-format json"),
+        (K6_POINT % (A_MOMENT, "1") + "{half", "Line 2: it is no JSON"),
+        (K6_POINT % (A_MOMENT, "1") + "[1]\n", "Line 2: it holds no JSON object"),
+        (K6_POINT % (A_MOMENT, "-1"), "Line 1: value is -1, and no number from 0"),
+        (K6_POINT % (A_MOMENT, "1e308"), r"Line 1: value is 1e\+308, and no number"),
+        (K6_POINT % (A_MOMENT, "1e14"), "Line 1: value is 100,000,000,000 s, above the limit"),
+        (K6_POINT % (A_MOMENT, '"NaN"'), "Line 1: value is NaN, and no number"),
+        (K6_POINT % (A_MOMENT, "true"), "Line 1: value is True, and no number"),
+        (K6_POINT % ("9999-99-99T00:00:00Z", "1"), "Line 1: time is 9999"),
+        (K6_POINT % ("2026-11-30", "1"), "Line 1: time is 2026-11-30, and no time"),
+        ('{"type":"Metric","metric":"x","data":{}}\n', "The file holds no request"),
+        ('{"metrics":{"http_reqs":{"count":1e999}}}', "it is no JSON|no HTTP request"),
+        ('{"metrics":{"http_reqs":[1],"http_req_duration":{}}}', "http_reqs is no JSON object"),
+        ('{"http_req":' + "[" * 100_000, "it is no JSON"),
+        (VEGETA % '"1"' + VEGETA % "-5", "Line 2: latency is -5"),
+        (VEGETA % "9007199254740993000", "Line 1: latency is 9007199254740993000"),
+        ("1796000000000000000,200,5,0,1,,zz,a,0\n", "Line 1: the body of its response"),
+        ("1796000000000000000,200,5,0,1,x\n", "Line 1: it has 6 columns"),
+        ("999999999999999999,200,5,0,1,,,a\n", "Line 1: it has 8 columns"),
+        (HEY + "0.1,0,0,0,0,0,200,0\n0.1,0\n", "Line 3: it has 2 columns, and the first line 8"),
+        (HEY + "nan,0,0,0,0,0,200,0\n", "Line 2: response time is nan"),
+        (HEY + '"0.1,0,0\n', "Line 2: it is no CSV"),
+        (HEY, "The file holds no request"),
+        (LOCUST + "GET,/,1,1.5\n", "Line 2: Failure Count is 1.5, and no whole number"),
+        (LOCUST + "GET,/,1,2,3\n", "Line 2: it has 5 columns"),
+        (LOCUST, "hold no request"),
+        (WRK, "has no end"),
+        (WRK + "  3 requests in 2.00s, 9KB read\n     50%  9999999h\n", "Line 3: time is 35,999"),
+        (WRK + "    Latency   -nan  0.0us 0.0us -nan%\n", "Line 2: the row Latency"),
+        (WRK + "x" * 1_000_001, "Line 2: it is longer than 1,000,000 bytes"),
+        (WRK.encode() + b"\xff\xfe", "Line 2: it is no text in UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_refused_in_one_line(content: bytes | str, message: str) -> None:
+    assert re.search(message, refusal(content))
+
+
+def histogram(change: Callable[[list[int | float]], object], counts: bytes = b"\x02") -> str:
+    """A histogram of the V2 encoding whose header `change` may change, as a log holds it."""
+    header: list[int | float] = [0x1C849313, len(counts), 0, 3, 1, 2**40, 1.0]
+    change(header)
+    payload = zlib.compress(struct.pack(">iiiiqqd", *header) + counts)
+    return base64.b64encode(struct.pack(">ii", 0x1C849314, len(payload)) + payload).decode()
+
+
+def log_of(text: str) -> str:
+    return f"#[StartTime: 1796000000.0 (seconds)]\n0.0,1.0,1.0,{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Line 2: its histogram cannot be read"),
+        ("HISTFAAA", "Line 2: its histogram cannot be read"),
+        (histogram(lambda header: header.__setitem__(0, 7)), "none of the V2 encoding"),
+        (histogram(lambda header: header.__setitem__(1, 2**30)), "none of the V2 encoding"),
+        (histogram(lambda header: header.__setitem__(3, 2**30)), "its header is of no histogram"),
+        (histogram(lambda header: header.__setitem__(4, -5)), "its header is of no histogram"),
+        (histogram(id, b"\x01\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), "more buckets|ends inside"),
+        (histogram(id, b"\x80\x80"), "ends inside a number|none of the V2"),
+        (histogram(id, b"\xff" * 9), "more buckets or requests|more buckets"),
+        (histogram(id, bytes(5_000_000)), "not whole, or too large"),
+    ],
+)
+def test_a_log_with_a_broken_histogram_is_refused(text: str, message: str) -> None:
+    assert re.search(message, refusal(log_of(text)))
+
+
+def test_a_log_tells_its_unit_or_is_asked_for_it() -> None:
+    """1,000 units of a value in a column of 1 ms are microseconds; 7 are nothing."""
+    told = f"0.0,1.0,7.3,{histogram(id)}\n"
+    assert "say ns, us or ms" in refusal(f"#[StartTime: 1796000000.0 (s)]\n{told}")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FILES.iterdir()))
+def test_half_a_file_is_refused_or_is_a_smaller_one(name: str) -> None:
+    """Cut anywhere it never breaks the reader, and never counts more than the whole file."""
+    content = (FILES / name).read_bytes()
+    whole = read_peer_file(io.BytesIO(content)).report.streams[0].requests or 0
+    for part in range(1, 24):
+        cut = content[: len(content) * part // 24]
+        with suppress(InvalidInput):
+            read = read_peer_file(io.BytesIO(cut))
+            assert (read.report.streams[0].requests or 0) <= whole
+
+
+def test_who_says_another_tool_is_told_what_it_looks_like() -> None:
+    file = io.BytesIO((FILES / "wrk2.txt").read_bytes())
+    with pytest.raises(InvalidInput, match="no file of k6: it looks like that of wrk2"):
+        read_peer_file(file, "k6")
+    with pytest.raises(InvalidInput, match="no kind 'ab': give k6, locust"):
+        told_of_file("a", "ab", "")
+    with pytest.raises(InvalidInput, match="no unit 'h': give ns, us, ms"):
+        told_of_file("a", "", "h")
+
+
+def test_names_of_the_file_cannot_write_to_a_terminal() -> None:
+    row = {"code": 500, "timestamp": "2026-11-30T09:00:00Z", "latency": 1, "error": "\x1b[31m\nred"}
+    row |= {"method": "GET\x1b", "url": "http://user:canary@host/a\u202e?token=canary"}
+    read = read_peer_file(io.BytesIO(json.dumps(row).encode()))
+    (stream,) = read.report.streams
+    texts = [stream.name, *stream.errors]
+    assert all(text.isprintable() for text in texts)
+    assert "canary" not in str(read.report)

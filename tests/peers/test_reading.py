@@ -1,0 +1,146 @@
+"""What the files of other tools tell, in the numbers that the tools print.
+
+Written by wrk 4.1.0, hey 0.1.4, Locust 2.47.0, Go's own gob and the writer of hdrhistogram. No
+registry here has k6, oha, wrk2 and vegeta: theirs are made by their documented formats.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.domain.peer_result import PeerReading
+from control_plane.peers import read_peer_file
+
+FILES = Path(__file__).parent / "files"
+BUCKET = 2**-10
+"""The width of a bucket of the histogram, as a share."""
+
+TOLD: dict[str, dict[str, Any]] = {
+    "wrk.txt": {
+        "tool": "wrk", "clock": "service", "requests": 14_298, "failed": 285, "rate": 4613.42,
+        "p": {"50": 0.00157, "75": 0.00294, "90": 0.00691, "99": 0.07633},
+        "of": (None, 0.0056, 0.14735), "duration": 3.1,
+    },
+    "wrk-plain.txt": {
+        "tool": "wrk", "clock": "service", "requests": 1_064, "failed": 0, "rate": 1040.5,
+        "p": {}, "of": (None, 0.01585, 0.12804), "duration": 1.02,
+    },
+    "wrk2.txt": {
+        "tool": "wrk2", "clock": "response", "requests": 20_000, "failed": 0, "rate": 1999.8,
+        "p": {"10": 0.000612, "50": 0.00121, "99": 0.00331, "99.999": 0.00902},
+        "of": (None, 0.00131, 0.00902), "duration": 10.0,
+    },
+    "hey.txt": {
+        "tool": "hey", "clock": "service", "requests": 600, "failed": 5, "rate": 1233.1212,
+        "p": {"10": 0.0013, "50": 0.0017, "95": 0.0079, "99": 0.0242},
+        "of": (0.0001, 0.0031, 0.0741), "duration": 0.4866,
+    },
+    "oha.json": {
+        "tool": "oha", "clock": "service", "requests": 2_000, "failed": 50, "rate": 999.25,
+        "p": {"50": 0.0011, "99.9": 0.031, "99.99": 0.0425}, "of": (0.00021, 0.00132, 0.0425),
+        "duration": 2.0015,
+    },
+    "locust_stats.csv": {
+        "tool": "Locust", "clock": "service", "requests": 2_209, "failed": 14, "rate": 441.559,
+        "p": {"50": 0.003, "66": 0.003, "99": 0.01, "99.9": 0.047, "99.99": 0.073},
+        "of": (0.00069029, 0.00326041, 0.07263108), "streams": ("GET /flaky", "GET /items"),
+    },
+    "locust_stats_history.csv": {
+        "tool": "Locust", "clock": "service", "requests": 2_209, "failed": 14, "rate": None,
+        "p": {"50": 0.003}, "of": (0.00069029, 0.00326041, 0.07263108), "seconds": 6,
+    },
+    "k6-summary.json": {
+        "tool": "k6", "clock": "service", "requests": 10_000, "failed": 25, "rate": 999.9902,
+        "p": {"50": 0.0032, "90": 0.00925, "95": 0.01275, "99.9": 0.0555},
+        "of": (0.00071, 0.004811, 0.061304), "streams": ("expected responses",),
+    },
+    "vegeta-report.json": {
+        "tool": "vegeta", "clock": "service", "requests": 300, "failed": 7, "rate": 97.93,
+        "p": {"50": 0.001687204, "95": 0.006122044, "99": 0.009871203},
+        "of": (0.000301223, 0.002041152, 0.012345678), "duration": 2.991543212,
+    },
+}  # fmt: skip
+
+
+def read(name: str) -> PeerReading:
+    return read_peer_file(io.BytesIO((FILES / name).read_bytes()))
+
+
+@pytest.mark.parametrize("name", sorted(TOLD))
+def test_percentiles_alone_are_told_as_they_were_written(name: str) -> None:
+    told, (report, samples) = TOLD[name], read(name)
+    stream, *others = report.streams
+    assert (report.tool, report.clock) == (told["tool"], told["clock"])
+    assert set(samples) == {None}
+    assert (stream.requests, stream.failed) == (told["requests"], told["failed"])
+    assert stream.throughput_per_s == (told["rate"] and pytest.approx(told["rate"]))
+    times = stream.times
+    assert (times.min, times.mean, times.max) == tuple(
+        value and pytest.approx(value) for value in told["of"]
+    )
+    percentiles = {percent: times.percentiles[percent] for percent in told["p"]}
+    assert percentiles == pytest.approx(told["p"])
+    assert stream.duration_s == told.get("duration")
+    assert tuple(other.name for other in others) == told.get("streams", ())
+    assert len(stream.seconds.at_s if stream.seconds else ()) == told.get("seconds", 0)
+
+
+def test_single_requests_become_a_histogram_and_a_course() -> None:
+    """As the program that wrote them printed: 293 successes, their ends, p50 and p90."""
+    report, (samples,) = read("vegeta.gob")
+    (stream,) = report.streams
+    assert samples is not None
+    assert (stream.name, stream.requests, stream.failed) == ("GET /items", 300, 7)
+    assert (samples.total, samples.minimum_ns, samples.maximum_ns) == (293, 302_604, 16_037_956)
+    found = [samples.quantile_ns(share) for share in (0.5, 0.9)]
+    assert found == pytest.approx([1_690_429, 5_779_077], rel=BUCKET)
+    assert set(stream.times.percentiles) == {"50", "75", "90", "95"}
+    assert stream.statuses == {"200": 293, "503": 6}
+    assert sorted(stream.errors.values()) == [1, 6]
+    assert report.measured_at is not None
+    assert report.measured_at.isoformat().startswith("2026-11-30T08:00:00.123456")
+    assert stream.seconds is not None
+    assert stream.seconds.completed[:2] == (98.0, 98.0)
+    assert stream.seconds.errors[:2] == (2.0, 2.0)
+
+
+@pytest.mark.parametrize(("name", "many"), [("vegeta.json", 120), ("vegeta.csv", 60)])
+def test_the_other_encodings_of_the_same_requests_say_the_same(name: str, many: int) -> None:
+    (stream,), (samples,) = read(name).report.streams, read(name).samples
+    assert samples is not None
+    assert (stream.name, stream.requests, stream.failed) == ("GET /items", many, many // 50)
+    assert samples.minimum_ns >= 302_604
+    assert samples.total == many - many // 50
+
+
+def test_responses_of_hey_and_points_of_k6() -> None:
+    """hey rounds to 0.1 ms; of k6 the failed request is counted and not timed."""
+    (hey,), (samples,) = read("hey.csv").report.streams, read("hey.csv").samples
+    assert samples is not None
+    assert (hey.requests, hey.failed, hey.statuses) == (600, 0, {"200": 600})
+    assert (samples.minimum_ns, samples.maximum_ns) == (200_000, 13_300_000)
+    assert samples.mean_ns == pytest.approx(2_268_667, rel=1e-6)
+    report, histograms = read("k6-points.json")
+    whole, *named = report.streams
+    assert [stream.name for stream in named] == ["GET /slow", "GET /items"]
+    assert (whole.requests, whole.failed) == (60, 1)
+    assert whole.errors == {"dial: connection refused": 1}
+    assert [part.total for part in histograms if part] == [59, 19, 40]
+    assert whole.times.max == pytest.approx(0.0069)
+
+
+def test_a_log_holds_what_the_library_that_wrote_it_says() -> None:
+    """Of 2,000 values in five intervals, which are nanoseconds by the column of milliseconds."""
+    report, (samples,) = read("intervals.hlog")
+    assert samples is not None
+    assert "taken as ns" in report.notes[1]
+    found = [samples.quantile_ns(share) for share in (0.5, 0.9, 0.99)]
+    assert found == pytest.approx([1_529_855, 4_812_799, 8_921_087], rel=BUCKET)
+    assert (samples.total, samples.maximum_ns) == (2_000, 14_729_215)
+    seconds = report.streams[0].seconds
+    assert seconds is not None
+    assert (seconds.at_s, seconds.completed) == ((0.0, 1.0, 2.0, 3.0, 4.0), (400.0,) * 5)
+    told = read_peer_file(io.BytesIO((FILES / "intervals.hlog").read_bytes()), "hlog", "us")
+    assert told.report.streams[0].times.max == pytest.approx(14.729215)
