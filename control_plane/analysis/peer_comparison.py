@@ -148,9 +148,8 @@ def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[Mea
     A ratio needs both numbers, no bound, no invalid side, and for times the same clock.
     """
     streams = [side.stream for side in sides]
-    told = {percent for stream in streams for percent in stream.times.percentiles}
-    if not any(side.is_peer for side in sides):
-        told &= {"50", "90", "95", "99", "99.9"}
+    told = {f"{100 * share:g}" for share in PERCENTILES.values()}
+    told |= {name for side in sides if side.is_peer for name in side.stream.times.percentiles}
     columns: list[tuple[str, str, Unit | None, list[float | None]]] = [
         ("throughput_per_s", "Throughput", "per_s", [s.throughput_per_s for s in streams]),
         ("requests", "Requests", None, [s.requests for s in streams]),
@@ -201,8 +200,9 @@ def _same_clock(first: Measurement, other: Measurement) -> bool:
 
 def ratio_note(sides: Sequence[Measurement], *, ratios: bool) -> str:
     """Return why there are no ratios, or what those that are given suppose."""
-    tools = sorted({side.judgement.split(",")[0] for side in sides if side.is_peer})
-    told = f"{' and '.join(tools)}: no file says on which machine" if tools else ""
+    if not any(side.is_peer for side in sides):
+        return ""
+    told = "files of other tools do not say on which machine they were measured"
     if not ratios:
-        return f"No ratios: {told}." if told else ""
-    return f"Ratios to {sides[0].label.letter} hold if all were measured on one machine. {told}."
+        return f"No ratios: {told}."
+    return f"Ratios to {sides[0].label.letter} hold if one machine measured all: {told}."

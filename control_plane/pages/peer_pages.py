@@ -383,7 +383,7 @@ def measured_sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
             continue
         measured = measurement_of_run(store.detail(side), place, clock)
         if measured is None:
-            raise InvalidInput(f"Run {side} has no result yet.")
+            raise InvalidInput(f"Run {side} has no result.")
         found.append(measured)
     return found
 

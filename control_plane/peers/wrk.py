@@ -46,8 +46,9 @@ WRK2_NOTES = (
     "wrk2 counts a time from when a request was meant to be sent.",
     "wrk2 prints points of its spectrum: a histogram cannot be made of them.",
 )
+OTHER_STATUS = "other than 2xx and 3xx"
 ERROR_NOTES = {
-    "status": "Responses other than 2xx and 3xx are among the times and in the throughput.",
+    OTHER_STATUS: "Responses other than 2xx and 3xx are among the times and in the throughput.",
     "timeout": "Responses after the time-out are counted as errors and left out of the times.",
 }
 
@@ -137,7 +138,7 @@ def _read_rest(found: _WrkValues, line: int, text: str) -> None:
         counts = {kind: counted(many, kind, line) for kind, many in kinds}
         found.errors.update({kind: many for kind, many in counts.items() if many})
     elif match := _STATUS.fullmatch(text):
-        found.errors["status"] = counted(match[1], "responses", line)
+        found.errors[OTHER_STATUS] = counted(match[1], "responses", line)
     elif match := _RATE.fullmatch(text):
         found.rate = number(match[1], "Requests/sec", line)
     elif match := _ADDRESS.fullmatch(text):

@@ -8,6 +8,7 @@ import numpy as np
 
 from control_plane.analysis.charts.curve import Curve
 from control_plane.analysis.charts.figure import (
+    CHART_HEIGHT,
     FIRST,
     LAST,
     PERCENTILE_TICKS,
@@ -16,25 +17,31 @@ from control_plane.analysis.charts.figure import (
     Plot,
     Table,
     line,
+    line_plot,
     log_range,
     milliseconds,
     nines,
     percentile_axis,
     rounded,
+    shares,
     short_time,
     time_axis,
     window_axis,
     zero_based_axis,
 )
 from control_plane.analysis.charts.panels import Panel, stacked
-from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.charts.percentiles import DOTTED_NOTE, last_place, percentile_chart
 from control_plane.analysis.peer_comparison import Measurement
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.peer_result import PeerSeconds, PeerStream
+from control_plane.domain.times_and_percentiles import GREYED
 from control_plane.domain.units import SPACE, count, figures, rate, seconds
 
 PERCENTILE_WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 LEAST_MOMENTS = 3
 """Fewer show no course."""
+
+LEAST_POINTS = 2
 
 AS_TOLD = "marks alone: percentiles as the tool prints them"
 
@@ -62,8 +69,7 @@ class ToldPoints:
     """The percentiles of a side without samples: places on the percentile axis, and seconds."""
 
     side: Measurement
-    places: tuple[float, ...]
-    times_s: tuple[float, ...]
+    pairs: tuple[tuple[float, float], ...]
 
 
 def told_points(side: Measurement) -> ToldPoints | None:
@@ -73,10 +79,9 @@ def told_points(side: Measurement) -> ToldPoints | None:
         for name, value_s in side.stream.times.percentiles.items()
         if 0.5 <= (share := float(name) / 100) < 1 and value_s > 0 and nines(share) <= LAST
     )
-    if side.samples is not None or not pairs:
+    if side.samples is not None or len(pairs) < LEAST_POINTS:
         return None
-    places, times_s = zip(*pairs, strict=True)
-    return ToldPoints(side, places, times_s)
+    return ToldPoints(side, tuple(pairs))
 
 
 def peer_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
@@ -85,21 +90,38 @@ def peer_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
     told = [points for side in sides if (points := told_points(side))]
     if not curves and not told:
         return None
+    if len(sides) == 1:
+        curves = [replace(curve, name=sides[0].stream.name) for curve in curves]
     figure = percentile_chart(curves)
     if not told:
         return figure if len(sides) == 1 else _retitled(figure, "")
-    drawn = dict(figure.plot)
-    drawn["data"] = [*figure.plot["data"], *map(_marks, told)]
-    ends = [curve_end for curve in curves if (curve_end := float(curve.ticks["p99.99"])) > 0]
-    starts = [float(curve.ticks["p50"]) for curve in curves]
-    known = [*ends, *starts, *(value for points in told for value in points.times_s)]
-    layout = dict(figure.plot["layout"])
-    axis_end = layout["xaxis"]["range"][1] if curves and not figure.empty else FIRST
-    layout["xaxis"] = percentile_axis(max(axis_end, *(points.places[-1] for points in told)))
-    layout["yaxis"] = time_axis(log_range(min(known), max(known)))
-    drawn["layout"] = layout
+    known = [(place, value) for points in told for place, value in points.pairs]
+    lines = [(curve, _end(curve)) for curve in curves if last_place(curve, GREYED) >= FIRST]
+    known += [end for _, end in lines]
+    known += [(FIRST, curve.ticks["p50"]) for curve, _ in lines]
+    bounds = log_range(min(value for _, value in known), max(value for _, value in known))
+    labels = [_label(points.side.label, points.pairs[-1][1]) for points in told]
+    labels += [_label(curve, end_s) for curve, (_, end_s) in lines]
+    drawn = line_plot(
+        [*figure.plot["data"], *map(_marks, told)],
+        (percentile_axis(max(place for place, _ in known)), time_axis(bounds)),
+        labels if len(sides) > 1 else (),
+        CHART_HEIGHT,
+        [DOTTED_NOTE] if lines else (),
+    )
     table = _with_told(figure.table, told)
     return replace(_retitled(figure, AS_TOLD), plot=drawn, table=table, empty="")
+
+
+def _end(curve: Curve) -> tuple[float, float]:
+    """Return where a curve ends: its place on the percentile axis, and seconds."""
+    place = last_place(curve, GREYED)
+    return place, curve.samples.quantile_ns(float(shares(np.array(place)))) / 1e9
+
+
+def _label(named: RunLabel | Curve, value_s: float) -> EndLabel:
+    short = named.letter if isinstance(named, RunLabel) else named.short
+    return EndLabel(named.text, short, named.text_colour, round(math.log10(value_s), 4))
 
 
 def _retitled(figure: Figure, note: str) -> Figure:
@@ -109,15 +131,13 @@ def _retitled(figure: Figure, note: str) -> Figure:
 
 def _marks(points: ToldPoints) -> Plot:
     label = points.side.label
-    texts = [
-        f"p{100 * (1 - 10**-place):.6g}: {short_time(value)}"
-        for place, value in zip(points.places, points.times_s, strict=True)
-    ]
+    texts = [f"p{100 * (1 - 10**-place):.6g}: {short_time(value)}" for place, value in points.pairs]
+    places, times_s = np.array(points.pairs).T
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": rounded(np.array(points.places)),
-        "y": rounded(np.array(points.times_s)),
+        "x": rounded(places),
+        "y": rounded(times_s),
         "marker": {"symbol": label.symbol, "size": 9, "color": label.colour},
         "name": label.letter,
         "text": texts,
@@ -185,9 +205,8 @@ def _times_panel(course: PeerSeconds) -> Panel | None:
         if told:
             y = [float(f"{value:.4g}") if value else None for value in values]
             traces.append(_steps(course, y, "$run-1", PERCENTILE_WEIGHTS[name]))
-            middle = float(np.median(told))
-            text = f"{name} {seconds(middle)}"
-            labels.append(EndLabel(text, name, "$run-1-text", math.log10(middle)))
+            text = f"{name} {seconds(told[-1])}"
+            labels.append(EndLabel(text, name, "$run-1-text", math.log10(told[-1])))
     bounds = log_range(min(known), max(known))
     return Panel("Response time", time_axis(bounds), traces, labels, weight=3)
 
@@ -199,8 +218,7 @@ def _rates_panel(course: PeerSeconds, stream: PeerStream) -> Panel | None:
     failed = [value for value in course.errors if value]
     high = max(*known, *failed, 0.0)
     traces = [_steps(course, list(course.completed), "$run-1", 2.0)]
-    middle = float(np.median(known))
-    labels = [EndLabel(rate(middle), figures(middle), "$run-1-text", middle)]
+    labels = [EndLabel(rate(known[-1]), figures(known[-1]), "$run-1-text", known[-1])]
     if failed:
         traces.append(_steps(course, list(course.errors), "$bad", 1.5))
         text = "errors" if stream.failed is None else f"{count(stream.failed)} errors"
