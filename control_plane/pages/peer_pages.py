@@ -140,14 +140,23 @@ def compare(
 @router.get("/peers/compare.csv")
 def compare_csv(store: StoreDep, results: ShortText = "", anyway: ShortText = "") -> Response:
     """Return the numbers of a comparison, a row for each side and metric."""
-    shown = _compare_page(store, results, anyway)
-    return _csv_file(csv_text(CSV_HEADS, _csv_rows(shown)), "peers")
+    ids, _ = compared_ids(results, None)
+    sides = measured_sides(store, ids)
+    return _csv_file(csv_text(CSV_HEADS, _csv_rows(sides, ratios=_gives(sides, anyway))), "peers")
 
 
-def _csv_rows(shown: "PeerComparePage") -> Iterator[tuple[str | float | None, ...]]:
-    for place, side in enumerate(shown.sides):
+def _gives(sides: Sequence[Measurement], anyway: str) -> bool:
+    """Whether ratios are given: where they are asked for, and between runs alone."""
+    return anyway == "1" or not any(side.is_peer for side in sides)
+
+
+def _csv_rows(
+    sides: Sequence[Measurement], *, ratios: bool
+) -> Iterator[tuple[str | float | None, ...]]:
+    metrics = compared_metrics(sides, ratios=ratios)
+    for place, side in enumerate(sides):
         about = side.label.id, side.label.name, side.judgement, side.clock
-        for metric in shown.metrics:
+        for metric in metrics:
             yield *about, metric.name, metric.values[place], metric.ratios[place]
 
 
@@ -323,7 +332,6 @@ class PeerComparePage(View):
     template: ClassVar[str] = "pages/peer_compare.html"
     sides: tuple[Measurement, ...]
     clocks: tuple[str, ...]
-    metrics: tuple[MeasuredMetric, ...]
     rows: tuple[MeasuredRow, ...]
     curves: tuple[Figure, ...]
     note: str
@@ -338,14 +346,13 @@ class PeerComparePage(View):
 def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
     ids, _ = compared_ids(results, None)
     sides = measured_sides(store, ids)
-    has_ratios = anyway == "1" or not any(side.is_peer for side in sides)
+    has_ratios = _gives(sides, anyway)
     metrics = compared_metrics(sides, ratios=has_ratios)
     query = urlencode({"results": ",".join(ids)}, safe=",")
     chart = peer_percentile_chart(sides)
     return PeerComparePage(
         sides=tuple(sides),
         clocks=tuple(CLOCKS[side.clock] for side in sides),
-        metrics=metrics,
         rows=tuple(_compared_row(metric, sides) for metric in metrics),
         curves=(chart,) if chart else (),
         note=ratio_note(sides, ratios=has_ratios),
