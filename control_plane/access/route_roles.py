@@ -72,7 +72,6 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /peers/compare.csv",
         "GET /peers/compare/figures/percentiles.csv",
         "GET /peers/{peer_id}",
-        "GET /peers/{peer_id}.json",
         "GET /peers/{peer_id}/figures/{name}.csv",
         "GET /queue",
         "GET /running",

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
@@ -26,7 +26,6 @@ from control_plane.analysis.peer_comparison import (
     ratio_note,
 )
 from control_plane.dependencies import StoreDep
-from control_plane.domain.documents import peer_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream
@@ -171,12 +170,6 @@ def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
     """Show a result of another tool."""
     result = store.peer(peer_id)
     return page(request, peer_page(result, _offered(store, result)))
-
-
-@router.get("/peers/{peer_id}.json")
-def peer_json(peer_id: PeerPath, store: StoreDep) -> Response:
-    """Return a result as the API gives it."""
-    return JSONResponse(peer_document(store.peer(peer_id)))
 
 
 @router.get("/peers/{peer_id}/figures/{name}.csv")
