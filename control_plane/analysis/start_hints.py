@@ -214,6 +214,11 @@ OTHER_REASONS = (
         "Its environment is broken, older than Python 3.8, or has no server: install one there.",
     ),
     StartReason(
+        "… is made by a framework that brings its own server …",
+        "Applications of aiohttp and tornado are neither ASGI nor WSGI: write command in the place "
+        "of app, such as python -m aiohttp.web -H {host} -P {port} shop:make_app.",
+    ),
+    StartReason(
         "env_file … cannot be read",
         "It is not UTF-8, or its rights keep it: save it as UTF-8, and let yourself read it.",
     ),

@@ -188,7 +188,7 @@ class ApplicationCheck:
         )
         self._add("good", f"Python {installed.version} with {servers}.")
         kind = interface_in_source(self._application)
-        if kind and not serves(target, kind):
+        if kind in {"asgi", "wsgi"} and not serves(target, kind):
             first = choice_to_install(self._application, installed)["server"]
             text = (
                 f"{self._application.app} looks like {kind.upper()}: no server there serves that."

@@ -84,6 +84,8 @@ _ASGI = ("starlette", "fastapi", "litestar", "quart", "sanic", "blacksheep", "ch
 _WSGI = ("flask", "django", "bottle", "pyramid", "falcon", "werkzeug", "webob")
 FRAMEWORKS = {**dict.fromkeys(_ASGI, "asgi"), **dict.fromkeys(_WSGI, "wsgi")}
 """What an application of a framework is where its call does not say it, as `falcon.asgi.App`."""
+_OWN = dict.fromkeys(("aiohttp", "tornado"), "own")
+"""Frameworks whose applications only their own servers serve."""
 _TURNED = {"WSGIMiddleware": "asgi", "ASGIMiddleware": "wsgi"}
 """What is made of an application of the other kind."""
 _SAID = re.compile("asgi|wsgi")
@@ -103,8 +105,9 @@ class _Module:
 def interface_in_source(application: Application) -> str:
     """Return `wsgi` or `asgi` where import string or source tell which; empty where neither does.
 
-    By what makes the application, by the name of its module, or else by the frameworks that the
-    module imports, itself or in modules of its directory. Nothing of it is run.
+    `own` for one that only the server of its framework serves. By what makes the application, by the
+    name of its module, or else by the frameworks that the module imports, itself or in modules of its
+    directory. Nothing of it is run.
     """
     module, _, name = application.app.partition(":")
     modules = _modules(application.directory, module)
@@ -139,7 +142,7 @@ def _interface_made(modules: Mapping[str, _Module], module: str, name: str) -> s
     return (
         _TURNED.get(origin.rpartition(".")[2], "")
         or (said[-1] if said else "")
-        or FRAMEWORKS.get(origin.partition(".")[0], "")
+        or (FRAMEWORKS | _OWN).get(origin.partition(".")[0], "")
     )
 
 

@@ -22,6 +22,7 @@ from control_plane.domain.unasked_settings import UNASKED
 from control_plane.targets.application import (
     Application,
     bundled_application,
+    interface_in_source,
     missing_files,
     placed,
     settings_file,
@@ -124,6 +125,10 @@ def free_ports(host: str) -> Iterator[int]:
 
 __all__ = ["LaunchContext", "RunningTarget", "reach", "start", "start_application"]
 
+_SERVES_ITSELF = (
+    "is made by a framework that brings its own server, aiohttp or tornado, and is neither ASGI "
+    "nor WSGI: give the command that starts it in the place of app"
+)
 TRIES = 3
 """How many ports are tried when others have them."""
 
@@ -173,6 +178,8 @@ async def start_application(
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
     for lack in missing_files(application):
         raise TargetFailed(f"start: {lack}")
+    if target.server != "command" and interface_in_source(application) == "own":
+        raise TargetFailed(f"start: {application.app} {_SERVES_ITSELF}")
     if application.python is not None and SERVERS[target.server].by_version:
         installed = await inspect_interpreter(application.python, context.instance)
         application = replace(application, versions=installed.packages)

@@ -177,6 +177,8 @@ FLASK = "from flask import Flask\n"
         ("a:app", {"a.py": "import starlette\ndef app(environ, start_response): ..."}, "wsgi"),
         ("a:app", {"a.py": "from b import app\nimport c", "b.py": "from a import app"}, ""),
         ("a:app", {"a.py": "import starlette, flask\napp = make()"}, ""),
+        ("a:app", {"a.py": "from aiohttp import web\napp = web.Application()"}, "own"),
+        ("a:app", {"a.py": "import aiohttp\nfrom starlette.a import B\napp = B()"}, "asgi"),
         ("a:app", {"a.py": "this is no Python"}, ""),
         ("wsgi_app:app", {}, "wsgi"),
         ("..a:app", {}, ""),
