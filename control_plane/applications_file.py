@@ -204,7 +204,7 @@ def read_applications(config: Path | None = None) -> Applications:
     path = _file_of(config)
     if config is None and not path.exists():
         return {}
-    section = "" if config or path.name == OWN_FILE else PROJECT_TABLE
+    section = PROJECT_TABLE if path.name == PROJECT_FILE else ""
     document = _parsed(path)
     for key in filter(None, section.split(".")):
         document = document.get(key, {}) if isinstance(document, dict) else {}

@@ -105,7 +105,7 @@ def test_an_application_is_added_where_the_others_stand(here: Path) -> None:
     assert applications.path == project
     entry = written_entry("till", "c:d", table=applications.table)
     project.write_text(f"{project.read_text()}\n{entry}\n")
-    assert list(applications) == ["shop", "till"]
+    assert list(applications) == ["shop", "till"] == list(read_applications(project))
     (here / "looplab.toml").write_text("[applications.other]\napp = 'a:b'\n")
     assert (applications.path, applications.table) == (here / "looplab.toml", "")
 

@@ -105,9 +105,9 @@ class _Module:
 def interface_in_source(application: Application) -> str:
     """Return `wsgi` or `asgi` where import string or source tell which; empty where neither does.
 
-    `own` for one that only the server of its framework serves. By what makes the application, by the
-    name of its module, or else by the frameworks that the module imports, itself or in modules of its
-    directory. Nothing of it is run.
+    `own` for one that only the server of its framework serves. By what makes the application, by
+    the name of its module, or else by the frameworks that the module imports, itself or in modules
+    of its directory. Nothing of it is run.
     """
     module, _, name = application.app.partition(":")
     modules = _modules(application.directory, module)
