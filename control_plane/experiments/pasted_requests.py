@@ -99,6 +99,7 @@ class _HarRequest(BaseModel):
     url: str
     headers: list[_HarPair] = []
     body: _HarBody | None = Field(default=None, validation_alias="postData")
+    body_size: float = Field(default=-1, validation_alias="bodySize")
 
 
 class _HarEntry(BaseModel):
@@ -144,7 +145,17 @@ def _of_entry(sent: _HarRequest, notes: list[str]) -> WrittenRequest:
                 request.add_file(part.name, part.filename, part.media_type or "", notes)
     elif body.params:
         request.data.append(urlencode([(pair.name, pair.value) for pair in body.params]))
+    if not (request.data or request.parts or request.file) and _has_body(sent):
+        notes.append(
+            f"{request.method} {urlsplit(sent.url).path[:60]}: its body is not in the file."
+        )
     return request
+
+
+def _has_body(sent: _HarRequest) -> bool:
+    """Whether a request had a body; browsers keep that of an upload out of the file."""
+    headers = {pair.name.lower(): pair.value for pair in sent.headers}
+    return sent.body_size > 0 or headers.get("content-length", "0") != "0"
 
 
 # Request classes

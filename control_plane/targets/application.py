@@ -152,8 +152,9 @@ def _modules(directory: Path, first: str) -> Mapping[str, _Module]:
     waiting = [first]
     while waiting and len(found) < _MOST_MODULES:
         name = waiting.pop()
-        place = directory.joinpath(*name.split("."))
-        for path in (place / "__init__.py", place.with_suffix(".py")):
+        places = [(directory / above).joinpath(*name.split(".")) for above in ("", "src")]
+        files = [path for at in places for path in (at / "__init__.py", at.with_suffix(".py"))]
+        for path in files:
             if name and name not in found and path.is_file():
                 package = name if path.name == "__init__.py" else name.rpartition(".")[0]
                 found[name] = _read_module(path, package, path.stat().st_mtime_ns)

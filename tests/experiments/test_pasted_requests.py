@@ -154,6 +154,16 @@ def test_parts_of_a_har_file() -> None:
     }
 
 
+def test_a_body_that_a_har_file_lacks_is_named() -> None:
+    length = [{"name": "Content-Length", "value": "312"}]
+    sent = (entry("POST", f"{HERE}/up", headers=length), entry("POST", f"{HERE}/b", bodySize=9))
+    pasted = read_pasted(json.dumps({"log": {"entries": [*sent, entry("POST", f"{HERE}/c")]}}))
+    assert pasted.notes == (
+        "POST /up: its body is not in the file.",
+        "POST /b: its body is not in the file.",
+    )
+
+
 def har(**sent: Any) -> str:
     return json.dumps({"log": {"entries": [entry("POST", f"{HERE}/a") | sent]}})
 

@@ -170,6 +170,7 @@ FLASK = "from flask import Flask\n"
                               "shop/web/__init__.py": "", "shop/web/app.py": FLASK}, "wsgi"),
         ("shop:api", {"shop/__init__.py": "from .a import app as api\nimport starlette",
                       "shop/a.py": "import falcon\nmade = falcon.App()\napp = made"}, "wsgi"),
+        ("shop:app", {"src/shop/__init__.py": FLASK + "app = Flask('')"}, "wsgi"),
         ("a:app", {"a.py": "import falcon.asgi\napp: object = falcon.asgi.App()"}, "asgi"),
         ("a:app", {"a.py": "from pyramid.config import Configurator as C\nimport starlette\n"
                    "app = C().make_wsgi_app()"}, "wsgi"),
