@@ -23,7 +23,7 @@ from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, share
+from control_plane.domain.units import NONE, WRITTEN, number_of, share
 from control_plane.experiments.experiment_file import bundled_experiments
 
 AGAINST, UNDECIDED = 10, 11
@@ -185,7 +185,7 @@ class BlockLines:
     def __call__(self, found: Document) -> None:
         if found["blocks"] != self._said:
             self._said = found["blocks"]
-            of = f"{found['blocks']} of {found['design']['blocks']} blocks"
+            of = f"{found['blocks']} of {number_of(found['design']['blocks'], 'block')}"
             said = found["sentence"]
             complain(said if said.startswith(of) else f"{of}. {said}")
 
@@ -208,7 +208,8 @@ def print_experiment(found: Document, url: str | None) -> None:
         print_line(f"{said} ({prediction['told']})")
     for arm in found["runs"]:
         doubt = ", suspect" if arm["validity"] == "suspect" else ""
-        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {arm['blocks']} trials{doubt}"
+        trials = number_of(arm["blocks"], "trial")
+        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {trials}{doubt}"
         print_line(f"{told}. {arm['reason']}" if arm["reason"] else told)
     if url:
         print_line(f"{url}/experiments/{found['id']}")
@@ -229,7 +230,7 @@ def print_noise_floors(found: Document) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     floors = [each for each in found["noise_floors"] if each["metric"] in SHOWN_FLOORS]
     blocks = list(floors[0]["floors"]) if floors else []
-    titles = ("Load", "Metric", *(f"{each} blocks" for each in blocks), "Experiments")
+    titles = ("Load", "Metric", *(number_of(int(each), "block") for each in blocks), "Experiments")
     for title in titles:
         table.add_column(title, no_wrap=True)
     for each in floors:

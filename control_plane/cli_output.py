@@ -31,7 +31,7 @@ from control_plane.domain.times_and_percentiles import (
     no_answer_text,
     support_level,
 )
-from control_plane.domain.units import NONE, WRITTEN, rate, ratio, seconds, share, size
+from control_plane.domain.units import NONE, WRITTEN, number_of, rate, ratio, seconds, share, size
 
 STYLES = {"full": "", "greyed": "dim", "void": "dim strike"}
 TRUST_MARKS = {"full": "", "greyed": "~", "void": "!"}
@@ -259,8 +259,8 @@ def _place(run: Document, *, titled: bool) -> str:
 
 def _awaiting(awaited: int, run: Document) -> str:
     """Say how long late responses are awaited at most: each has its deadline."""
-    plural = "" if awaited == 1 else "s"
-    return f"; waiting for {awaited:,} late answer{plural}, {run['spec']['timeout_s']:g} s at most"
+    late = number_of(awaited, "late answer")
+    return f"; waiting for {late}, {run['spec']['timeout_s']:g} s at most"
 
 
 def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
@@ -294,7 +294,7 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     for stream in run.get("streams") or ():
         errors = sum(stream["errors"].values())
         numbers = [rate(stream["throughput_per_s"]), *_percentiles(run, stream)]
-        numbers += [f"{errors:,} errors", *_answer_size(stream)]
+        numbers += [number_of(errors, "error"), *_answer_size(stream)]
         doubt = ", of an invalid run" if _outcome(run) == "invalid" else ""
         yield f"{stream['name']}{doubt}: {', '.join(numbers)}"
     failures = run.get("failures") or ()

@@ -12,6 +12,7 @@ from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
+from control_plane.domain.units import number_of
 
 NAMES_ONLY = ("title", "tags")
 """Fields that name a run and change nothing in it."""
@@ -199,7 +200,10 @@ def _table(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if value["kind"] != "row":
         return value
     file = RowFile(**value["file"])
-    return {**value, "file": f"{file.name}, {file.rows} rows, content {file.mark}"}
+    return {
+        **value,
+        "file": f"{file.name}, {number_of(file.rows or 0, 'row')}, content {file.mark}",
+    }
 
 
 def _expecting(request: Mapping[str, Any]) -> Mapping[str, Any]:

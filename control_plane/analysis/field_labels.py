@@ -9,7 +9,7 @@ from typing import Any
 from control_plane.domain.client_strategies import CLIENT_PACKAGES, STRATEGIES
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED
-from control_plane.domain.units import NONE, SPACE, count, size
+from control_plane.domain.units import NONE, SPACE, count, number_of, size
 
 LABELS = {
     "application": "Application",
@@ -268,7 +268,7 @@ def environment_line(run: Run) -> str:
 def _machine(run: Run) -> Iterator[str]:
     stored = run.environment or {}
     if stored.get("cpu_count"):
-        yield f"{stored['cpu_count']} cores {stored.get('cpu_model') or ''}".rstrip()
+        yield f"{number_of(stored['cpu_count'], 'core')} {stored.get('cpu_model') or ''}".rstrip()
     if stored.get("memory_bytes"):
         yield size(stored["memory_bytes"])
     if stored.get("kernel"):

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from control_plane.domain.run import Run
 from control_plane.domain.spec import AnyTarget
+from control_plane.domain.units import number_of
 
 LETTERS = "ABCDEFGHIJKL"
 MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "hexagon")
@@ -156,7 +157,7 @@ def unshared(lists: Sequence[Sequence[Item]]) -> list[list[Item]]:
 
 def _workers(target: AnyTarget) -> str:
     workers = target.workers
-    return f"{workers} worker{'s' if workers > 1 else ''}" if workers else ""
+    return number_of(workers, "worker") if workers else ""
 
 
 def _loads(run: Run) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.validity.steadiness import drift_share, silent_s
+from control_plane.analysis.validity.steadiness import drift_share, least_waiting, silent_s
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import (
@@ -20,7 +20,7 @@ from control_plane.domain.result import (
     WarmUp,
 )
 from control_plane.domain.run import StreamResult
-from control_plane.domain.spec import Stream
+from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import Second, StreamRecord, merged_if_known, sum_counts
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times
 from control_plane.domain.unanswered import (
@@ -37,15 +37,15 @@ from control_plane.domain.units import count
 
 def summarize(
     record: StreamRecord,
+    spec: Spec,
     *,
-    deadline_s: float,
     target_cpu_s: float | None,
     target_peak_memory_bytes: int | None,
     completed_by_all: int | None = None,
 ) -> StreamResult:
     """Return the result of one stream of one trial.
 
-    `deadline_s` is that of a request. The target's processor time cannot be told apart by stream:
+    The target's processor time cannot be told apart by stream:
     it is divided by `completed_by_all`, the completed requests of all streams together (None: this
     is the only one). Both target values are None where the target's processes cannot be seen.
     """
@@ -69,18 +69,20 @@ def summarize(
         throughput_per_s=_throughput(record, service.total),
         cpu_s_per_request=_quotient(target_cpu_s, shared_by),
         peak_memory_bytes=target_peak_memory_bytes,
-        **_over_time(record),
+        **_over_time(record, spec),
         begun=begun_of(record, first_byte, response.maximum_ns),
     )
     kept = timeline(record), record.seconds, record.warmup, record.send_lag
-    return StreamResult(_told_whole(summary, deadline_s), service, response, *kept, first_byte)
+    return StreamResult(_told_whole(summary, spec.timeout_s), service, response, *kept, first_byte)
 
 
-def _over_time(record: StreamRecord) -> dict[str, Any]:
+def _over_time(record: StreamRecord, spec: Spec) -> dict[str, Any]:
+    streams = (part for part in spec.workload.streams if part.name == record.name)
+    least = next(map(least_waiting, streams), 1)
     return {
         "drift_share": drift_share(record.seconds, record.duration_ns / 1e9),
         "before_window": EarlyRequests(record.early, record.early_errors),
-        "silent_s": silent_s(record),
+        "silent_s": silent_s(record, least),
     }
 
 

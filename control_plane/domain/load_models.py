@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, counted
-from control_plane.domain.units import seconds
+from control_plane.domain.units import number_of, seconds
 
 LEAST_RATE_PER_S = 0.1
 MAX_STEPS = 100
@@ -123,7 +123,7 @@ class LoadModel:
     @property
     def label(self) -> str:
         """The load in short: `64 users`, `burst over 9`, `open 1,000/s Poisson`."""
-        return "1 user" if self.users == 1 else f"{self.users:,} users"
+        return number_of(self.users, "user")
 
     @property
     def long_label(self) -> str:
@@ -233,7 +233,7 @@ class Burst(LoadModel):
 
     def phrase(self, offered: str) -> str:
         del offered
-        return f"in a burst over {self.users:,} connection{'s' if self.users > 1 else ''}"
+        return f"in a burst over {number_of(self.users, 'connection')}"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
 from control_plane.domain.request_bodies_and_values import one_of
-from control_plane.domain.units import SPACE, count
+from control_plane.domain.units import SPACE, number_of
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,7 +20,7 @@ class UntilBytes:
     @property
     def label(self) -> str:
         """`until 1,000 bytes came`."""
-        return f"until {count(self.bytes)} byte{'' if self.bytes == 1 else 's'} came"
+        return f"until {number_of(self.bytes, 'byte')} came"
 
 
 @dataclass(frozen=True, config=STRICT)

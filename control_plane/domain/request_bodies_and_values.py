@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
 from control_plane.domain.row_files import RowFile
-from control_plane.domain.units import count
+from control_plane.domain.units import count, number_of
 
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
@@ -115,7 +115,7 @@ class RowValue(BaseValue):
     def label(self) -> str:
         """`{password}, {user} from 10 rows of users.csv, in order`."""
         names = ", ".join(f"{{{column}}}" for column in self.columns)
-        rows = "rows" if self.file.rows is None else f"{count(self.file.rows)} rows"
+        rows = "rows" if self.file.rows is None else number_of(self.file.rows, "row")
         return f"{names} from {rows} of {self.file.name}, {self.order.replace('_', ' ')}"
 
 
@@ -284,7 +284,7 @@ class SizeRange:
 
 
 def _bytes(number: int) -> str:
-    return f"{count(number)} byte{'' if number == 1 else 's'}"
+    return number_of(number, "byte")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -273,11 +273,10 @@ class TargetUse:
     `cpu_s` was used within `watched_s`, from the first window's start to the last one's end.
     `delayed_ack_s`: how much longer responses took whose head was acknowledged late, as is usual,
     than those whose head was acknowledged at once, before any load.
-
     `killed_after_s`: how long it had to end after its trial; None where it ended by then.
-    `host` is the Host that requests carried; None in runs from before it was kept.
-
-    A target that we did not start has only an address and a host.
+    `host` is the Host that requests carried; None in runs from before it was kept. `code`: commit
+    and digest of what differed from it; None where no repository tells. A target that we did not
+    start has only an address and a host.
     """
 
     address: str
@@ -293,6 +292,7 @@ class TargetUse:
     delayed_ack_s: float | None = None
     throttling: Throttling | None = None
     killed_after_s: float | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from control_plane.domain.load_models import STRICT
+from control_plane.domain.units import number_of
 
 STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 """What stands in a spec in the place of a value that is kept apart, with its digest."""
@@ -101,14 +102,14 @@ def _csv_rows(text: str) -> Iterator[Row]:
             elif len(cells) == len(names):
                 yield dict(zip(names, cells, strict=True))
             else:
-                message = f"{_cells(len(cells))}, and {len(names)} columns have a name."
+                message = f"{_cells(len(cells))} for {number_of(len(names), 'column')}."
                 raise UnreadableRows(f"Line {reader.line_num:,} has {message}")
     except csv.Error as error:
         raise UnreadableRows(f"Line {reader.line_num:,} is no CSV: {error}.") from None
 
 
 def _cells(number: int) -> str:
-    return f"{number} cell{'' if number == 1 else 's'}"
+    return number_of(number, "cell")
 
 
 def _checked_names(cells: list[str]) -> list[str]:

@@ -39,7 +39,7 @@ from control_plane.domain.server_command_lines import (
     ServerName,
     WorkerName,
 )
-from control_plane.domain.units import share
+from control_plane.domain.units import number_of, share
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -251,10 +251,10 @@ class Stop:
 
     @property
     def label(self) -> str:
-        """`24,999 requests` or `2.5 s`."""
+        """`24,999 requests`, `1 request` or `2.5 s`."""
         if self.duration_s is not None:
             return f"{self.duration_s:g} s"
-        return f"{self.requests:,} requests"
+        return number_of(self.requests or 0, "request")
 
     @model_validator(mode="before")
     @classmethod
@@ -304,7 +304,7 @@ class Stream:
         if self.name != Stream.name:
             return self.name
         others = len(self.requests) - 1
-        more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+        more = f" and {number_of(others, 'other')}" if others else ""
         return f"{self.requests[0].line}{more}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.units import NONE, seconds, share
+from control_plane.domain.units import NONE, part_of, seconds, share
 
 PERCENTILES: dict[str, float] = {
     "p50": 0.5,
@@ -140,13 +140,17 @@ def bounded(times: Times | None, name: str) -> bool:
 
 
 def no_answer_text(found: Unanswered) -> str:
-    """Return `no answer within 2 s for 0.8 %`."""
-    return f"no answer{_until(found)} for {share(found.share)}"
+    """Return `no answer within 2 s for 0.8 %`; of few requests `for 1 of 3`."""
+    return f"no answer{_until(found)} for {_part(found)}"
 
 
 def unanswered_clause(found: Unanswered) -> str:
-    """Return `0.8 % had no answer within 2 s`."""
-    return f"{share(found.share)} had no answer{_until(found)}"
+    """Return `0.8 % had no answer within 2 s`; of few requests `1 of 3 had …`."""
+    return f"{_part(found)} had no answer{_until(found)}"
+
+
+def _part(found: Unanswered) -> str:
+    return part_of(found.count, round(found.count / found.share)) if found.share else share(0.0)
 
 
 def _until(found: Unanswered) -> str:

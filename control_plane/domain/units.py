@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EN DASH}"
+FEW = 100
+"""Below so many a share in per cent looks more exact than it is."""
 
 
 def figures(value: float, count: int = 3) -> str:
@@ -71,6 +73,21 @@ def size(value: float | None) -> str:
 def count(value: float | None) -> str:
     """Return a count with thousands commas; a dash for None."""
     return NONE if value is None else f"{value:,.0f}"
+
+
+def number_of(number: float, noun: str) -> str:
+    """Return a count with its noun: `1 request`, `1,024 requests`."""
+    return f"{count(number)} {noun}{'' if round(number) == 1 else 's'}"
+
+
+def were(number: float) -> str:
+    """Return the verb of a count: `was` of one, else `were`."""
+    return "was" if round(number) == 1 else "were"
+
+
+def part_of(number: int, whole: int) -> str:
+    """Return a part of a whole as a share: `0.8 %`; of fewer than `FEW` as counts: `1 of 3`."""
+    return f"{number} of {whole}" if whole < FEW else share(number / whole)
 
 
 def ratio(value: float | None) -> str:

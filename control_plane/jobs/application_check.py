@@ -13,6 +13,7 @@ from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS
 from control_plane.domain.spec import AnyTarget, Target
+from control_plane.domain.units import number_of
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
 from control_plane.jobs.runtime import Runtime
@@ -232,7 +233,7 @@ class ApplicationCheck:
         with suppress(InvalidInput, TargetFailed):
             offer = await self._openapi_cache.keep_of(started, self._application.name)
             many = len(offer.operations)
-            listed = "1 operation" if many == 1 else f"{many} operations"
+            listed = number_of(many, "operation")
             self._add("good", f"Its OpenAPI document lists {listed}.")
 
     def _fail(self, fault: TargetFailed) -> None:

@@ -38,6 +38,7 @@ from control_plane.targets.cores_and_quota import available_cores, lowest_quota_
 from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
 from control_plane.targets.run_environment import (
+    application_code,
     application_revision,
     of_client_only,
     run_environment,
@@ -147,6 +148,7 @@ class RunJob:
         """
         self.live_run.begin_trial(shown or block + 1)
         numbers = await asyncio.to_thread(self._reserve_numbers)
+        code = await asyncio.to_thread(self._code)
         spec = replace(self.run.spec, workload=Workload(numbers.streams))
         try:
             result = await TrialJob(
@@ -165,6 +167,8 @@ class RunJob:
         if numbers.used is not None:
             await asyncio.to_thread(self._store.release_numbers, numbers, result.numbers)
         if not burnt:
+            target = replace(result.trial.target, code=code)
+            result = replace(result, trial=replace(result.trial, target=target))
             await self.termination.keep(result)
             self._results.append(result)
 
@@ -182,6 +186,11 @@ class RunJob:
         with suppress(TargetFailed):
             settings = unasked_settings(application, started)
         return {**application_revision(application.directory), **settings}
+
+    def _code(self) -> str | None:
+        """Return which code the next trial measures; it may have been edited since the last one."""
+        application = self._runtime.applications.get(self.run.spec.target.application or "")
+        return None if application is None else application_code(application.directory)
 
     async def _target_facts(self, target: RunningTarget) -> Environment:
         """Return the environment with what is known of the target once it runs."""

@@ -384,7 +384,7 @@ class TrialJob:
         results = [
             summarize(
                 record,
-                deadline_s=self.spec.timeout_s,
+                self.spec,
                 target_cpu_s=use.target_cpu_s,
                 target_peak_memory_bytes=use.target_peak_memory_bytes,
                 completed_by_all=completed,

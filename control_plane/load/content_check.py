@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
-from control_plane.domain.units import count
+from control_plane.domain.units import count, number_of
 from control_plane.load.clock import FAR_NS
 from control_plane.load.placeholders import Template, expected_template
 
@@ -93,7 +93,7 @@ class Reading:
         """What did not come before the response ended; "" where nothing did not."""
         if self.ended or self._events is None:
             return ""
-        return f"the answer ended after {count(self._events.count)} events"
+        return f"the answer ended after {number_of(self._events.count, 'event')}"
 
 
 class EventCounter:

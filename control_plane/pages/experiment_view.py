@@ -26,7 +26,7 @@ from control_plane.domain.experiment import MOST_BLOCKS, Attempt
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
-from control_plane.domain.units import WRITTEN, about, seconds, share
+from control_plane.domain.units import WRITTEN, about, number_of, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
 from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
 from control_plane.pages.experiment_arms import (
@@ -251,12 +251,13 @@ def _found(judged: JudgedPrediction) -> tuple[float, float, float] | tuple[()]:
 
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
     design = judged.experiment.design
-    yield f"{_methods(judged)} over {judged.blocks} of {design.blocks} interleaved blocks"
+    blocks = number_of(design.blocks, "interleaved block")
+    yield f"{_methods(judged)} over {judged.blocks} of {blocks}"
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
     yield f"margin ±{share(design.margin)}"
     if (floor := judged.floors.get(design.metric)) is not None:
-        yield f"noise floor ±{share(floor)} with {design.blocks} blocks"
+        yield f"noise floor ±{share(floor)} with {number_of(design.blocks, 'block')}"
     if design.note:
         yield design.note
     if judged.blocks and not judged.whole:

@@ -15,7 +15,7 @@ from control_plane.domain.times_and_percentiles import (
     lost,
     percentile_level,
 )
-from control_plane.domain.units import NONE, count, figures, share
+from control_plane.domain.units import NONE, count, figures, part_of
 
 
 @dataclass(frozen=True)
@@ -112,4 +112,4 @@ def error_cell(summary: Summary) -> Cell:
     failed = sum(summary.errors.values())
     if not failed:
         return Cell("0")
-    return Cell(count(failed), "alarm", share(summary.error_share))
+    return Cell(count(failed), "alarm", part_of(failed, summary.completed + failed))

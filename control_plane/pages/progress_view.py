@@ -6,7 +6,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, State
 from control_plane.domain.spec import Spec
-from control_plane.domain.units import SPACE, count
+from control_plane.domain.units import SPACE, count, number_of
 
 MOST_SEGMENTS = 20
 """More trials than this share one segment."""
@@ -79,9 +79,8 @@ def phase_text(spec: Spec, progress: Progress, live: Live | None) -> str:
 
 def _awaiting(spec: Spec, live: Live) -> str:
     """Return for how many requests the run waits after its window, and how long at most."""
-    plural = "" if live.awaited == 1 else "s"
     most = f"{spec.timeout_s:g}{SPACE}s at most"
-    return f"waiting for {count(live.awaited)} open request{plural}, {most}"
+    return f"waiting for {number_of(live.awaited, 'open request')}, {most}"
 
 
 def _measured(spec: Spec, live: Live) -> str:
@@ -91,7 +90,7 @@ def _measured(spec: Spec, live: Live) -> str:
         so_far = min(live.measured_s, stop.duration_s)
         return f"{so_far:,.0f} of {stop.duration_s:g}{SPACE}s"
     done = live.streams[0].completed + live.streams[0].errors if live.streams else 0
-    return f"{count(done)} of {count(stop.requests)} requests"
+    return f"{count(done)} of {stop.label}"
 
 
 def _segments(progress: Progress, phase: str, phases: Phases) -> tuple[ProgressSegment, ...]:

@@ -11,7 +11,7 @@ from control_plane.analysis.validity.gate import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import NO_ANSWER, Times, lost, percentile_level
-from control_plane.domain.units import NONE, count, figures, share
+from control_plane.domain.units import NONE, count, figures, part_of
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import ExperimentAnswer, ExperimentAnswers
 from control_plane.store.store import Store
@@ -154,9 +154,10 @@ def _time(times: Times | None, name: str, *, invalid: bool) -> RowNumber:
 
 
 def _errors(summary: Summary) -> RowNumber:
+    failed = sum(summary.errors.values())
     if (summary.error_share or 0.0) > ERRORS_SUSPECT:
-        return RowNumber(share(summary.error_share), "alarm")
-    return RowNumber(count(sum(summary.errors.values())))
+        return RowNumber(part_of(failed, summary.completed + failed), "alarm")
+    return RowNumber(count(failed))
 
 
 def _cause(run: Run) -> str:

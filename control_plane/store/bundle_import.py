@@ -29,6 +29,7 @@ from control_plane.domain.experiment import refuse_odd
 from control_plane.domain.ids import is_id
 from control_plane.domain.result import OUTCOMES, SecondColumns, Summary
 from control_plane.domain.run import Origin, RunDetail, State
+from control_plane.domain.units import number_of
 from control_plane.store.audit_log import record
 from control_plane.store.bundles import (
     MAX_BUNDLE_RUNS,
@@ -306,7 +307,12 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
         if _add_experiment(bundle, ours, row, seqs)
     ]
     if new:
-        record(session, "imported", new[0], f"{len(new):,} runs of a bundle, sha256 {sha256[:12]}")
+        record(
+            session,
+            "imported",
+            new[0],
+            f"{number_of(len(new), 'run')} of a bundle, sha256 {sha256[:12]}",
+        )
     return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256)
 
 

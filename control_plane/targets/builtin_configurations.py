@@ -22,6 +22,7 @@ from control_plane.domain.spec import (
     AnyTarget,
     Target,
 )
+from control_plane.domain.units import number_of
 
 _DEFAULT = Target()
 RESPONDER_NAME = "bare responder"
@@ -78,12 +79,12 @@ def _parts(target: Target) -> Iterator[str]:
     if target.workers is None:
         return
     yield target.server
-    yield _count_text(target.workers, "worker")
+    yield number_of(target.workers, "worker")
     yield from filter(None, (target.worker, target.loop))
     if target.http not in {None, _DEFAULT.http}:
         yield str(target.http)
     if target.threads not in {None, DEFAULT_THREADS}:
-        yield _count_text(target.threads or 0, "thread")
+        yield number_of(target.threads or 0, "thread")
     yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
     if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
         yield f"keep-alive {target.keep_alive_s} s"
@@ -92,10 +93,6 @@ def _parts(target: Target) -> Iterator[str]:
     if target.host is not None:
         yield f"host {target.host}"
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))
-
-
-def _count_text(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def configuration_of(target: Target, *, name: str = "", builtin: bool = True) -> Configuration:

@@ -85,26 +85,26 @@ class _Counters:
 
 
 class QuotaWatch:
-    """Watches the groups of some processes, and those above them, that have a quota.
+    """Watches groups of processes, of which some have a quota then, before or after.
 
     A control group may use so much time in each period (CFS bandwidth control); once it is spent,
     all its processes stand still until the next period. Version 1 has `cpu.cfs_quota_us`, version 2
     `cpu.max`; both count in `cpu.stat` (cgroups(7), the kernel's sched-bwc.rst and cgroup-v2.rst).
     """
 
-    def __init__(self, pids: Collection[int]) -> None:
+    def __init__(self, folders: Collection[Path]) -> None:
         self._opened = {
-            folder: counters
-            for folder in _all_folders(pids)
-            if quota_cores(folder) and (counters := _counters(folder)) is not None
+            folder: (counters, quota_cores(folder))
+            for folder in folders
+            if (counters := _counters(folder)) is not None
         }
 
     def throttling(self) -> Throttling | None:
         """Return how the group that was held back most was since then; None without a quota."""
         found = [
             _since(before, after, quota)
-            for folder, before in self._opened.items()
-            if (after := _counters(folder)) and (quota := quota_cores(folder))
+            for folder, (before, quota_before) in self._opened.items()
+            if (after := _counters(folder)) and (quota := quota_cores(folder) or quota_before)
         ]
         return max(found, key=lambda group: (group.throttled_s, -group.quota_cores), default=None)
 
@@ -120,10 +120,11 @@ def _since(before: _Counters, after: _Counters, quota: float) -> Throttling:
 
 def lowest_quota_cores(pids: Collection[int]) -> float | None:
     """Return the lowest quota that holds for one of the processes; None without one."""
-    return min(filter(None, map(quota_cores, _all_folders(pids))), default=None)
+    return min(filter(None, map(quota_cores, folders_of(pids))), default=None)
 
 
-def _all_folders(pids: Collection[int]) -> set[Path]:
+def folders_of(pids: Collection[int]) -> set[Path]:
+    """Return the groups of these processes and all above them, as far as they are seen."""
     mounts = read_mounts(_text(_MOUNTS))
     return {
         folder

@@ -134,10 +134,11 @@ _SUBJECT_LENGTH = 200
 def application_revision(directory: Path) -> Environment:
     """Return commit, whether it is dirty, and a digest of what differs; None outside of git.
 
-    It is dirty where a file that git tracks was changed, or one of `SOURCES` is new to git.
+    It is dirty where a file that git tracks was changed, also in a submodule, or one of `SOURCES`
+    is new to git.
     """
     commit = _git(directory, "rev-parse", "HEAD")
-    if commit is None:
+    if commit is None or _is_strange(directory):
         return dict.fromkeys(
             (
                 "application_commit",
@@ -148,7 +149,7 @@ def application_revision(directory: Path) -> Environment:
             None,
         )
     subject = _git(directory, "log", "-1", "--format=%s", "HEAD") or b""
-    changes = _git(directory, "diff", "HEAD", "--no-ext-diff", "--binary", ".") or b""
+    changes = _git(directory, *_DIFFERENCES, ".") or b""
     listed = _git(directory, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCES)
     digest = hashlib.sha256(changes)
     new = sorted(filter(None, (listed or b"").split(b"\0")))
@@ -162,6 +163,26 @@ def application_revision(directory: Path) -> Environment:
         "application_dirty": dirty,
         "application_changes": digest.hexdigest()[:_DIGITS] if dirty else None,
     }
+
+
+def application_code(directory: Path) -> str | None:
+    """Return which code a directory holds: `3f2a91c0b7de`, or `3f2a91c0b7de + 0c5b11d2a9ef` where
+    it differs from the commit; None outside of git.
+    """
+    revision = application_revision(directory)
+    commit, changes = revision["application_commit"], revision["application_changes"]
+    if commit is None:
+        return None
+    return " + ".join([str(commit)[:_DIGITS], *([str(changes)] if changes else [])])
+
+
+_DIFFERENCES = ("diff", "HEAD", "--no-ext-diff", "--no-textconv", "--binary", "--submodule=diff")
+
+
+def _is_strange(directory: Path) -> bool:
+    """Whether the repository around a directory leaves it out: its commit says nothing of it."""
+    ignored = _git(directory, "check-ignore", "--quiet", ".") is not None
+    return ignored and not _git(directory, "ls-files", "-z", "--", ".")
 
 
 MOST_SETTINGS_BYTES = 1_000_000
@@ -207,6 +228,10 @@ def _content(path: Path, most: int) -> bytes:
         return b""
 
 
+_OF_USER = ("PATH", "HOME", "XDG_CONFIG_HOME")
+"""What the user told git to ignore, and how lines end, decides what differs."""
+
+
 def _git(directory: Path, *arguments: str) -> bytes | None:
     """Return what git prints; None where it is missing, fails, or takes too long.
 
@@ -214,7 +239,8 @@ def _git(directory: Path, *arguments: str) -> bytes | None:
     """
     options = ("safe.directory=*", "core.fsmonitor=false")
     words = ["git", *(word for option in options for word in ("-c", option)), *arguments]
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_OPTIONAL_LOCKS": "0"}
+    own = {name: os.environ[name] for name in _OF_USER if name in os.environ}
+    environment = {"PATH": os.defpath, **own, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(
             words, cwd=directory, env=environment, stdin=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from control_plane.domain.histogram import EMPTY, Histogram
 from control_plane.domain.result import Censored, Timeline
 from control_plane.domain.run import StreamResult
 from tests.builders.runs import ASYNC, trial_of, two_streams
-from tests.builders.trials import histogram, known, record, result, second, summary
+from tests.builders.trials import histogram, known, record, result, second, spec, summary
 
 S = 1_000_000_000
 
@@ -89,7 +89,7 @@ def test_error_classes_that_did_not_happen_are_left_out():
 def test_processor_time_is_shared_by_all_completed_requests(cpu_s, by_all, expected):
     found = summarize(
         record(second(0, 1, 1, 1, 1)),
-        deadline_s=30.0,
+        spec(),
         target_cpu_s=cpu_s,
         target_peak_memory_bytes=None,
         completed_by_all=by_all,

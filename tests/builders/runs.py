@@ -105,7 +105,7 @@ def trial_of(spec: Spec, shape: Shape, block: int = 0) -> TrialResult:
     streams = tuple(
         summarize(
             record,
-            deadline_s=spec.timeout_s,
+            spec,
             target_cpu_s=shape.target_cpu * window_s,
             target_peak_memory_bytes=61_000_000 + 300_000 * block,
             completed_by_all=completed,

@@ -93,7 +93,7 @@ def record(*seconds: Second, duration_s: float | None = None, **chosen) -> Strea
 def result(*seconds: Second, cpu_s: float | None = 1.0, **chosen) -> StreamResult:
     return summarize(
         record(*seconds, **chosen),
-        deadline_s=30.0,
+        spec(),
         target_cpu_s=cpu_s,
         target_peak_memory_bytes=61_000_000,
     )

@@ -7,7 +7,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from control_plane.targets.interpreter_packages import interpreter_of
+from control_plane.targets.observation import procfs
 from tests.builders.own import environment
 from tests.dashboard import until
 from tests.in_process import in_process
@@ -60,19 +63,43 @@ def test_a_command_without_python_tells_the_packages_that_served(tmp_path: Path)
     assert len(digests) == 2
 
 
-def test_a_virtual_environment_is_known_by_the_link_that_was_called(tmp_path: Path) -> None:
-    python = environment(tmp_path / "venv", packages=False)
-    for word, folder in ((str(python), None), ("venv/bin/python", tmp_path)):
-        with subprocess.Popen([word, "-c", "input()"], cwd=folder, stdin=subprocess.PIPE) as child:
-            try:
-                until(partial(runs_in, python, child.pid), "the interpreter is seen")
-            finally:
-                child.communicate()
+STARTS = {
+    "by its path": ["{venv}/bin/python", "serve.py"],
+    "from its folder": ["venv/bin/python", "serve.py"],
+    "by a script": ["./serve"],
+    "by a shell that stays": ["sh", "-c", "venv/bin/python serve.py; true"],
+    "by a shell that activates it": ["sh", "-c", ". venv/bin/activate; exec python serve.py"],
+    "by env": ["env", "A=b", "{venv}/bin/python", "serve.py"],
+    "by another Python": [
+        sys.executable, "-c", "import subprocess; subprocess.run(['venv/bin/python', 'serve.py'])",
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An application that waits, with its environment and a script of its own."""
+    folder = tmp_path_factory.mktemp("started")
+    python = environment(folder / "venv", packages=False)
+    (folder / "serve.py").write_text("input()\n")
+    (folder / "serve").write_text(f"#!{python}\ninput()\n")
+    (folder / "serve").chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_interpreter_is_found_however_it_was_started(start: str, folder: Path) -> None:
+    words = [word.format(venv=folder / "venv") for word in STARTS[start]]
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE) as child:
+        try:
+            until(partial(runs_in, folder / "venv" / "bin" / "python", child.pid), "it is seen")
+        finally:
+            child.communicate(b"\n")
 
 
 def runs_in(python: Path, pid: int) -> bool:
     """Return whether that is seen; a process that just began may not show its words yet."""
-    return interpreter_of([pid]) == python
+    return interpreter_of([pid, *procfs.descendants(pid)]) == python
 
 
 def test_a_program_that_is_no_python_has_no_interpreter() -> None:

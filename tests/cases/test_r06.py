@@ -56,6 +56,30 @@ def test_a_run_names_the_commit_of_the_application(repository: Path) -> None:
     assert commit[:12] in page
 
 
+CHANGES = """
+from pathlib import Path
+Path(__file__).with_name("made.py").write_text("MADE = 1")
+"""
+
+
+def test_code_that_changes_between_trials_is_told(repository: Path) -> None:
+    """Here the application itself writes a module when it starts, as a person may at any time."""
+    code = repository / "app.py"
+    code.write_text(code.read_text() + CHANGES)
+    git(repository, "commit", "-qam", "second")
+    stream = {"requests": [{"path": "/"}], "stop": {"requests": 5}}
+    stream["load"] = {"model": "closed", "concurrency": 1}
+    spec = {"target": {"application": "versioned"}, "workload": {"streams": [stream]}}
+    with in_process(repository, repository / "looplab.toml") as looplab:
+        run = looplab.finished(looplab.submit({**spec, "trials": 2, "warmup_s": 0}))
+    codes = [trial["target"]["code"] for trial in run["trials"]]
+    assert codes[0] == git(repository, "rev-parse", "HEAD")[:12]
+    assert codes[1].startswith(f"{codes[0]} + ")
+    assert run["environment"]["application_dirty"] is False
+    (found,) = [each for each in run["validity"]["reasons"] if each["gate"] == "code_changed"]
+    assert "before trial 2" in found["text"]
+
+
 def test_two_changes_of_one_commit_have_two_digests(repository: Path) -> None:
     code = repository / "app.py"
     digests = []
@@ -82,3 +106,74 @@ def test_a_folder_below_the_repository_has_its_commit(repository: Path) -> None:
 
 def test_a_folder_without_a_repository_has_none(tmp_path: Path) -> None:
     assert set(application_revision(tmp_path).values()) == {None}
+
+
+ALLOWED = ("-c", "protocol.file.allow=always")
+NOTHING = {None}
+
+
+def test_what_differs_in_a_submodule_differs(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    library = tmp_path_factory.mktemp("library")
+    (library / "shared.py").write_text("A = 0\n")
+    git(library, "init", "-q")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "of the library")
+    git(repository, *ALLOWED, "submodule", "--quiet", "add", str(library), "lib")
+    git(repository, "commit", "-qm", "second")
+    assert application_revision(repository)["application_dirty"] is False
+    found = []
+    for text in ("A = 1\n", "A = 2\n"):
+        (repository / "lib" / "shared.py").write_text(text)
+        found.append(application_revision(repository))
+    assert [each["application_dirty"] for each in found] == [True, True]
+    assert len({each["application_changes"] for each in found}) == 2
+    inside = application_revision(repository / "lib")
+    assert inside["application_commit_subject"] == "of the library"
+    assert inside["application_dirty"] is True
+
+
+def test_a_worktree_has_the_commit_that_it_stands_at(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    beside = tmp_path_factory.mktemp("beside") / "tree"
+    git(repository, "worktree", "add", "-q", str(beside), "-b", "other")
+    (repository / "later.py").write_text("X = 1\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "second")
+    assert application_revision(beside)["application_commit"] == first
+    assert application_revision(beside)["application_dirty"] is False
+
+
+def test_a_folder_that_its_repository_ignores_is_no_code_of_it(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.db*\nbuilt/\n")
+    git(repository, "commit", "-qam", "second")
+    (repository / "built").mkdir()
+    (repository / "built" / "app.py").write_text("A = 1\n")
+    assert set(application_revision(repository / "built").values()) == NOTHING
+    # Unless it was added all the same.
+    git(repository, "add", "-f", "built/app.py")
+    git(repository, "commit", "-qm", "third")
+    assert application_revision(repository / "built")["application_dirty"] is False
+
+
+def test_what_is_no_repository_or_has_no_commit_has_none(tmp_path: Path) -> None:
+    (tmp_path / "lost").mkdir()
+    (tmp_path / "lost" / ".git").write_text("gitdir: /nowhere/at/all\n")
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "-q")
+    for name in ("lost", "empty"):
+        assert set(application_revision(tmp_path / name).values()) == NOTHING
+
+
+def test_what_its_user_ignores_everywhere_is_no_change(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "git").mkdir(parents=True)
+    (tmp_path / "home" / "git" / "ignore").write_text("mine.py\nhome/\n")
+    (repository / "mine.py").write_text("X = 1\n")
+    assert application_revision(repository)["application_dirty"] is True
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert application_revision(repository)["application_dirty"] is False

@@ -14,8 +14,10 @@ from tests.dashboard import until
 from tests.load.workers import completed, plan_of, record_of
 
 CASE = Path(__file__).parent / "R15"
-MOST = 3.0
-"""So many times the quickest: libraries differ in what they do for a request."""
+MOST, MOST_S = 3.0, 0.01
+"""So many times the least, and so much more: libraries differ in what they do for a request.
+
+Of processor time: how long it takes is the machine's business as well."""
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +43,19 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server.wait()
 
 
-async def mean_s(url: str, strategy: str, *, kept: bool) -> float:
+async def mean_cpu_s(url: str, strategy: str, *, kept: bool) -> float:
     client = {"strategy": strategy, "reuse_connections": kept}
     record = await record_of(plan_of(url, "/", client=client, stop={"requests": 20}))
     assert (completed(record), record.errors) == (20, {})
     assert record.new_connections == (1 if kept else 20)
-    return sum(second.service.sum_ns for second in record.seconds) / 20e9
+    return record.cpu_s / 20
 
 
 def test_a_new_connection_costs_its_handshake_in_every_strategy(url: str) -> None:
-    took = {name: asyncio.run(mean_s(url, name, kept=False)) for name in STRATEGIES}
-    assert max(took.values()) < MOST * min(took.values()) + 0.02, took
+    used = {name: asyncio.run(mean_cpu_s(url, name, kept=False)) for name in STRATEGIES}
+    assert max(used.values()) < MOST * min(used.values()) + MOST_S, used
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 async def test_a_kept_connection_has_one_handshake(url: str, strategy: str) -> None:
-    await mean_s(url, strategy, kept=True)
+    await mean_cpu_s(url, strategy, kept=True)

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from control_plane import cli_output
 from tests.dashboard import Dashboard
 from tests.pages.stored import words
 
@@ -54,11 +57,15 @@ def answering(looplab: Dashboard) -> dict[str, Any]:
 
 
 def test_percentiles_end_where_the_answers_do(hanging: dict[str, Any]) -> None:
-    times = stream_of(hanging)["response_time_s"]
-    unanswered = times["unanswered"]
-    assert unanswered["share"] == pytest.approx(0.008, abs=0.002)
+    stream = stream_of(hanging)
+    times, unanswered = stream["response_time_s"], stream["response_time_s"]["unanswered"]
+    # One of 125 hangs. A busy machine sends some too late, or not at all.
+    assert stream["errors"]["timeout"] >= (stream["completed"] // 125) - 1 > 0
+    waited = stream["errors"]["timeout"] + stream["censored"]["count"]
+    count = waited + stream["not_sent"]
+    assert (unanswered["count"], unanswered["waited"]) == (count, waited)
+    assert unanswered["share"] == pytest.approx(count / (count + stream["completed"]))
     assert unanswered["deadline_s"] == DEADLINE_S
-    assert unanswered["waited"] == stream_of(hanging)["errors"]["timeout"]
     assert times["p999"] is None
     assert times["p50"] is not None
     assert times["p95"] is not None
@@ -72,7 +79,7 @@ def test_the_page_says_for_how_many_there_was_no_answer(
     looplab: Dashboard, hanging: dict[str, Any]
 ) -> None:
     page = words(looplab.get(f"/runs/{hanging['id']}").text.replace("\N{NO-BREAK SPACE}", " "))
-    assert "no answer within 1.00 s for 0." in page
+    assert re.search(r"no answer within 1\.00 s for [\d.]+ %", page)
     assert "had no answer within 1.00 s" in page
     assert "≥ 1.0" in page
     row = words(looplab.get("/history").text)
@@ -163,3 +170,48 @@ def test_errors_before_the_window_are_told(looplab: Dashboard) -> None:
     assert early["requests"] >= early["errors"]["status"] > 0
     page = words(looplab.get(f"/runs/{run['id']}").text)
     assert "before the window failed" in page
+
+
+PLURALS = (
+    "requests|answers|errors|trials|runs|samples|users|connections|workers|threads|times|bytes|"
+    "blocks|cores|seconds|fields|streams|looks|periods|stacks"
+)
+ONE_OF_SEVERAL = re.compile(rf"(?<![\w.,:/+-])1 (?:[a-z]+ )?(?:{PLURALS})\b")
+
+
+def of_one_request(path: str) -> dict[str, Any]:
+    spec = closed(path, "odd", users=1) | {"warmup_s": 0, "timeout_s": 0.3}
+    spec["workload"]["streams"][0]["stop"] = {"requests": 1}
+    return spec
+
+
+def test_of_few_requests_the_number_is_told_and_one_is_no_plural(
+    looplab: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every view of a run of one request that was answered, and of one that was not."""
+    runs = [looplab.finished(looplab.submit(of_one_request(path))) for path in ("/", "/never")]
+    console = Console(width=200, record=True)
+    monkeypatch.setattr(cli_output, "out", console)
+    for run in runs:
+        cli_output.print_run(run, None)
+    query = f"runs={','.join(run['id'] for run in runs)}&anyway=1"
+    pages = [*(f"/runs/{run['id']}" for run in runs), f"/compare?{query}", "/history"]
+    told = {path: words(looplab.get(path).text) for path in pages}
+    told |= {"markdown": looplab.get(f"/compare.md?{query}").text}
+    told |= {"terminal": console.export_text(), "document": str([run["validity"] for run in runs])}
+    for place, text in told.items():
+        plain = text.replace("\N{NO-BREAK SPACE}", " ")
+        found = ONE_OF_SEVERAL.search(plain)
+        assert found is None, (place, plain[found.start() - 60 : found.end() + 20])
+    assert "1 of 1" in told[pages[1]]
+    assert "100 %" not in told["/history"]
+
+
+def test_the_last_request_without_an_answer_is_no_target_that_hung(looplab: Dashboard) -> None:
+    """Of a number of requests: the others had their answers, and nobody asked any more."""
+    spec = closed("/last", "odd", users=4) | {"warmup_s": 0, "timeout_s": 2.2}
+    spec["workload"]["streams"][0]["stop"] = {"requests": 60}
+    run = looplab.finished(looplab.submit(spec))
+    (stuck,) = [each for each in run["validity"]["judged"] if each["gate"] == "stuck"]
+    assert stream_of(run)["errors"] == {"timeout": 1}
+    assert stuck["level"] == "ok"

@@ -35,7 +35,31 @@ LIMITED = {
         "Worker exiting",
     ),
     "uvicorn": (f"{UVICORN} --limit-max-requests 150", "Child process"),
+    "hypercorn": (
+        f"{sys.executable} -m hypercorn --bind {{host}}:{{port}} --workers 2 --max-requests 100 "
+        "asgi:app",
+        "Running on",
+    ),
 }
+FIRST = {"hypercorn": 2}
+"""How often the line came for the first workers."""
+KILLED = {
+    "sync": (LIMITED["sync"][0].replace(LIMIT, ""), "Booting worker with pid"),
+    "gthread": (LIMITED["gthread"][0].replace(LIMIT, ""), "Booting worker with pid"),
+    "asgi": (LIMITED["asgi"][0].replace(LIMIT, ""), "Booting worker with pid"),
+    "uvicorn_worker": (
+        LIMITED["uvicorn_worker"][0].replace(LIMIT, ""),
+        "Booting worker with pid",
+    ),
+    "uvicorn": (UVICORN, "Started server process"),
+    "granian": (
+        f"{sys.executable} -m granian --interface asgi --host {{host}} --port {{port}} --workers 2 "
+        "--respawn-failed-workers asgi:app",
+        "Started worker-",
+    ),
+}
+KILLS = {"granian": 1}
+"""How many, where two are too many: granian gives up where they come close together."""
 REQUESTS = 600
 
 
@@ -68,32 +92,35 @@ def logged(target: StartedTarget, text: str) -> int:
     return sum(text in line for line in target.log(20_000))
 
 
-def agrees(target: StartedTarget, text: str, least: int) -> Callable[[], bool]:
-    return lambda: least <= target.ended_workers().all == logged(target, text)
+def agrees(target: StartedTarget, server: str, least: int) -> Callable[[], bool]:
+    line, first = LIMITED[server][1], FIRST.get(server, 0)
+    return lambda: least <= target.ended_workers().all == logged(target, line) - first
 
 
 @pytest.mark.parametrize("server", LIMITED)
 async def test_workers_at_their_limit_are_told_as_such(server: str, tmp_path: Path) -> None:
-    command, line = LIMITED[server]
-    async with serving(command, tmp_path) as target:
+    async with serving(LIMITED[server][0], tmp_path) as target:
         get(target, REQUESTS)
         # An ASGI worker goes on to answer while it waits for its connections to end.
         least = 8 if server in {"sync", "gthread"} else 2
-        enough = agrees(target, line, least)
-        until(enough, lambda: f"{target.ended_workers()}\n{target.log(99)}", 40)
+        enough = agrees(target, server, least)
+        until(enough, lambda: f"{target.ended_workers()}\n{printed(target)}", 40)
         ended = target.ended_workers()
         assert ended.all <= 13
         assert ended.at_limit == ended.all
         assert target.failure() is None
 
 
-@pytest.mark.parametrize("server", ["sync", "gthread", "uvicorn_worker"])
+@pytest.mark.parametrize("server", KILLED)
 async def test_a_worker_that_is_killed_is_none_at_its_limit(server: str, tmp_path: Path) -> None:
-    async with serving(LIMITED[server][0].replace(LIMIT, ""), tmp_path) as target:
-        for number in range(1, 4):
-            until(lambda: len(workers(target)) == 2, lambda: "two workers", 10)
+    command, begun = KILLED[server]
+    kills = KILLS.get(server, 2)
+    async with serving(command, tmp_path) as target:
+        for number in range(1, kills + 1):
+            until(partial(has_begun, target, begun, 1 + number), partial(printed, target), 20)
             os.kill(workers(target)[-1], signal.SIGKILL)
             until(partial(has_ended, target, number), lambda: f"{target.ended_workers()}", 10)
+        until(partial(has_begun, target, begun, 2 + kills), partial(printed, target), 20)
         get(target, 10)
 
 
@@ -101,10 +128,18 @@ def has_ended(target: StartedTarget, number: int) -> bool:
     return target.ended_workers() == EndedWorkers(number, 0)
 
 
+def printed(target: StartedTarget) -> str:
+    return "\n".join(target.log(99))
+
+
+def has_begun(target: StartedTarget, text: str, number: int) -> bool:
+    """Return whether so many workers said that they run: nobody knows one that is killed before."""
+    return logged(target, text) == number
+
+
 def workers(target: StartedTarget) -> list[int]:
-    """Return those that said that they run: nobody knows one that is killed before."""
-    children = set(target.pids()) & set(procfs.children(target.pid))
-    return sorted(pid for pid in children if logged(target, f"Booting worker with pid: {pid}"))
+    listener = procfs.inodes_at(target.host, target.port)
+    return sorted(procfs.holders(listener, target.pids()).keys() - {target.pid})
 
 
 @pytest.mark.parametrize("limit", [1, 20])

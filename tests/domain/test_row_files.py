@@ -41,7 +41,7 @@ def test_what_a_table_holds(content: str, rows: list[tuple[object, object]]) -> 
     [
         (" \n", "ids.csv is empty: give a line of names and rows."),
         ("id\n", "ids.csv has names of columns and no row below them."),
-        ("id,name\n1,a\n2\n", "Line 3 has 1 cell, and 2 columns have a name."),
+        ("id,name\n1,a\n2\n", "Line 3 has 1 cell for 2 columns."),
         ("id,id\n1,2\n", "Two columns are called 'id'."),
         ('id\n"1\n2\n', "Line 3 is no CSV: unexpected end of data."),
         ('{"id": 1}\n{"id": 1', "Line 2 is no JSON."),

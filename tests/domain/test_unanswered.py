@@ -99,7 +99,7 @@ def test_on_the_first_byte_only_requests_count_of_which_no_answer_began() -> Non
             in_flight_begun=(False, True, False),
             begun_timeouts=3,
         ),
-        deadline_s=2.0,
+        spec_of(CLOSED),
         target_cpu_s=None,
         target_peak_memory_bytes=None,
     )
@@ -146,3 +146,6 @@ def test_numbers_say_what_they_are() -> None:
     ]
     text = no_answer_text(known(times.unanswered)).replace("\N{NO-BREAK SPACE}", " ")
     assert text == "no answer within 2.00 s for 0.79 %"
+    few = known(with_unanswered(stored(completed=2, errors={"timeout": 1}), 2.0).response_time_s)
+    text = no_answer_text(known(few.unanswered)).replace("\N{NO-BREAK SPACE}", " ")
+    assert text == "no answer within 2.00 s for 1 of 3"

@@ -77,6 +77,17 @@ def rejects_bodies(sock: socket.socket) -> None:
     sock.sendall(OK.replace(b"200 OK", b"413 Content Too Large"))
 
 
+IDLE_S = 0.2
+
+
+def ends_idle_ones(sock: socket.socket) -> None:
+    """Which pause for as long: chance decides whether the next request or the end comes first."""
+    sock.settimeout(IDLE_S)
+    with suppress(TimeoutError):
+        while read_request(sock)[0]:
+            sock.sendall(OK)
+
+
 @contextmanager
 def served(serve: Serve, backlog: int = 128) -> Iterator[str]:
     """Yield the URL of a server with a thread for each connection."""
@@ -100,7 +111,7 @@ def served(serve: Serve, backlog: int = 128) -> Iterator[str]:
 
 ENDING = (closes, closes_after_three, http_1_0_without_length)
 HALF = (ends_its_side, says_so, http_1_0)
-REQUESTS = 120
+REQUESTS, PAUSED_REQUESTS = 120, 16
 BODY = {"generated": {"shape": "name-data", "size_bytes": 300_000}}
 CASES: dict[tuple[Serve, str], dict[str, Any]] = {
     **{(serve, method): {"method": method} for serve in ENDING for method in ("GET", "POST")},
@@ -153,6 +164,22 @@ def test_a_server_that_ends_its_side_fails_hardly_any(
     errors = sum(told["errors"].values())
     assert errors <= (SOME if serve is ends_its_side else 0), told["errors"]
     assert told["new_connections"] + errors == REQUESTS
+
+
+async def test_a_pause_as_long_as_the_keep_alive_fails_no_request() -> None:
+    """And each connection that ended is replaced, or its request went out again."""
+    with served(ends_idle_ones) as url:
+        told = await asyncio.gather(*(_paused(strategy, url) for strategy in STRATEGIES))
+    for strategy, found in zip(STRATEGIES, told, strict=True):
+        assert (found["errors"], found["completed"]) == ({}, PAUSED_REQUESTS), strategy
+        assert found["new_connections"] <= PAUSED_REQUESTS + found["sent_again"], strategy
+
+
+async def _paused(strategy: str, url: str) -> dict[str, Any]:
+    users = 1 if STRATEGIES[strategy].alone else USERS
+    load = {"model": "closed", "concurrency": users, "think_time_s": IDLE_S}
+    (told,) = await driven(strategy, [(url, {"load": load, "stop": {"requests": PAUSED_REQUESTS}})])
+    return told
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

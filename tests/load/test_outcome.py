@@ -8,7 +8,6 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -25,12 +24,13 @@ from control_plane.load.outcome import (
 )
 from tests.load.endings_table import ENDINGS, documented, row
 from tests.load.fault_driver import EXPECTING, LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
-from tests.load.hostile import HostileServer, hostile_server
+from tests.load.hostile import hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
 MEMORY_BYTES = 150_000_000
 PATIENCE_S = 60
-LATE_S, TRIES = 0.5, 4
+LATE_S = 8.0
+"""On a busy machine; what the server sends lasts 20 s, or has no end."""
 
 # None: completed.
 EXPECTED = {
@@ -120,9 +120,8 @@ async def _all() -> Found:
     return dict(zip(STRATEGIES, told, strict=True))
 
 
-async def _driven(
-    strategy: str, url: str, faults: Sequence[str] = (*EXPECTED, NO_FILES)
-) -> dict[str, dict[str, Any]]:
+async def _driven(strategy: str, url: str) -> dict[str, dict[str, Any]]:
+    faults = *EXPECTED, NO_FILES
     command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *faults]
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
     async with asyncio.timeout(PATIENCE_S):
@@ -160,18 +159,12 @@ def test_bodies_cost_no_memory(found: Found, strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("fault", ["slow-headers", "slow-body", "silence"])
-async def test_the_deadline_is_kept_to_the_point(
-    server: HostileServer, found: Found, fault: str, strategy: str
+def test_the_deadline_ends_what_the_server_does_not(
+    found: Found, fault: str, strategy: str
 ) -> None:
-    """In requests too, which knows no deadline for a whole request.
-
-    What came late may have waited for the processor: then it is seen again, by itself.
-    """
-    took_s = [found[strategy][fault]["duration_s"]]
-    while took_s[-1] >= TIMEOUT_S * REQUESTS + LATE_S and len(took_s) < TRIES:
-        took_s.append((await _driven(strategy, server.url, [fault]))[fault]["duration_s"])
-    assert min(took_s) >= TIMEOUT_S * REQUESTS
-    assert took_s[-1] < TIMEOUT_S * REQUESTS + LATE_S, took_s
+    """In requests too, which knows no deadline for a whole request."""
+    took_s = found[strategy][fault]["duration_s"]
+    assert TIMEOUT_S * REQUESTS <= took_s < TIMEOUT_S * REQUESTS + LATE_S
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

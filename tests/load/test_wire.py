@@ -7,11 +7,15 @@ import pytest
 from control_plane.domain.client_strategies import STRATEGIES
 from tests.load.closing_driver import driven
 from tests.load.wire import (
+    ON_NEW,
+    SHOWN,
     RecordingServer,
     body_of,
+    documented_heads,
     head_of,
     recording_server,
     request_classes,
+    shown_row,
 )
 
 REQUESTS = 600
@@ -80,3 +84,12 @@ def test_every_strategy_sends_the_bytes_of_the_spec(
     sent, expected = found[strategy][0 if kept else 1]
     assert sorted(sent - expected) == []
     assert sorted(expected - sent) == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_document_shows_what_a_socket_receives(
+    found: dict[str, list[Sent]], strategy: str
+) -> None:
+    kept, new = (sent for sent, _ in found[strategy])
+    rows = [shown_row(path, new if path in ON_NEW else kept) for path in SHOWN]
+    assert rows == documented_heads()

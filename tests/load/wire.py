@@ -1,11 +1,13 @@
 """Request classes whose bytes are told beforehand, and a server that keeps what really came."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
+from tests.load.endings_table import METHODOLOGY
 from tests.load.hostile import OK, Connection, HostileServer, read_request
 
 PATHS = (
@@ -96,12 +98,14 @@ BODIES: tuple[dict[str, Any], ...] = (
     {"json": {"b": 1, "a": [1.5, None, True, 'ä\\"/'], "": {}}},
     {"json": []},
     {"text": "x" * 300_000},
+    {"form": {"a b": "1&2=3", "ä": "~%41", "none": ""}},
 )
 GENERATED = {"generated": {"shape": "name-data", "size_bytes": 100}}
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _WITH_LENGTH = ("POST", "PUT", "PATCH")
+_TYPES = {"text": "text/plain; charset=utf-8", "form": "application/x-www-form-urlencoded"}
 _COMMON = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
 
 
@@ -127,6 +131,8 @@ def request_classes() -> list[dict[str, Any]]:
 def body_of(request: dict[str, Any], generated: bytes) -> bytes:
     """Return the body of a request class; of one that is random, the one that came."""
     body = request.get("body", {"text": ""})
+    if "form" in body:
+        return urlencode(body["form"]).encode()
     if "json" in body:
         return json.dumps(body["json"], ensure_ascii=False, separators=(",", ":")).encode()
     return generated if "generated" in body else str(body["text"]).encode()
@@ -140,14 +146,47 @@ def head_of(request: dict[str, Any], host: str, body: bytes, *, kept: bool) -> b
     given = request.get("body")
     implied = {}
     if given and "content-type" not in names:
-        kind = "text/plain; charset=utf-8" if "text" in given else "application/json"
-        implied = {"Content-Type": kind}
+        implied = {"Content-Type": _TYPES.get(next(iter(given)), "application/json")}
     length = {"Content-Length": str(len(body))} if body or method in _WITH_LENGTH else {}
     close = {} if kept else {"Connection": "close"}
     fields = {"Host": host, **common, **implied, **own, **length, **close}
     lines = [f"{method} {request['path']} HTTP/1.1"]
     lines += [f"{name}: {text}" for name, text in fields.items()]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+SHOWN = {
+    "/f/a%2fb%2F": "a path, on a kept connection",
+    "/a/../b": "dot segments, on a kept connection",
+    "/f?x=%41&y=[1]": "a query, on a new connection",
+    "/headers/0": "headers of its own, in their order",
+    "/headers/2": "headers in the place of ours",
+    "/method/POST": "POST without a body",
+    "/method/DELETE": "DELETE without a body",
+    "/body/3": "a body of JSON, with DELETE",
+    "/body/5": "a form, with PUT",
+}
+"""What the table of docs/methodology.md shows, by path."""
+
+ON_NEW = {"/f?x=%41&y=[1]"}
+TABLE = "| what the spec has | head that a socket receives, from every strategy |"
+
+
+def shown_row(path: str, sent: Iterable[bytes]) -> str:
+    """Return the row of a path from all requests that came."""
+    wanted = f" {path} HTTP/1.1\r\n".encode()
+    (request,) = (request for request in sent if wanted in request)
+    first, host, *others = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert host.startswith("Host: ")
+    told = ", ".join(f"`{line}`" for line in (first, "Host: …", *others))
+    return f"| {SHOWN[path]} | {told} |"
+
+
+def documented_heads() -> list[str]:
+    """Return the rows that stand in docs/methodology.md."""
+    lines = METHODOLOGY.read_text().splitlines()
+    first = lines.index(TABLE) + 2
+    return lines[first : lines.index("", first)]
 
 
 @dataclass

@@ -8,7 +8,6 @@ from control_plane.analysis.causes.evidence import (
     Evidence,
     Measurements,
     WorkerTrial,
-    count_in,
     number_in,
     share_in,
 )
@@ -25,7 +24,7 @@ from control_plane.analysis.causes.stall_location import StallLocation, stall_lo
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Stall
 from control_plane.domain.stack_frames import loop_waited
-from control_plane.domain.units import seconds
+from control_plane.domain.units import count, number_of, seconds
 
 BLOCKED_SHARE = 0.05
 """From this share of the window on, more than one arrival in twenty finds the loop blocked: p95."""
@@ -244,13 +243,14 @@ def _detail(measurements: Measurements) -> str:
 
 
 def _stacks(measurements: Measurements) -> str:
-    total = count_in(measurements, "stacks")
+    total = number_of(number_in(measurements, "stacks"), "sampled stack")
     if not number_in(measurements, "stacks"):
         return ""
     if measurements["frame"] is None:
-        return f"{total} sampled stacks have no place in common"
-    there = count_in(measurements, "stacks_there")
-    return f"{there} of {total} sampled stacks end in {measurements['frame']}"
+        return f"{total} have no place in common"
+    there = number_in(measurements, "stacks_there")
+    end = "ends" if there == 1 else "end"
+    return f"{count(there)} of {total} {end} in {measurements['frame']}"
 
 
 def _value(measurements: Measurements) -> str:

@@ -18,7 +18,7 @@ from control_plane.analysis.causes.evidence import (
 )
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.spec import Stream
-from control_plane.domain.units import SPACE, count, figures, seconds
+from control_plane.domain.units import SPACE, count, figures, number_of, seconds, were
 
 TURNS = 2
 """Where those that were served had as many turns, the others were left out. With one turn each they
@@ -85,13 +85,13 @@ def _cases(evidence: Evidence) -> Iterator[tuple[int, int, Summary]]:
 
 def _unserved(measurements: Measurements) -> str:
     unserved = count_in(measurements, "unserved")
-    connections = count_in(measurements, "connections")
-    return f"{unserved} of {connections} connections had no answer during the whole window"
+    connections = number_of(number_in(measurements, "connections"), "connection")
+    return f"{unserved} of {connections} had no answer during the whole window"
 
 
 def _others_served(measurements: Measurements) -> str:
     return (
-        f"the others completed {count_in(measurements, 'completed')} requests"
+        f"the others completed {number_of(number_in(measurements, 'completed'), 'request')}"
         if measurements["unserved"] and measurements["completed"]
         else ""
     )
@@ -233,6 +233,10 @@ def _seconds(value_s: float) -> str:
     return f"{value_s:.3g}{SPACE}s"
 
 
+def _requests(measurements: Measurements) -> str:
+    return number_of(number_in(measurements, "requests"), "request")
+
+
 def _kept(measurements: Measurements) -> str:
     if not number_in(measurements, "replaced_share"):
         return "the server kept every connection"
@@ -241,18 +245,17 @@ def _kept(measurements: Measurements) -> str:
 
 def _counted(measurements: Measurements) -> str:
     opened, requests = number_in(measurements, "opened"), number_in(measurements, "requests")
-    counted = f"{count(opened)} connections were opened for {count(requests)} requests"
+    told = f"{number_of(opened, 'connection')} {were(opened)} opened for {_requests(measurements)}"
     if number_in(measurements, "ended_by_client"):
-        counted += "; the client itself ends one after an error"
+        told += "; the client itself ends one after an error"
     elif number_in(measurements, "read_enough"):
-        counted += "; the client itself ends one where it has read enough"
+        told += "; the client itself ends one where it has read enough"
     elif 0 < requests - opened <= number_in(measurements, "at_once"):
-        counted += ", the first of which found some that were open before the window"
+        told += ", the first of which found some that were open before the window"
     again = number_in(measurements, "sent_again")
     if not again:
-        return counted if number_in(measurements, "opened") else ""
-    were = "1 of them" if again == 1 else f"{count_in(measurements, 'sent_again')} of them"
-    return f"{counted}, and {were} found an ended one and went out again"
+        return told if number_in(measurements, "opened") else ""
+    return f"{told}, and {count(again)} of them found an ended one and went out again"
 
 
 CONNECTIONS_ENDED = CauseRule(
@@ -261,8 +264,7 @@ CONNECTIONS_ENDED = CauseRule(
     short="connections ended",
     judge=connections_ended,
     value=lambda measurements: (
-        f"{count_in(measurements, 'opened')} opened for "
-        f"{count_in(measurements, 'requests')} requests"
+        f"{count_in(measurements, 'opened')} opened for {_requests(measurements)}"
     ),
     found=_ended,
     ruled_out=_kept,

@@ -15,7 +15,7 @@ from control_plane.analysis.causes.evidence import (
 from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.result import Stall
-from control_plane.domain.units import count, seconds
+from control_plane.domain.units import number_of, seconds
 
 LEAST_STACKS = 10
 """Fewer samples say little: of ten the share can be off by a quarter of the window."""
@@ -173,5 +173,5 @@ def looks(measurements: Measurements) -> str:
     """Return how often its thread was found at work; empty where nobody looked."""
     if not number_in(measurements, "samples"):
         return ""
-    number = count(number_in(measurements, "samples"))
-    return f"occupied in {share_in(measurements, 'occupied_share')} of {number} looks at it"
+    number = number_of(number_in(measurements, "samples"), "look")
+    return f"occupied in {share_in(measurements, 'occupied_share')} of {number} at it"

@@ -15,7 +15,7 @@ from control_plane.analysis.causes.evidence import (
 )
 from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
 from control_plane.domain.result import Gauges, GaugeSeries, Trial
-from control_plane.domain.units import SPACE, seconds, share
+from control_plane.domain.units import SPACE, number_of, seconds, share
 
 LEAST_CORES = 0.5
 """Where others leave less, the gate of other load says so, and shares would be chance."""
@@ -147,7 +147,8 @@ def _cpu_per_request(measurements: Measurements) -> str:
 def _client(measurements: Measurements) -> str:
     if measurements.get("unsent"):
         return (
-            f"the client had no ports or files left for {count_in(measurements, 'unsent')} requests"
+            "the client had no ports or files left for "
+            f"{number_of(number_in(measurements, 'unsent'), 'request')}"
         )
     return f"the busiest client process used {share_in(measurements, 'cpu_share')} of one core"
 
@@ -205,7 +206,8 @@ def held_back(evidence: Evidence) -> Diagnosis | None:
 
 
 def _periods(measurements: Measurements) -> str:
-    return f"{count_in(measurements, 'throttled')} of {count_in(measurements, 'periods')} periods"
+    periods = number_of(number_in(measurements, "periods"), "period")
+    return f"{count_in(measurements, 'throttled')} of {periods}"
 
 
 def _held_back(measurements: Measurements) -> str:

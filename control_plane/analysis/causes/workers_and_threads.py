@@ -17,7 +17,7 @@ from control_plane.analysis.causes.evidence import (
 from control_plane.analysis.causes.occupied_loop import occupied_share
 from control_plane.domain.result import Trial
 from control_plane.domain.server_command_lines import is_wsgi
-from control_plane.domain.units import SPACE, count, figures
+from control_plane.domain.units import SPACE, count, figures, number_of, were
 
 WAITING_SHARE = 0.1
 """A queue that a sample in ten does not see has not held back a tenth of the requests."""
@@ -43,12 +43,14 @@ def pool_exhausted(evidence: Evidence) -> Diagnosis | None:
 
 
 def _threads(measurements: Measurements) -> str:
-    return count_in(measurements, "threads") if measurements["threads"] else "the pool's"
+    """Return `40 threads`."""
+    threads = number_in(measurements, "threads")
+    return number_of(threads, "thread") if threads else "the pool's threads"
 
 
 def _waited(measurements: Measurements) -> str:
     threads, share = _threads(measurements), share_in(measurements, "waiting_share")
-    return f"requests waited for one of {threads} threads in {share} of the samples"
+    return f"requests waited for one of {threads} in {share} of the samples"
 
 
 def _no_wait(measurements: Measurements) -> str:
@@ -64,7 +66,8 @@ def _pool(measurements: Measurements) -> str:
         return f"up to {count_in(measurements, 'most_waiting')} waited at once"
     if not number_in(measurements, "most_busy"):
         return f"none of {_threads(measurements)} was busy"
-    return f"at most {count_in(measurements, 'most_busy')} of {_threads(measurements)} were busy"
+    busy = number_in(measurements, "most_busy")
+    return f"at most {count(busy)} of {_threads(measurements)} {were(busy)} busy"
 
 
 POOL_EXHAUSTED = CauseRule(
@@ -117,20 +120,16 @@ def workers_full(evidence: Evidence) -> Diagnosis | None:
 def _served(measurements: Measurements) -> str:
     """Return `8 requests at once are served (2 workers × 4 threads), 64 were asked`."""
     workers, threads = number_in(measurements, "workers"), number_in(measurements, "threads")
-    parts = [_several(workers, "worker"), *([_several(threads, "thread")] if threads else [])]
-    served = _several(number_in(measurements, "places"), "request")
+    parts = [number_of(workers, "worker"), *([number_of(threads, "thread")] if threads else [])]
+    served = number_of(number_in(measurements, "places"), "request")
     verb = "is" if number_in(measurements, "places") == 1 else "are"
     times = f"{SPACE}×{SPACE}".join(parts)
     return f"{served} at once {verb} served ({times}), {_asked(measurements)}"
 
 
-def _several(number: float, name: str) -> str:
-    return f"{count(number)} {name}{'' if number == 1 else 's'}"
-
-
 def _asked(measurements: Measurements) -> str:
     if measurements["asked"]:
-        return f"{count_in(measurements, 'asked')} were asked"
+        return f"{count_in(measurements, 'asked')} {were(number_in(measurements, 'asked'))} asked"
     return f"{figures(number_in(measurements, 'in_flight'), 2)} were in flight on average"
 
 
@@ -291,8 +290,7 @@ def workers_recycled(evidence: Evidence) -> Diagnosis | None:
 
 
 def _number_recycled(measurements: Measurements) -> str:
-    number = round(number_in(measurements, "workers"))
-    return "1 worker" if number == 1 else f"{count(number)} workers"
+    return number_of(number_in(measurements, "workers"), "worker")
 
 
 def _recycled(measurements: Measurements) -> str:

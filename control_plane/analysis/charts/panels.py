@@ -34,7 +34,7 @@ from control_plane.analysis.charts.trial_axis import (
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Gauges
 from control_plane.domain.stack_frames import loop_waited
-from control_plane.domain.units import SPACE, count, seconds, share, size
+from control_plane.domain.units import SPACE, count, number_of, seconds, share, size
 
 TITLE = 34
 """Pixels above each panel, where its title stands clear of the panel above."""
@@ -231,7 +231,7 @@ def cpu_panel(
         if value is not None
     ]
     if labels:
-        labels.append(EndLabel(f"{cores} core{'s' if cores > 1 else ''}", "", "$ink-3", cores))
+        labels.append(EndLabel(number_of(cores, "core"), "", "$ink-3", cores))
     return Panel(title, core_axis(high), traces, labels, limit=cores)
 
 

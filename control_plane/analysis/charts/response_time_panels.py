@@ -33,7 +33,7 @@ from control_plane.analysis.charts.trial_axis import (
 from control_plane.analysis.validity.steadiness import DRIFT
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.times_and_percentiles import Times, needed_samples
-from control_plane.domain.units import SPACE, count, figures, rate, seconds, share, size
+from control_plane.domain.units import SPACE, figures, number_of, rate, seconds, share, size
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
@@ -144,7 +144,7 @@ def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput")
         if (value := stream.throughput_per_s) is not None
     ]
     if failed:
-        text = f"{count(sum(stream.errors for stream in failed))} errors"
+        text = number_of(sum(stream.errors for stream in failed), "error")
         labels.append(EndLabel(text, "errors", "$bad", 0.0))
     return Panel(title, zero_based_axis(high, nticks=4), traces, labels, weight=1.6)
 

@@ -52,7 +52,7 @@ from control_plane.domain.histogram import middle_ns
 from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE
 from control_plane.domain.result import Gauges
 from control_plane.domain.run import RunDetail
-from control_plane.domain.units import SPACE, count, seconds, share
+from control_plane.domain.units import SPACE, number_of, seconds, share
 
 STRIP = 13
 """Pixels of a strip and the gap below it."""
@@ -138,10 +138,10 @@ def _lane(detail: RunDetail, label: RunLabel, stream: str, trial: int) -> RunLan
     slices = detail.slices.get(stream, ())
     segment = TrialSegment(0.0, timeline, slices[trial - 1] if len(slices) >= trial else None)
     doubt = ", invalid" if invalid(detail.run) else ""
-    done = count(sum(timeline.completed))
+    done = number_of(sum(timeline.completed), "request")
     return RunLane(
         label,
-        f"{label.text}{doubt}: {done} requests in {seconds(segment.length_s)}",
+        f"{label.text}{doubt}: {done} in {seconds(segment.length_s)}",
         segment,
         _utilization(detail, trial, math.ceil(round(segment.end_s, 6))),
         believed=not doubt,

@@ -15,7 +15,7 @@ from control_plane.analysis.run_labels import RunLabel, unshared
 from control_plane.domain.run import Run, State, listed_deleted
 from control_plane.domain.spec import BaseRequest, RequestClass
 from control_plane.domain.times_and_percentiles import cut_off, furthest_known, unanswered_clause
-from control_plane.domain.units import count
+from control_plane.domain.units import count, number_of
 
 NAMED_REQUESTS = 3
 LONGEST_BODY = 60
@@ -320,7 +320,7 @@ def answer_sizes(comparison: Comparison, stream: str) -> Sentence:
     if base is None or not others:
         return ()
     first, *more = (
-        sentence(label, " answers ", number(f"{count(size)} bytes")) for label, size in others[:2]
+        sentence(label, " answers ", number(number_of(size, "byte"))) for label, size in others[:2]
     )
     listed = [sentence(" and ", part) for part in more]
     label = comparison.label(comparison.baseline)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, figures
+from control_plane.domain.units import NONE, WRITTEN, figures, number_of
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
@@ -101,7 +101,7 @@ def _claims(found: Document, name: str) -> Iterator[str]:
 
 def _design(found: Document) -> str:
     design = found["design"]
-    blocks = f"{found['blocks']} of {design['blocks']} interleaved blocks"
+    blocks = f"{found['blocks']} of {number_of(design['blocks'], 'interleaved block')}"
     return f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}. {MEANS}"
 
 

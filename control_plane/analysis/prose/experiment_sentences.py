@@ -20,7 +20,7 @@ from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import WRITTEN, figures, share
+from control_plane.domain.units import WRITTEN, figures, number_of, share
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
@@ -46,9 +46,11 @@ def _waiting(judged: JudgedExperiment) -> str:
     if judged.state is State.QUEUED:
         return "It waits for the machine."
     if not judged.state.terminal:
+        verb = "is" if judged.blocks == 1 else "are"
         paused = "It is paused. " if judged.state is State.PAUSED else ""
+        blocks = number_of(judged.experiment.design.blocks, "block")
         return (
-            f"{paused}{judged.blocks} of {judged.experiment.design.blocks} blocks are measured. "
+            f"{paused}{judged.blocks} of {blocks} {verb} measured. "
             f"Nothing is said before {FIRST_LOOK}."
         )
     return "There is nothing to decide on: no block is complete."

@@ -23,7 +23,7 @@ from control_plane.domain.times_and_percentiles import (
     far_percentile,
     unanswered_clause,
 )
-from control_plane.domain.units import count, figures, seconds
+from control_plane.domain.units import count, figures, number_of, seconds, were
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
 
@@ -40,9 +40,10 @@ def all_failed_text(run: Run) -> str:
         if streaming := _streaming(run):
             return f"No answer ended: {streaming}."
         waited_s = max(stream.censored.max_age_s or 0.0 for stream in run.streams)
+        number = _in_flight(run)
         return (
-            f"No request was answered: {count(_in_flight(run))} were still waiting when the window "
-            f"ended, the longest for {seconds(waited_s)}."
+            f"No request was answered: {count(number)} {were(number)} still waiting "
+            f"when the window ended, the longest for {seconds(waited_s)}."
         )
     failed, how = _failed(run), joined(_how(run, stream) for stream in run.streams)
     which = f"All {count(failed)} requests" if failed > 1 else "The only request"
@@ -262,7 +263,7 @@ def _lede_sentences(run: Run) -> Iterator[str]:
     rates = joined(_rate(run, stream) for stream in run.streams)
     failed = f"{count(_failed(run))} failed" if _failed(run) else "none failed"
     yield (
-        f"{count(sum(stream.completed for stream in run.streams))} requests in "
+        f"{number_of(sum(stream.completed for stream in run.streams), 'request')} in "
         f"{trials}{seconds(mean_s)}: {rates}, {failed}."
     )
     yield from _waiting(first)
@@ -325,7 +326,7 @@ def requests_before_text(sent: Sequence[int]) -> str:
     if not any(sent):
         return ""
     each = " in each trial" if len(sent) > 1 else ""
-    return f"{count(max(sent))} request{'' if max(sent) == 1 else 's'} before the window{each}"
+    return f"{number_of(max(sent), 'request')} before the window{each}"
 
 
 def early_errors_text(early: Sequence[EarlyRequests]) -> str:
@@ -334,9 +335,9 @@ def early_errors_text(early: Sequence[EarlyRequests]) -> str:
     if not failed:
         return ""
     total = sum(part.requests for part in early)
-    which = f"All {count(failed)}" if failed == total else f"{count(failed)} of {count(total)}"
-    plural = "request" if total == 1 else "requests"
-    return f"{which} {plural} before the window failed ({', '.join(_kinds(early))})."
+    requests = number_of(total, "request")
+    which = f"All {requests}" if failed == total else f"{count(failed)} of {requests}"
+    return f"{which} before the window failed ({', '.join(_kinds(early))})."
 
 
 def _kinds(early: Sequence[EarlyRequests]) -> Iterator[str]:

@@ -108,6 +108,14 @@ _IN_ORDER = (
         response_gates.target_restarted,
     ),
     Gate(
+        "code_changed",
+        "Versions of the code",
+        COUNT,
+        response_gates.CODES,
+        "the code changed on the way",
+        response_gates.code_changed,
+    ),
+    Gate(
         "delayed_ack",
         "Late ACK, slower by",
         SECONDS,

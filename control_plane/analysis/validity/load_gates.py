@@ -15,7 +15,7 @@ from control_plane.analysis.validity.gate import (
 from control_plane.domain.limits import BUSY_SHARE, FEW_CORES, OWN_CPU, THROTTLED_SHARE
 from control_plane.domain.result import MachineUse, Summary, Trial
 from control_plane.domain.spec import Stream
-from control_plane.domain.units import SPACE, count, figures, seconds, share
+from control_plane.domain.units import SPACE, count, figures, number_of, seconds, share, were
 
 FREE_SHARE = 0.5
 """Below this part of what could be in flight on average, the responses were not what was late."""
@@ -64,7 +64,8 @@ def client_exhausted(run: MeasuredRun) -> Judgement | None:
     value = _unsendable(worst)
     kind = max(OWN_LIMITS, key=lambda name: worst.errors.get(name, 0))
     lacked, remedy = OWN_LIMITS[kind]
-    text = f"{count(value)} of {count(worst.requests)} requests could not be sent{run.where(trial)}"
+    requests = number_of(worst.requests, "request")
+    text = f"{count(value)} of {requests} could not be sent{run.where(trial)}"
     doubt = f": {lacked}. The client was at its limit, not the target. {remedy}"
     return judgement(CLIENT_EXHAUSTED, value, text, doubt)
 
@@ -81,14 +82,18 @@ def not_sent(run: MeasuredRun) -> Judgement | None:
     value = _sent_share(worst)
     if not worst.not_sent:
         total = sum(summary.intended for _, _, summary in cases)
-        return judgement(SENT, 1, f"All {count(total)} requests were sent", "")
+        return judgement(SENT, 1, _all_sent(total), "")
     text = (
-        f"{count(worst.not_sent)} of {count(worst.intended)} requests were never sent"
-        f"{run.where(trial)}"
+        f"{count(worst.not_sent)} of {number_of(worst.intended, 'request')} "
+        f"{were(worst.not_sent)} never sent{run.where(trial)}"
     )
     why = _why_unsent(trial, stream.load.users, worst)
     doubt = f", so {share(value)} were (limit {percent(SENT.limit(value) or 0)}): {why}"
     return judgement(SENT, value, text, doubt)
+
+
+def _all_sent(total: int) -> str:
+    return f"All {count(total)} requests were sent" if total > 1 else "The only request was sent"
 
 
 LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
@@ -132,7 +137,7 @@ def pool(run: MeasuredRun) -> Judgement | None:
         return None
     case = min(cases, key=lambda case: _connections(case) / _in_flight(case))
     value, needed = _connections(case), _in_flight(case)
-    text = f"{count(value)} connections for {_in_flight_text(case)}{run.where(case[0])}"
+    text = f"{number_of(value, 'connection')} for {_in_flight_text(case)}{run.where(case[0])}"
     doubt = ": requests waited inside the client, so the target saw a smaller concurrency."
     return judgement(replace(CONNECTIONS, invalid=needed), value, text, doubt)
 
@@ -179,7 +184,8 @@ def _in_flight_text(case: StreamCase) -> str:
     users = _constant_users(case[1])
     if users is None:
         return f"{figures(case[0].client.in_flight[case[2].name])} requests in flight on average"
-    return f"{count(users)} users who always have a request in flight"
+    has = "has" if users == 1 else "have"
+    return f"{number_of(users, 'user')} who always {has} a request in flight"
 
 
 def _why_unsent(trial: Trial, slots: int, worst: Summary) -> str:
@@ -315,7 +321,7 @@ def overheated(run: MeasuredRun) -> Judgement | None:
     if worst is None:
         return None
     trial, times = worst
-    text = f"Cores were slowed down for their heat {count(times)} times{run.where(trial)}"
+    text = f"Cores were slowed down for their heat {number_of(times, 'time')}{run.where(trial)}"
     return judgement(OVERHEATED, times, text, ": let the machine cool down, then run again.")
 
 

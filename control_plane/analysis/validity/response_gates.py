@@ -16,7 +16,7 @@ from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import RequestClass, Spec
-from control_plane.domain.units import count, seconds, share
+from control_plane.domain.units import count, number_of, seconds, share, were
 
 COMPLETED = GateLimits("≥", invalid=1)
 
@@ -50,10 +50,10 @@ def errors(run: MeasuredRun) -> Judgement:
         total = sum(stream.completed for _, stream in run.streams)
         if not total:
             return judgement(limits, 0, "No request ended, so none failed", "")
-        return judgement(limits, 0, f"0 of {count(total)} requests failed", "")
-    ended = count(worst.completed + failed)
+        return judgement(limits, 0, f"0 of {number_of(total, 'request')} failed", "")
+    ended = number_of(worst.completed + failed, "request")
     where, kinds = run.where(trial), error_kinds([worst])
-    text = f"{count(failed)} of {ended} requests failed{where}: {kinds}"
+    text = f"{count(failed)} of {ended} failed{where}: {kinds}"
     limit = f" (limit {percent(limits.limit(value) or 0)})."
     return judgement(limits, value, text, f"{limit}{_usual_reason(run.spec, worst)}")
 
@@ -153,11 +153,12 @@ def censored(run: MeasuredRun) -> Judgement | None:
         if stream.load.is_open:
             text = "No request was left without an end, in the window or after it"
         return judgement(CENSORED, value, text, "")
-    number = f"{count(worst.censored.count)} of {count(worst.requests)} requests"
-    ended = "were in flight when the window ended"
+    number = f"{count(worst.censored.count)} of {number_of(worst.requests, 'request')}"
+    ended = f"{were(worst.censored.count)} in flight when the window ended"
     if worst.censored.awaited_s:
         ended = f"had no end {seconds(worst.censored.awaited_s)} after the window"
-    text = f"{number} {ended}{run.where(trial)}, the oldest for {seconds(age_s)}"
+    for_s = f"{'the oldest ' if worst.censored.count > 1 else ''}for {seconds(age_s)}"
+    text = f"{number} {ended}{run.where(trial)}, {for_s}"
     doubt = f", over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
     doubt += endless_note(run.spec, worst, said=not worst.completed)
     return judgement(CENSORED, value, text, doubt)
@@ -192,12 +193,14 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
     trial = max(cases, key=lambda trial: (_died(trial), trial.target.recycled or 0))
     died, recycled = _died(trial), trial.target.recycled or 0
     where = run.where(trial)
-    also = f"{_workers(recycled)} ended at the server’s limit of requests{where}"
+    also = f"{number_of(recycled, 'worker')} ended at the server’s limit of requests{where}"
     if not died:
         return judgement(RESTARTS, 0, also if recycled else "No worker of the target ended", "")
-    text = f"{_workers(died)} of the target died or restarted{where}"
+    text = f"{number_of(died, 'worker')} of the target died or restarted{where}"
     if run.spec.target.started is None:
-        text = f"At least {_workers(died)} of the target ended{where}{_SEEN_FROM_OUTSIDE}"
+        text = (
+            f"At least {number_of(died, 'worker')} of the target ended{where}{_SEEN_FROM_OUTSIDE}"
+        )
     return judgement(RESTARTS, died, text, f". Besides, {also}." if recycled else ".")
 
 
@@ -210,8 +213,24 @@ def _died(trial: Trial) -> int:
     return (trial.target.restarts or 0) - (trial.target.recycled or 0)
 
 
-def _workers(number: int) -> str:
-    return "1 worker" if number == 1 else f"{count(number)} workers"
+CODES = GateLimits("=", suspect=1)
+
+
+def code_changed(run: MeasuredRun) -> Judgement | None:
+    """Judge how many versions of the application's code the trials measured; None where its
+    repository tells of fewer than two trials.
+    """
+    codes = [trial.target.code for trial in run.trials]
+    known = [code for code in codes if code is not None]
+    if len(known) < 2:
+        return None
+    value = len(set(known))
+    if value == 1:
+        return judgement(CODES, 1, "All trials measured the same code of the application", "")
+    first = next(number for number, code in enumerate(codes, 1) if code not in {None, known[0]})
+    text = f"The code of the application was changed while it was measured, before trial {first}"
+    doubt = ": the numbers are of both. Run it again, and leave the code as it is meanwhile."
+    return judgement(CODES, value, text, doubt)
 
 
 ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050

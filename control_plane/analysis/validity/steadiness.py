@@ -1,5 +1,6 @@
 """Whether a window was steady: the drift of its medians, and the silence at its end. Pure."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from control_plane.analysis.validity.gate import (
     percent,
 )
 from control_plane.domain.result import Summary
+from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord
 from control_plane.domain.units import seconds, share
 
@@ -68,10 +70,11 @@ def not_steady(run: MeasuredRun) -> Judgement | None:
     return judgement(STEADINESS, value, text, doubt)
 
 
-def silent_s(record: StreamRecord) -> float:
+def silent_s(record: StreamRecord, least_waiting: int = 1) -> float:
     """Return for how many seconds before the end of the window nobody was answered who waited.
 
-    Counted in whole seconds of the window, so it is a lower bound.
+    Counted in whole seconds of the window, so it is a lower bound. 0 where fewer than
+    `least_waiting` requests waited.
     """
     answered = [
         second.index
@@ -80,12 +83,31 @@ def silent_s(record: StreamRecord) -> float:
     ]
     last = max(answered, default=-1)
     silence_s = max(0.0, record.duration_ns / 1e9 - (last + 1))
-    if any(second.unanswered for second in record.seconds if second.index > last):
+    given_up = sum(second.unanswered for second in record.seconds if second.index > last)
+    if given_up + len(record.in_flight_ns) < least_waiting:
+        return 0.0
+    if given_up:
         return silence_s
     return min(silence_s, max(record.in_flight_ns, default=0) / 1e9)
 
 
-SILENCE = GateLimits("≤", suspect=0.1, invalid=0.25, note=" of the window")
+SILENT_SHARE = 0.1
+SILENCE = GateLimits("≤", suspect=SILENT_SHARE, invalid=0.25, note=" of the window")
+
+
+def least_waiting(stream: Stream) -> int:
+    """Return how many requests without an answer at the end tell that the target hung.
+
+    At the end of a number of requests fewer and fewer are left to be answered: there as many as
+    all users send, or the part of an open load that a silence has to be of a window.
+    """
+    requests = stream.stop.requests
+    if requests is None:
+        return 1
+    together = SILENT_SHARE * requests if stream.load.is_open else stream.load.users
+    return max(2, math.ceil(min(together, requests)))
+
+
 USUAL_TIMES = 2
 """A silence of up to so many times the longest completed request may be that of slow requests."""
 

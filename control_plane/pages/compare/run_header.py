@@ -11,7 +11,7 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import gate_notes
 from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.units import NONE, about, count, figures, seconds
+from control_plane.domain.units import NONE, about, figures, number_of, seconds
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.progress_view import phase_text
 
@@ -174,7 +174,7 @@ def _duration(runs: Sequence[Run], stream: str) -> Iterator[HeaderRow]:
     requests = stops.pop().requests if len(stops) == 1 else None
     if requests is not None:
         texts = tuple(_trial_seconds(run, stream) for run in runs)
-        yield HeaderRow(f"{count(requests)} requests in", texts, differs=False)
+        yield HeaderRow(f"{number_of(requests, 'request')} in", texts, differs=False)
 
 
 def _trial_seconds(run: Run, stream: str) -> str:

@@ -13,7 +13,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import SPACE, about
+from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.arms import untitled
@@ -180,7 +180,7 @@ def plan_line(specs: Sequence[Spec], phases: Sequence[Phases], unit: str = "tria
     if strategies * targets != len(specs):
         parts = [f"{len(specs)} arms"]
     trials = specs[0].trials
-    parts.append(f"{trials} {unit}{'s' if trials > 1 else ''}")
+    parts.append(number_of(trials, unit))
     return f"{' × '.join(parts)}, about{SPACE}{whole}"
 
 
@@ -188,7 +188,7 @@ def with_check_result(
     plan: PlanView, tried: tuple[TriedTarget, ...], untried: str = ""
 ) -> PlanView:
     """Return a plan that is right with the answer to Check."""
-    runs = f"{len(plan.runs)} run{'s' if len(plan.runs) > 1 else ''}"
+    runs = number_of(len(plan.runs), "run")
     runs = f"an experiment over {len(plan.runs)} arms" if plan.toml else runs
     what = "The spec is right" if len(plan.runs) == 1 else "The specs are right"
     right = f"{what}: {runs}, {plan.line.rpartition(', ')[2]}."
@@ -200,7 +200,7 @@ def _when(service: RunService) -> str:
     before = view.queued + (view.running is not None)
     if not before:
         return "Starts at once: the queue is empty."
-    return f"Starts after {before} other run{'s' if before > 1 else ''}."
+    return f"Starts after {number_of(before, 'other run')}."
 
 
 def _whole_s(specs: Sequence[Spec], phases: Sequence[Phases]) -> float:

@@ -17,7 +17,15 @@ from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live, LiveStream, Run
-from control_plane.domain.units import NONE, about, count, figures, share, split_seconds
+from control_plane.domain.units import (
+    NONE,
+    about,
+    count,
+    figures,
+    number_of,
+    share,
+    split_seconds,
+)
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.progress_view import ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
@@ -123,8 +131,9 @@ def _waiting(phase: str, progress: Progress) -> str:
         return f"{phase.capitalize()}: nothing is measured yet."
     if progress.queue_position == 1:
         return "Next in the queue: it starts as soon as nothing else is under way."
-    before = count(progress.queue_position - 1)
-    return f"{phase.capitalize()}: {before} other runs come before it."
+    before = progress.queue_position - 1
+    verb = "comes" if before == 1 else "come"
+    return f"{phase.capitalize()}: {number_of(before, 'other run')} {verb} before it."
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
@@ -155,7 +164,7 @@ def _left(view: ProgressView, live: Live) -> Tile:
 
 
 def _throughput(stream: LiveStream, which: str) -> Tile:
-    completed = f"{count(stream.completed)} answers"
+    completed = number_of(stream.completed, "answer")
     if stream.throughput_per_s is None:
         return Tile(f"Throughput{which}", NONE, "", "not measured yet", "hidden")
     return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", completed)

@@ -27,6 +27,8 @@ from control_plane.domain.units import (
     SPACE,
     count,
     figures,
+    number_of,
+    part_of,
     seconds,
     share,
     split_bytes,
@@ -77,16 +79,24 @@ def time_tile(times: Times | None, percentile: str) -> Tile:
         needed = f"needs {count(needed_samples(percentile))} samples"
         return Tile(label, NONE, "", needed, "hidden")
     value, unit = split_seconds(times.percentile(percentile) or 0.0)
-    return Tile(label, value, unit, f"{count(times.support[percentile])} samples beyond", level)
+    return Tile(
+        label, value, unit, f"{number_of(times.support[percentile], 'sample')} beyond", level
+    )
 
 
 def error_tile(failed: int, completed: int, kinds: str) -> Tile:
     """Return the number of errors; above the limit their share, with `kinds`, if known."""
     ended = completed + failed
     if ended and failed / ended > ERRORS_SUSPECT:
-        value, unit = share(failed / ended).split(SPACE)
+        value, unit = _split_part(failed, ended)
         return Tile("Errors", value, unit, kinds, "alarm")
-    return Tile("Errors", count(failed), "", kinds or f"of {count(ended)} requests")
+    return Tile("Errors", count(failed), "", kinds or f"of {number_of(ended, 'request')}")
+
+
+def _split_part(number: int, whole: int) -> tuple[str, str]:
+    """Return number and unit of a part: ("0.8", "%"), of few ("1", "of 3")."""
+    value, _, unit = part_of(number, whole).replace(SPACE, " ").partition(" ")
+    return value, unit
 
 
 def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
@@ -198,7 +208,7 @@ def load_text(stream: Stream) -> str:
     who, stop = stream.load.long_label, stream.stop
     if stop.duration_s is not None:
         return f"{who}, {figures(stop.duration_s)} s"
-    return f"{who}, {count(stop.requests)} requests"
+    return f"{who}, {stop.label}"
 
 
 def _response_cells(summary: Summary, unit: str) -> tuple[Cell, ...]:

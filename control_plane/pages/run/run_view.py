@@ -35,7 +35,7 @@ from control_plane.domain.run import Pin, Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, cut_off
-from control_plane.domain.units import count, seconds
+from control_plane.domain.units import count, number_of, seconds
 from control_plane.pages.compare_query import Suggestion
 from control_plane.pages.run.run_numbers import (
     StreamsTable,
@@ -154,16 +154,15 @@ def _measured(run: Run) -> str:
 def _counted(run: Run) -> str:
     """Return `2,033 requests of small and 225 of large, 0 errors`."""
     failed = sum(sum(stream.errors.values()) for stream in run.streams)
-    errors = "1 error" if failed == 1 else f"{count(failed)} errors"
-    return f"{_requests(run)}, {errors}"
+    return f"{_requests(run)}, {number_of(failed, 'error')}"
 
 
 def _requests(run: Run) -> str:
     first, *others = run.streams
     if not others:
-        return f"{count(first.completed)} requests"
+        return number_of(first.completed, "request")
     rest = (f"{count(stream.completed)} of {stream.name}" for stream in others)
-    return joined([f"{count(first.completed)} requests of {first.name}", *rest])
+    return joined([f"{number_of(first.completed, 'request')} of {first.name}", *rest])
 
 
 TrialLink = tuple[str, str, bool]
@@ -321,12 +320,8 @@ def _unanswered_note(run: Run) -> str:
     )
     if not failed:
         return ""
-    were = (
-        "1 request had no answer and is"
-        if failed == 1
-        else (f"{count(failed)} requests had no answer and are")
-    )
-    return f" {were} in no time that is drawn."
+    verb = "is" if failed == 1 else "are"
+    return f" {number_of(failed, 'request')} had no answer and {verb} in no time that is drawn."
 
 
 def _late(trial: Trial, name: str, timeline: Timeline) -> int:

@@ -14,7 +14,7 @@ from fastapi import Request
 from control_plane import __version__
 from control_plane.access.login import ANYONE, Caller
 from control_plane.domain.limits import FEW_CORES
-from control_plane.domain.units import size
+from control_plane.domain.units import number_of, size
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
 from control_plane.pages.urls import (
@@ -162,7 +162,7 @@ def machine(cpu_model: str) -> str:
     """Return `2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
     cores = os.cpu_count() or 1
     name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
-    processor = f"{cores} core{'s' if cores > 1 else ''} {' '.join(name)}"
+    processor = f"{number_of(cores, 'core')} {' '.join(name)}"
     memory = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
     return " · ".join(

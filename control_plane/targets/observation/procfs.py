@@ -179,23 +179,26 @@ def memory_bytes(pid: int) -> int:
         return 0
 
 
-def machine_cpu_s() -> float | None:
+MACHINE_STAT = Path("/proc/stat")
+
+
+def machine_cpu_s(stat: Path = MACHINE_STAT) -> float | None:
     """Return the CPU time of all processes since boot; None on a system without /proc."""
-    fields = _machine_stat()
+    fields = _machine_stat(stat)
     return sum(map(int, fields[_BUSY])) / TICKS_PER_S if fields else None
 
 
-def stolen_cpu_s() -> float | None:
+def stolen_cpu_s(stat: Path = MACHINE_STAT) -> float | None:
     """Return the time since boot in which a core was wanted but the host gave it to others."""
-    fields = _machine_stat()
+    fields = _machine_stat(stat)
     return int(fields[_STOLEN]) / TICKS_PER_S if len(fields) > _STOLEN else None
 
 
-def _machine_stat() -> list[str]:
+def _machine_stat(stat: Path) -> list[str]:
     """Return the first line of /proc/stat (proc_stat(5)); [] on a system without it."""
     try:
-        with Path("/proc/stat").open(encoding="ascii") as stat:
-            return stat.readline().split()
+        with stat.open(encoding="ascii") as lines:
+            return lines.readline().split()
     except FileNotFoundError:
         return []
 

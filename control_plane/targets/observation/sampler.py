@@ -13,7 +13,7 @@ from typing import Literal
 
 from control_plane.domain.limits import FEW_CORES, OWN_CPU, OWN_START_S
 from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
-from control_plane.targets.cores_and_quota import QuotaWatch
+from control_plane.targets.cores_and_quota import QuotaWatch, folders_of
 from control_plane.targets.observation.machine_watch import MachineWatch
 from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.observation.procfs import (
@@ -59,8 +59,10 @@ class _Surroundings:
 
     def __init__(self, watched: Callable[[], Mapping[int, ProcessRole]]) -> None:
         pids = watched()
-        self._target = QuotaWatch([pid for pid, role in pids.items() if role == "target"])
-        self._client = QuotaWatch([pid for pid, role in pids.items() if role == "client"])
+        self._target, self._client = (
+            QuotaWatch(folders_of([pid for pid, role in pids.items() if role == wanted]))
+            for wanted in ("target", "client")
+        )
         self._machine = MachineWatch(lambda: watched().keys())
         self.seen: tuple[MachineUse, Throttling | None, Throttling | None] | None = None
 

@@ -212,7 +212,7 @@ def test_a_free_loop_says_how_late_it_was():
                 )
             ],
             {},
-            "1 of 1 sampled stacks end in json/decoder.py, line 353, in raw_decode",
+            "1 of 1 sampled stack ends in json/decoder.py, line 353, in raw_decode",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def said(finding):
             False,
             "Requests waited for one of 4 threads in 5.0 % of the samples; up to 7 waited at once.",
         ),
-        (0, False, "No request waited for a thread; at most 4 of 4 were busy."),
+        (0, False, "No request waited for a thread; at most 4 of 4 threads were busy."),
     ],
 )
 def test_pool_exhausted(waiting, found, text):

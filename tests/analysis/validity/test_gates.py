@@ -41,7 +41,7 @@ def test_every_gate_that_can_fire_is_described():
     )
     first = replace(
         first,
-        target=replace(first.target, delayed_ack_s=0.044),
+        target=replace(first.target, delayed_ack_s=0.044, code="a"),
         client=replace(first.client, throttling=Throttling(0.5, 100, 40, 2.0)),
         machine=MachineUse({"backup": 0.9}, 0.5, overheated=3, control_cores=0.2),
     )
@@ -56,6 +56,7 @@ def test_every_gate_that_can_fire_is_described():
     )
     load = Open("open", 100.0)
     two = trial(waiting, connections={"items": 3}, in_flight={"items": 9.0})
+    two = replace(two, target=replace(two.target, code="b"))
     found = judge([first, two], [empty], spec(duration_s=3.0, load=load))
     assert {reason.gate for reason in found.judged} == set(GATES)
     assert all(reason.level != "ok" for reason in found.judged)

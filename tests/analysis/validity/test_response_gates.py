@@ -222,6 +222,25 @@ def test_a_target_whose_processes_nobody_sees_is_not_judged_for_restarts():
 
 
 @pytest.mark.parametrize(
+    ("codes", "level", "text"),
+    [
+        ((None, None), None, ""),
+        (("a", "a"), "ok", "All trials measured the same code of the application."),
+        # Of trials from before it was kept nothing is known.
+        ((None, "a"), None, ""),
+        (("a", "a", "a + 1", "a"), "suspect", "was changed while it was measured, before trial 3:"),
+    ],
+)
+def test_code_that_changed(codes, level, text):
+    trials = [trial(summary(), block=block) for block in range(len(codes))]
+    for block, code in enumerate(codes):
+        trials[block] = replace(trials[block], target=replace(trials[block].target, code=code))
+    found = reason_of("code_changed", trials)
+    assert (found and found.level) == level
+    assert found is None or text in said(found)
+
+
+@pytest.mark.parametrize(
     ("cores", "level"), [(None, None), (0.0, "ok"), (0.2, "ok"), (0.21, "suspect")]
 )
 def test_other_load(cores, level):

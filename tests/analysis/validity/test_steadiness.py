@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
-from control_plane.analysis.validity.steadiness import drift_share, silent_s, theil_sen
+from control_plane.analysis.validity.steadiness import (
+    drift_share,
+    least_waiting,
+    silent_s,
+    theil_sen,
+)
+from control_plane.domain.load_models import Burst, Closed, Open
+from control_plane.domain.spec import RequestClass, Stop, Stream
 from tests.builders.trials import known, reason_of, record, second, summary, trial, with_spaces
 
 
@@ -90,6 +97,26 @@ def test_short_windows_are_not_judged():
 def test_the_silence_at_the_end(seconds, waiting_s, silence_s):
     ages_ns = tuple(round(age_s * 1e9) for age_s in waiting_s)
     assert silent_s(record(*seconds, duration_s=5.5, in_flight_ns=ages_ns)) == silence_s
+
+
+@pytest.mark.parametrize(
+    ("load", "stop", "least"),
+    [
+        (Closed(concurrency=4), Stop(duration_s=2.0), 1),
+        # The last one of a number of requests says nothing of those that nobody sent.
+        (Closed(), Stop(requests=100), 2),
+        (Closed(concurrency=4), Stop(requests=100), 4),
+        (Closed(concurrency=64), Stop(requests=10), 10),
+        (Open(model="open", rate_per_s=400.0), Stop(requests=1_200), 120),
+        (Burst(model="burst", connections=8), Stop(requests=100), 8),
+    ],
+)
+def test_so_many_must_have_waited_at_the_end(load, stop, least):
+    stream = Stream((RequestClass(),), load, stop)
+    assert least_waiting(stream) == least
+    given_up = replace(second(3, errors=3), unanswered=3)
+    silence_s = silent_s(record(second(0, 5), given_up, duration_s=4.0), least)
+    assert silence_s == (3.0 if least <= 3 else 0.0)
 
 
 @pytest.mark.parametrize(

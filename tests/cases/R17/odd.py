@@ -21,6 +21,10 @@ async def app(scope, receive, send):
         return await answer(send, 503)
     if scope["path"] == "/stuck" and number in {50, 100, 150, 200}:
         await asyncio.sleep(60)
+    if scope["path"] == "/never":
+        await asyncio.sleep(60)
+    if scope["path"] == "/last" and STARTED.count("/last") == 60:
+        await asyncio.sleep(60)
     if scope["path"] == "/hangs" and number > 200:
         await asyncio.sleep(60)
     if scope["path"] in {"/slow", "/stuck"}:

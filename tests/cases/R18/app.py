@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 
 async def answer(send, status=200, body=b"ok", headers=()):
@@ -21,12 +22,13 @@ async def life(receive, send):
 
 
 FREE = []
+PORT = int(os.environ.get("HELPER_PORT", "8599"))
 
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return await life(receive, send)
-    reader, writer = FREE.pop() if FREE else await asyncio.open_connection("127.0.0.1", 8599)
+    reader, writer = FREE.pop() if FREE else await asyncio.open_connection("127.0.0.1", PORT)
     writer.write(b"select\n")
     row = await reader.readline()
     FREE.append((reader, writer))

@@ -1,6 +1,7 @@
 import os
 import select
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,25 @@ def test_holding_is_not_accepting() -> None:
         assert procfs.accepting(inodes, [OWN]) == []
         poll.register(listener, select.EPOLLIN)
         assert procfs.accepting(inodes, [OWN]) == [OWN]
+
+
+@pytest.mark.parametrize(
+    ("line", "busy_s", "stolen_s"),
+    [
+        # Time of guests is time of user and nice already, that of interrupts is nobody's.
+        ("cpu  100 20 30 400 5 60 70 800 90 10", 1.5, 8.0),
+        ("cpu  0 0 0 4 0 0 0 0 0 0", 0.0, 0.0),
+        # A kernel from before it was counted (proc_stat(5)).
+        ("cpu  100 20 30 400 5 60 70", 1.5, None),
+    ],
+)
+def test_the_time_of_all_and_what_the_host_took(
+    line: str, busy_s: float, stolen_s: float | None, tmp_path: Path
+) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text(f"{line}\ncpu0 1 1 1 1\n")
+    per_tick = procfs.TICKS_PER_S / 100
+    assert procfs.machine_cpu_s(stat) == pytest.approx(busy_s / per_tick)
+    stolen = procfs.stolen_cpu_s(stat)
+    assert (stolen and stolen * per_tick) == stolen_s
+    assert procfs.stolen_cpu_s(tmp_path / "none") is None

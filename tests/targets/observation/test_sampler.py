@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 
 import pytest
 
@@ -92,16 +93,17 @@ async def test_the_peak_of_the_memory_and_a_process_that_came_late() -> None:
             assert late.stdout is not None
             late.stdout.readline()
             pids.append(late.pid)
-            await sampled(sampler, 2)
+            await another_sample(sampler)
             pids.remove(late.pid)
-        await sampled(sampler, 3)
+        await another_sample(sampler)
         use = sampler.close_window()
     assert use.target_peak_memory_bytes is not None
     assert 80_000_000 < use.target_peak_memory_bytes < 200_000_000
     series = next(series for series in use.gauges.processes if series.pid == late.pid)
-    assert series.memory_bytes[0] == series.memory_bytes[2] == 0
-    assert series.memory_bytes[1] > 80_000_000
-    assert len(series.cpu_share) == 3
+    # One sample each, or more where the machine was late.
+    held = [size > 80_000_000 for size in series.memory_bytes]
+    assert [has for has, _ in groupby(held)] == [False, True, False]
+    assert len(series.cpu_share) == len(held)
 
 
 async def test_thousands_of_processes_that_ended_take_no_more_room_than_some(
