@@ -275,8 +275,7 @@ class TargetUse:
     than those whose head was acknowledged at once, before any load.
     `killed_after_s`: how long it had to end after its trial; None where it ended by then.
     `host` is the Host that requests carried; None in runs from before it was kept. `code`: commit
-    and digest of what differed from it; None where no repository tells. A target that we did not
-    start has only an address and a host.
+    and digest of changes, None where not known. A target of others has address and host only.
     """
 
     address: str

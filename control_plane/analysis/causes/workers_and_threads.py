@@ -76,7 +76,7 @@ POOL_EXHAUSTED = CauseRule(
     short="pool full",
     judge=pool_exhausted,
     value=lambda measurements: (
-        f"{count_in(measurements, 'most_busy')} of {_threads(measurements)} busy"
+        f"{count_in(measurements, 'most_busy')} of {measurements['threads'] or 'the pool’s'} busy"
     ),
     found=_waited,
     ruled_out=_no_wait,

@@ -47,7 +47,7 @@ def test_numbers_of_an_invalid_run_are_void() -> None:
         ({}, 5_911, ("0", "", "of 5,911 requests"), "full"),
         ({"reset": 1}, 9_999, ("1", "", "1 × reset"), "full"),
         ({"reset": 9, "timeout": 412}, 13_159, ("3.1", "%", "412 × timeout, 9 × reset"), "alarm"),
-        ({"refused": 10}, 0, ("100", "%", "10 × refused"), "alarm"),
+        ({"refused": 10}, 0, ("10", "of 10", "10 × refused"), "alarm"),
         ({}, 0, ("0", "", "of 0 requests"), "full"),
     ],
 )
