@@ -307,12 +307,8 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
         if _add_experiment(bundle, ours, row, seqs)
     ]
     if new:
-        record(
-            session,
-            "imported",
-            new[0],
-            f"{number_of(len(new), 'run')} of a bundle, sha256 {sha256[:12]}",
-        )
+        said = f"{number_of(len(new), 'run')} of a bundle, sha256 {sha256[:12]}"
+        record(session, "imported", new[0], said)
     return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256)
 
 
