@@ -1,6 +1,7 @@
 """The application put together: routers, guards, and what happens to errors."""
 
 import logging
+import math
 import os
 import secrets
 import socket
@@ -21,19 +22,26 @@ from starlette.types import Scope
 from control_plane import __version__, api
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
-from control_plane.access.login import Login
+from control_plane.access.login import Guesses, Login
 from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.api.openapi_docs import spec_schemas
-from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, StoreError
+from control_plane.domain.errors import (
+    FieldError,
+    InvalidInput,
+    LooplabError,
+    StoreError,
+    TooManyGuesses,
+)
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
 from control_plane.pages import router as pages
 from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
-from control_plane.pages.site.error_page import error_page
 from control_plane.pages.site.login_page import login_page
 from control_plane.pages.site.shell import PollingPace
+from control_plane.pages.site.templating import error_page
+from control_plane.pages.urls import SHARED
 from control_plane.settings import Settings
 from control_plane.store.store import Store
 
@@ -48,6 +56,7 @@ class LifespanState(TypedDict):
     render_cache: RenderCache
     answers: ExperimentAnswers
     login: Login | None
+    guesses: Guesses
     pace: PollingPace
 
 
@@ -99,6 +108,7 @@ def _lifespan(
                 "render_cache": RenderCache(),
                 "answers": ExperimentAnswers(),
                 "login": login,
+                "guesses": Guesses(),
                 "pace": PollingPace(len(os.sched_getaffinity(0))),
             }
         finally:
@@ -145,9 +155,18 @@ def _looplab_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LooplabError)
     fields, message = error.fields if isinstance(error, InvalidInput) else (), str(error)
     if isinstance(error, StoreError):
-        log.warning("%s: %s", request.url.path, error)
+        log.warning("%s: %s", _logged_path(request), error)
         message = error.plain
-    return _error_response(request, status_of(error), code_of(error), message, fields)
+    response = _error_response(request, status_of(error), code_of(error), message, fields)
+    if isinstance(error, TooManyGuesses):
+        response.headers["Retry-After"] = str(math.ceil(error.wait_s))
+    return response
+
+
+def _logged_path(request: Request) -> str:
+    """Return the path without the token of a share link."""
+    path = request.url.path
+    return f"{SHARED}/…" if path.startswith(f"{SHARED}/") else path
 
 
 def _validation_error(request: Request, error: Exception) -> Response:
@@ -177,7 +196,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _internal_error(request: Request, error: Exception) -> Response:
     reference = secrets.token_hex(3)
-    log.error("%s on %s", reference, request.url.path, exc_info=error)
+    log.error("%s on %s", reference, _logged_path(request), exc_info=error)
     message = f"Something went wrong here ({reference}); the log of Looplab says more."
     return _error_response(request, 500, "internal", message)
 
@@ -192,7 +211,7 @@ def _error_response(
             for field in fields
         ]
         return JSONResponse({"error": code, "message": message, "fields": listed}, status)
-    return error_page(request, status, message, fields)
+    return error_page(request, status, message, fields, code)
 
 
 def _for_programs(request: Request) -> bool:

@@ -247,7 +247,8 @@ def _table(entries: list[Document]) -> Table:
     for head in ("When", "Who", "From", "Did", "What", "Title"):
         table.add_column(head, no_wrap=head != "Title")
     for entry in entries:
-        kind = next(kind for kind in ("run", "experiment", "peer") if kind in entry)
+        kinds = ("run", "experiment", "comparison", "peer")
+        kind = next(kind for kind in kinds if kind in entry)
         what = f"{kind} {entry[kind]}"
         at = f"{entry['at'][:16].replace('T', ' ')} UTC"
         texts = (at, entry["who"], entry["from"], entry["action"], what, entry["title"])

@@ -12,6 +12,7 @@ from control_plane.domain.errors import (
     NotFound,
     QueueFull,
     StoreError,
+    TooManyGuesses,
     UnreadableInput,
     UnreadableRun,
 )
@@ -23,6 +24,7 @@ _FAULTS: tuple[tuple[type[LooplabError], int, str], ...] = (
     (UnreadableRun, 404, "unreadable_run"),
     (Conflict, 409, "conflict"),
     (QueueFull, 429, "queue_full"),
+    (TooManyGuesses, 429, "too_many_guesses"),
     (DatabaseBusy, 503, "database_busy"),
     (DatabaseFull, 503, "disk_full"),
     (StoreError, 503, "database"),

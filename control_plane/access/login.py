@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.access.http_errors import header_values
 from control_plane.access.route_roles import needed_role
+from control_plane.domain.errors import TooManyGuesses
 from control_plane.store.audit_log import ACTOR, Actor
 
 SecretRole = Literal["viewer", "operator"]
@@ -64,12 +65,32 @@ ANYONE = Caller("operator", "anyone")
 WITH_TOKEN = Caller("operator", "token")
 
 
-class TooManyGuesses(Exception):
-    """This peer gave too many wrong secrets; it may try again after `wait_s`."""
+class Guesses:
+    """Counts the wrong secrets of each peer, who has to wait after too many of them."""
 
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(f"Too many wrong logins: try again in {wait_s:.0f} s.")
-        self.wait_s = wait_s
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._wrong: dict[str, deque[float]] = {}
+        self._clock = clock
+
+    def refuse(self, peer: str) -> None:
+        """Raise TooManyGuesses where this peer gave too many of late."""
+        wrong = self._of(peer)
+        if len(wrong) >= GUESSES:
+            raise TooManyGuesses(wrong[0] + GUESSES_WITHIN_S - self._clock())
+
+    def count(self, peer: str) -> None:
+        """Count one more of this peer."""
+        wrong = self._of(peer)
+        while len(self._wrong) >= MOST_PEERS:
+            self._wrong.pop(next(iter(self._wrong)))
+        self._wrong[peer] = wrong
+        wrong.append(self._clock())
+
+    def _of(self, peer: str) -> deque[float]:
+        wrong = self._wrong.get(peer, deque())
+        while wrong and wrong[0] <= self._clock() - GUESSES_WITHIN_S:
+            wrong.popleft()
+        return wrong
 
 
 @dataclass(frozen=True)
@@ -101,7 +122,7 @@ class Login:
         self._passwords = {_digest(password): caller for password, caller in passwords.items()}
         self._sessions: dict[bytes, tuple[Caller, float]] = {}
         self._addresses: dict[bytes, float] = {}
-        self._guesses: dict[str, deque[float]] = {}
+        self._guesses = Guesses(clock)
         self._clock = clock
 
     def caller(self, shown: Credentials) -> Caller | None:
@@ -148,24 +169,17 @@ class Login:
 
     def _of_secret(self, secret: str, peer: str) -> Caller | None:
         """Look for a secret; whoever guessed too often is not told whether a password is right."""
-        now, given = self._clock(), _digest(secret)
+        given = _digest(secret)
         if hmac.compare_digest(self._token, given):
             return WITH_TOKEN
-        wrong = self._guesses.get(peer, deque())
-        while wrong and wrong[0] <= now - GUESSES_WITHIN_S:
-            wrong.popleft()
-        if len(wrong) >= GUESSES:
-            raise TooManyGuesses(wrong[0] + GUESSES_WITHIN_S - now)
+        self._guesses.refuse(peer)
         # Each is compared, so that the time tells nothing.
         found = [
             caller for known, caller in self._passwords.items() if hmac.compare_digest(known, given)
         ]
         if found:
             return found[0]
-        while len(self._guesses) >= MOST_PEERS:
-            self._guesses.pop(next(iter(self._guesses)))
-        self._guesses[peer] = wrong
-        wrong.append(now)
+        self._guesses.count(peer)
         return None
 
 

@@ -7,6 +7,7 @@ LooplabError
 ├── UnreadableRun         the database has a run of which something cannot be read: 404
 ├── Conflict              the state forbids it now: 409
 ├── QueueFull             too many runs wait: 429
+├── TooManyGuesses        a peer showed too many wrong secrets: 429
 ├── StoreError            the database cannot be used: exit 2, or 503 while serving
 │   ├── DatabaseBusy      another process holds the lock: 503
 │   ├── DatabaseFull      no space left on the disk
@@ -71,6 +72,14 @@ class Conflict(LooplabError):
 
 class QueueFull(LooplabError):
     """The queue holds as many runs as the settings allow."""
+
+
+class TooManyGuesses(LooplabError):
+    """This peer gave too many wrong secrets; it may try again after `wait_s`."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"Too many wrong secrets: try again in {wait_s:.0f} s.")
+        self.wait_s = wait_s
 
 
 class StoreError(LooplabError):

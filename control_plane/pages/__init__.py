@@ -11,6 +11,7 @@ from control_plane.pages import (
     peer_pages,
     report,
     run_changes,
+    sharing,
 )
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
@@ -25,15 +26,16 @@ for page in (
     home.router,
     new_run,
     report.router,
+    exports.router,
     experiment_pages.router,
     history.router,
     run_changes.router,
     targets,
     site,
     login,
-    exports.router,
     import_page.router,
     peer_pages.router,
+    sharing.router,
     compare,
     live.router,
     run,

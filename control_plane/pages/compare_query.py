@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
@@ -174,6 +174,16 @@ def _read_places(text: str, runs: int) -> tuple[int, ...]:
 
 def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(message, (FieldError(field, message),))
+
+
+_ASKED = ("runs", "baseline", "stream", "anyway")
+
+
+def parse_compare_query(query: str) -> CompareQuery:
+    """Return what a query asks for, as `CompareQuery.query` writes it. Raises as the reading."""
+    given = dict(parse_qsl(query))
+    read = read_compare_query(**{name: given[name] for name in _ASKED if name in given})
+    return read_drawing(read, *(given.get(name, "") for name in ("places", "hide", "scale")))
 
 
 MAX_RECENT = 60

@@ -9,11 +9,10 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.charts.curve import curves_of_arms
+from control_plane.analysis.charts.figure import Table
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.experiment_report import experiment_markdown
-from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
@@ -54,15 +53,11 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class ExperimentPage(View):
-    """One experiment, while it is measured and after; `markdown` is a comment to paste.
-
-    `pin`: it is kept as a baseline.
-    """
+    """One experiment, while it is measured and after. `pin`: it is kept as a baseline."""
 
     template: ClassVar[str] = "pages/experiment.html"
     experiment: Experiment
     part: ExperimentFragment
-    markdown: str
     pin: Pin | None
 
 
@@ -208,18 +203,14 @@ def experiment(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show an experiment as far as it is."""
-    return page(request, experiment_page(store, service, experiment_id, str(request.base_url)))
+    return page(request, experiment_page(store, service, experiment_id))
 
 
-def experiment_page(
-    store: Store, service: RunService, experiment_id: str, base: str = ""
-) -> ExperimentPage:
-    """Return the page of an experiment; `base` is the address of the dashboard, where known."""
+def experiment_page(store: Store, service: RunService, experiment_id: str) -> ExperimentPage:
+    """Return the page of an experiment. Raises NotFound."""
     judged = judged_now(store, experiment_id)
     found = judged.experiment
-    address = f"{base.rstrip('/')}{experiment_address(experiment_id)}"
-    markdown = experiment_markdown(experiment_document(judged), address)
-    return ExperimentPage(found, _part(judged, service), markdown, store.pin_of(found.id))
+    return ExperimentPage(found, _part(judged, service), store.pin_of(found.id))
 
 
 @router.get("/experiments/{experiment_id}/live")
@@ -251,6 +242,24 @@ def experiment_curves(store: Store, experiment_id: str) -> ExperimentCurves:
     blocks = store.block_histograms(found, stream)
     figure = percentile_chart(curves_of_arms(store.arm_runs(found), labels, blocks, stream))
     return ExperimentCurves(figure)
+
+
+def experiment_grid(found: Document) -> Table:
+    """Return a table for a spreadsheet, with a row for each metric and contender."""
+    columns = (
+        "metric", "role", "baseline", "arm", "unit", "baseline_value", "arm_value", "ratio",
+        "low_95", "high_95", "verdict", "validity",
+    )  # fmt: skip
+    validity = {run["arm"]: run["validity"] or run["state"] for run in found["runs"]}
+    rows = (
+        (
+            each["metric"], each["role"], each["baseline"], each["contender"], each["unit"],
+            *each["values"], each["ratio"], each["low"], each["high"], each["verdict"],
+            validity[each["contender"]],
+        )
+        for each in found["verdicts"]
+    )  # fmt: skip
+    return Table(columns, tuple(rows))
 
 
 @router.post("/experiments/{experiment_id}/cancel")

@@ -1,4 +1,4 @@
-"""Runs and comparisons as files: CSV, Markdown and JSON, and the numbers behind each figure."""
+"""Results as files and to paste: CSV, Markdown, JSON, tables, and the numbers of each figure."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
 
-from control_plane.analysis.charts.figure import Figure, TableValue
+from control_plane.analysis.charts.figure import Figure, Table, TableValue
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison, MetricComparison
 from control_plane.analysis.comparison import compare as compared_runs
@@ -22,25 +22,31 @@ from control_plane.analysis.prose.comparison_sentences import (
     no_verdict,
     shared_cause,
 )
+from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.prose.sentence import plain_text
-from control_plane.dependencies import RunId, RunServiceDep, StoreDep
+from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
+from control_plane.domain.ids import experiment_address, run_address
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER
 from control_plane.domain.units import NONE, ratio
+from control_plane.jobs.experiment_job import judged_now
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
 from control_plane.pages.compare.numbers_table import (
     FIRST_BYTE,
     Trust,
+    comparison_grid,
     ratio_trust,
     shown_ratio,
     trust,
 )
 from control_plane.pages.compare.routes import CompareQueryDep, read_details
 from control_plane.pages.compare_query import CompareQuery
+from control_plane.pages.experiment_pages import experiment_grid
 from control_plane.pages.run.routes import TrialNumber
 from control_plane.pages.run.run_view import run_figures
 from control_plane.store.store import Store
@@ -48,10 +54,12 @@ from control_plane.store.store import Store
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> str:
+def csv_text(
+    columns: Sequence[str], rows: Iterable[Sequence[TableValue]], between: str = ","
+) -> str:
     """Return UTF-8 text with CRLF; None is an empty cell, numbers stand as they are."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, delimiter=between)
     writer.writerow([_safe(column) for column in columns])
     writer.writerows([_safe(cell) for cell in row] for row in rows)
     return out.getvalue()
@@ -265,7 +273,7 @@ def run_json(run_id: RunId, store: StoreDep, service: RunServiceDep) -> JSONResp
 @router.get("/runs/{run_id}.csv")
 def run_csv(run_id: RunId, store: StoreDep) -> Response:
     """Return all numbers of a run as CSV."""
-    return _csv(f"run-{run_id}", RUN_COLUMNS, run_rows(store.run(run_id)))
+    return csv_file(f"run-{run_id}", RUN_COLUMNS, run_rows(store.run(run_id)))
 
 
 @router.get("/runs/{run_id}/figures/{name}.csv")
@@ -274,7 +282,36 @@ def run_figure(
 ) -> Response:
     """Return the numbers behind a figure of a run as CSV."""
     figures = run_figures(store.detail(run_id, slices=True), int(trial) if trial else None)
-    return _figure_csv(f"run-{run_id}", name, figures)
+    return figure_file(f"run-{run_id}", name, figures)
+
+
+@router.get("/runs/{run_id}.md")
+def run_markdown(request: Request, run_id: RunId, store: StoreDep) -> Response:
+    """Return a run as Markdown."""
+    alone = compared_runs([store.run(run_id)], run_id)
+    return markdown_file(markdown(alone, _absolute(request, run_address(run_id))), f"run-{run_id}")
+
+
+@router.get("/runs/{run_id}.tsv")
+def run_grid(run_id: RunId, store: StoreDep) -> Response:
+    """Return a run as a table for a spreadsheet."""
+    grid = comparison_grid(compared_runs([store.run(run_id)], run_id))
+    return grid_file(grid, f"run-{run_id}")
+
+
+@router.get("/experiments/{experiment_id}.md")
+def experiment_comment(request: Request, experiment_id: ExperimentId, store: StoreDep) -> Response:
+    """Return an experiment as Markdown."""
+    found = experiment_document(judged_now(store, experiment_id))
+    address = _absolute(request, experiment_address(experiment_id))
+    return markdown_file(experiment_markdown(found, address), f"experiment-{experiment_id}")
+
+
+@router.get("/experiments/{experiment_id}.tsv")
+def experiment_table(experiment_id: ExperimentId, store: StoreDep) -> Response:
+    """Return an experiment as a table for a spreadsheet."""
+    grid = experiment_grid(experiment_document(judged_now(store, experiment_id)))
+    return grid_file(grid, f"experiment-{experiment_id}")
 
 
 @router.get("/compare.json")
@@ -287,16 +324,20 @@ def compare_json(query: CompareQueryDep, store: StoreDep) -> JSONResponse:
 @router.get("/compare.csv")
 def compare_csv(query: CompareQueryDep, store: StoreDep) -> Response:
     """Return all numbers of a comparison as CSV."""
-    return _csv(file_stem(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
+    return csv_file(file_stem(query), COMPARE_COLUMNS, compare_rows(_compared(store, query)))
 
 
 @router.get("/compare.md")
 def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) -> Response:
     """Return a comparison as Markdown."""
-    address = f"{str(request.base_url).rstrip('/')}{query.page}"
-    text = markdown(_compared(store, query), address)
-    name = attachment(f"{file_stem(query)}.md")
-    return Response(text, media_type="text/markdown; charset=utf-8", headers=name)
+    text = markdown(_compared(store, query), _absolute(request, query.page))
+    return markdown_file(text, file_stem(query))
+
+
+@router.get("/compare.tsv")
+def compare_grid(query: CompareQueryDep, store: StoreDep) -> Response:
+    """Return a comparison as a table for a spreadsheet."""
+    return grid_file(comparison_grid(_compared(store, query)), file_stem(query))
 
 
 @router.get("/compare/figures/{name}.csv")
@@ -305,7 +346,7 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
     details = read_details(store, query)
     comparison = compared(details, query)
     drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream), query)
-    return _figure_csv(file_stem(query), name, drawn.figures if drawn else ())
+    return figure_file(file_stem(query), name, drawn.figures if drawn else ())
 
 
 def _compared(store: Store, query: CompareQuery) -> Comparison:
@@ -313,14 +354,33 @@ def _compared(store: Store, query: CompareQuery) -> Comparison:
     return compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
 
 
-def _figure_csv(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:
+def figure_file(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:
+    """Return a response with the numbers behind a figure. Raises NotFound."""
     found = next((figure for figure in figures if figure.name == name), None)
     if found is None:
         raise NotFound(f"There is no figure {name!r} here.")
-    return _csv(f"{of}-{name}", found.table.columns, found.table.rows)
+    return csv_file(f"{of}-{name}", found.table.columns, found.table.rows)
 
 
-def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> Response:
+def _absolute(request: Request, path: str) -> str:
+    return f"{str(request.base_url).rstrip('/')}{path}"
+
+
+def markdown_file(text: str, name: str) -> Response:
+    """Return a response with Markdown."""
+    headers = attachment(f"{name}.md")
+    return Response(text, media_type="text/markdown; charset=utf-8", headers=headers)
+
+
+def grid_file(grid: Table, name: str) -> Response:
+    """Return a response with a table whose cells have tabs between them."""
+    text = csv_text(grid.columns, grid.rows, between="\t")
+    kind, headers = "text/tab-separated-values; charset=utf-8", attachment(f"{name}.tsv")
+    return Response(text, media_type=kind, headers=headers)
+
+
+def csv_file(name: str, columns: Sequence[str], rows: Iterable[Sequence[TableValue]]) -> Response:
+    """Return a response with CSV."""
     return Response(
         csv_text(columns, rows),
         media_type="text/csv; charset=utf-8",

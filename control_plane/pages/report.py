@@ -63,13 +63,13 @@ class Reports:
         """Return the page of a run. Raises Conflict for one that is not over."""
         detail = self.store.detail(run_id, slices=True)
         _refuse_unfinished([detail.run])
-        return self._one_file(result_view(detail, self.store, self.service, trial))
+        return self.one_file(result_view(detail, self.store, self.service, trial))
 
     def comparison(self, query: CompareQuery) -> str:
         """Return the page of a comparison. Raises Conflict while a run is not over."""
         view = compare_page(self.store, self.service, query)
         _refuse_unfinished(view.compare.comparison.runs)
-        return self._one_file(view)
+        return self.one_file(view)
 
     def experiment(self, experiment_id: str) -> str:
         """Return the page of an experiment. Raises Conflict for one that is not over."""
@@ -77,17 +77,17 @@ class Reports:
         if view.part.waiting or not view.part.state.terminal:
             raise Conflict("This experiment is not over: its report can be made when it is.")
         curves = experiment_curves(self.store, experiment_id) if view.part.arms.blocks else None
-        return self._one_file(view, self._one_file(curves) if curves else "")
+        return self.one_file(view, curves)
 
-    def _one_file(self, view: View, awaited: str = "") -> str:
-        """Return a page, or a part of one; `awaited` stands where the page would ask for it."""
+    def one_file(self, view: View, curves: View | None = None) -> str:
+        """Return a page as one file; `curves` stand where the page would ask for them."""
+        return self._written(view, self._written(curves, "") if curves else "")
+
+    def _written(self, view: View, awaited: str) -> str:
         templates = _templates(self.templates, self.static)
         facts = ReportFacts(datetime.now(UTC), __version__)
         page = templates.get_template(view.template).render(view=view, report=facts)
-        writer = _OneFile(self.static, awaited)
-        writer.feed(page)
-        writer.close()
-        return "".join(writer.parts)
+        return _OneFile(self.static, awaited).written(page)
 
 
 router = APIRouter(include_in_schema=False)
@@ -126,19 +126,23 @@ def _refuse_unfinished(runs: Sequence[Run]) -> None:
             raise Conflict(f"Run {run.id} is {run.state}: its report can be made when it is over.")
 
 
-class _ReportLoader(FileSystemLoader):
-    """Finds the templates of the pages, with the frame of a report around them."""
+class FrameLoader(FileSystemLoader):
+    """Finds the templates of the pages, with another frame around them than that of a page."""
+
+    def __init__(self, templates: Path, frame: str) -> None:
+        super().__init__(templates)
+        self._frame = frame
 
     def get_source(
         self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
-        name = "report.html" if template == "base.html" else template
+        name = self._frame if template == "base.html" else template
         return super().get_source(environment, name)
 
 
 @cache
 def _templates(templates: Path, static: Path) -> Environment:
-    made = environment_of(_ReportLoader(templates), _named_asset)
+    made = environment_of(FrameLoader(templates, "report.html"), _named_asset)
     made.globals.update(icons=_text(static, _SPRITE))
     return made
 
@@ -156,15 +160,39 @@ def _text(static: Path, name: str) -> str:
     return _PICO.sub(lambda found: f"@layer pico {{{_text(static, found[1])}}}", text)
 
 
-class _OneFile(HTMLParser):
-    """Writes a page anew, without what leads out of it."""
+class PageForOthers(HTMLParser):
+    """Writes a page anew, without what leads out of it, needs a dashboard or is not for others.
 
-    def __init__(self, static: Path, awaited: str) -> None:
+    `awaited` stands where the page would ask for it.
+    """
+
+    opens_folds = False
+
+    def __init__(self, awaited: str) -> None:
         super().__init__(convert_charrefs=False)
-        self.parts: list[str] = []
-        self._static, self._awaited = static, awaited
+        self._parts: list[str] = []
+        self._awaited = awaited
         self._skipped, self._depth, self._after = "", 0, ""
         self._is_plain_link = False
+
+    def written(self, page: str) -> str:
+        """Return the page as it is for others."""
+        self.feed(page)
+        self.close()
+        return "".join(self._parts)
+
+    def kept_address(self, href: str) -> str:
+        """Return where a link leads that others may follow; empty for one that they may not."""
+        del href
+        return ""
+
+    def write_asset(self, tag: str, given: Mapping[str, str], source: str) -> None:
+        """Write the element that names a style sheet or a script."""
+        raise NotImplementedError
+
+    def icon_address(self, href: str) -> str:
+        """Return where an icon is found that the page finds at `href`."""
+        return href
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         """Write the beginning of an element, or leave the element out."""
@@ -172,19 +200,26 @@ class _OneFile(HTMLParser):
         if self._skipped:
             self._depth += tag == self._skipped
         elif tag == "link":
-            self._inline("style", given, "href")
+            self.write_asset("style", given, "href")
         elif tag == "script":
-            self._inline(tag, given, "src")
+            self.write_asset(tag, given, "src")
             self._skip(tag)
+        elif tag == "a" and (kept := self.kept_address(given.get("href", ""))):
+            self.open(tag, [("href", kept)])
         elif "awaited" in given.get("class", "").split():
             self._skip(tag, after=self._awaited)
         elif _left_out(tag, given):
             self._skip(tag)
-        elif tag == "a" and not given.get("href", "").startswith("#"):
-            self._is_plain_link = True
-            self._open("span", [])
         else:
-            self._open(tag, _standing(tag, attrs))
+            self._keep(tag, attrs, given)
+
+    def _keep(self, tag: str, attrs: Attributes, given: Mapping[str, str]) -> None:
+        """Write the beginning of an element that others see; what leads elsewhere is plain."""
+        if tag == "a" and not given.get("href", "").startswith("#"):
+            self._is_plain_link = True
+            self.open("span", [])
+        else:
+            self.open(tag, self._standing(tag, attrs))
             if tag == "time":
                 self.handle_data(escape(given["title"]))
                 self._skip(tag, after=_end(tag))
@@ -192,7 +227,7 @@ class _OneFile(HTMLParser):
     def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
         """Write an element without content."""
         if not self._skipped:
-            self._open(tag, _standing(tag, attrs), end="/>")
+            self.open(tag, self._standing(tag, attrs), end="/>")
 
     def handle_endtag(self, tag: str) -> None:
         """Write the end of an element that is kept."""
@@ -210,7 +245,7 @@ class _OneFile(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Write text, and what stands in styles and scripts, unless its element is left out."""
         if not self._skipped:
-            self.parts.append(data)
+            self._parts.append(data)
 
     def handle_entityref(self, name: str) -> None:
         """Write a named character as it is."""
@@ -224,17 +259,46 @@ class _OneFile(HTMLParser):
         """Write the document type."""
         self.handle_data(f"<!{decl}>")
 
-    def _inline(self, tag: str, given: Mapping[str, str], source: str) -> None:
-        """Write a style sheet or a script itself in the place of its address."""
-        self._open(tag, [(key, given[key]) for key in ("id", "class", "type") if key in given])
-        self.handle_data(_text(self._static, given[source].removeprefix(_ASSET)) + _end(tag))
+    def open(self, tag: str, attributes: Iterable[tuple[str, str | None]], end: str = ">") -> None:
+        """Write the beginning of an element."""
+        self.handle_data(f"<{tag}{''.join(_attribute(*pair) for pair in attributes)}{end}")
+
+    def close_element(self, tag: str) -> None:
+        """Write the end of an element."""
+        self.handle_data(_end(tag))
+
+    def _standing(self, tag: str, attributes: Attributes) -> Iterator[tuple[str, str | None]]:
+        """Yield the attributes that mean something without a dashboard."""
+        for name, value in attributes:
+            if tag == "use" and name == "href":
+                yield name, self.icon_address(value or "")
+            elif not name.startswith(("hx-", "data-key", "data-ask")):
+                yield name, value
+        if tag == "details" and self.opens_folds:
+            yield "open", None
 
     def _skip(self, tag: str, after: str = "") -> None:
         if tag not in _VOID:
             self._skipped, self._depth, self._after = tag, 1, after
 
-    def _open(self, tag: str, attributes: Iterable[tuple[str, str | None]], end: str = ">") -> None:
-        self.handle_data(f"<{tag}{''.join(_attribute(*pair) for pair in attributes)}{end}")
+
+class _OneFile(PageForOthers):
+    """Writes a page with all that it needs inside it; folds are open."""
+
+    opens_folds = True
+
+    def __init__(self, static: Path, awaited: str) -> None:
+        super().__init__(awaited)
+        self._static = static
+
+    def write_asset(self, tag: str, given: Mapping[str, str], source: str) -> None:
+        """Write a style sheet or a script itself in the place of its address."""
+        self.open(tag, [(key, given[key]) for key in ("id", "class", "type") if key in given])
+        self.handle_data(_text(self._static, given[source].removeprefix(_ASSET)) + _end(tag))
+
+    def icon_address(self, href: str) -> str:
+        """Return the icon inside the file."""
+        return f"#icon-{href.removeprefix('#')}"
 
 
 def _end(tag: str) -> str:
@@ -253,17 +317,6 @@ def _left_out(tag: str, given: Mapping[str, str]) -> bool:
         or (tag == "a" and "button" in classes)
         or not _PRIVATE.isdisjoint({given.get("id", ""), *classes})
     )
-
-
-def _standing(tag: str, attributes: Attributes) -> Iterator[tuple[str, str | None]]:
-    """Yield the attributes that mean something without a dashboard; folds are open."""
-    for name, value in attributes:
-        if tag == "use" and name == "href":
-            yield name, f"#icon-{(value or '').removeprefix('#')}"
-        elif not name.startswith(("hx-", "data-key", "data-ask")):
-            yield name, value
-    if tag == "details":
-        yield "open", None
 
 
 def _attribute(name: str, value: str | None) -> str:

@@ -1,7 +1,7 @@
 """The addresses of pages: for links in views and templates, and for redirects."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from control_plane.domain.ids import run_address, slug
 
@@ -16,6 +16,9 @@ NOT_STARTING = "/not-starting"
 PEERS = "/peers"
 DOCS = "/docs"
 OPENAPI = "/openapi.json"
+SHARED = "/shared"
+SHARES = "/shares"
+AUDIT = "/audit"
 
 MANUAL_TARGETS = f"{TARGETS}#by-hand"
 CLIENT_CEILING = f"{TARGETS}#client-ceiling"
@@ -55,6 +58,11 @@ def edit_url(run_id: str) -> str:
 def remedy_url(run_id: str, remedy: str) -> str:
     """Return the form with the spec of a run, with the change of that key made to it."""
     return f"{edit_url(run_id)}&try={remedy}"
+
+
+def share_url(kind: str, subject: str) -> str:
+    """Return the page where a result is shared: a run, an experiment, or a comparison's query."""
+    return f"{SHARES}/new?{urlencode({'kind': kind, 'subject': subject})}"
 
 
 def history_url(query: str = "") -> str:

@@ -24,6 +24,8 @@ Action = Literal[
     "imported",
     "pinned",
     "unpinned",
+    "shared",
+    "revoked",
 ]
 
 KEPT_ENTRIES = 10_000
@@ -45,7 +47,11 @@ ACTOR: ContextVar[Actor] = ContextVar("ACTOR")
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One deed. `subject` is the id of a run, an experiment for all of its runs, or a `peer`."""
+    """One deed. `subject` is the id of a run, an experiment for all of its runs, or a `peer`.
+
+    Of a comparison it is the query of its page; the deed then is that a link to it was made or
+    ended.
+    """
 
     at: datetime
     actor: Actor

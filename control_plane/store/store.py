@@ -20,6 +20,7 @@ from control_plane.store.pins import Pins
 from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare
+from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_peers import PeerResults
 from control_plane.store.tables import AddedConfigurationRow, Meta
@@ -83,6 +84,7 @@ class Store(
     AddedConfigurations,
     Experiments,
     Pins,
+    ShareLinks,
     AuditLog,
 ):
     """An open database that this process alone changes. Thread-safe.

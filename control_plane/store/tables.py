@@ -86,6 +86,25 @@ class AuditRow(SQLModel, table=True):
     title: str
 
 
+class ShareLinkRow(SQLModel, table=True):
+    """A share link: a digest of its token, and what it shows; `shown` is JSON."""
+
+    __tablename__: ClassVar[Any] = "share_link"
+    __table_args__ = (Index("ix_share_link_of", "kind", "subject"),)
+
+    id: str = Field(primary_key=True)
+    digest: str = Field(repr=False)
+    kind: str
+    subject: str
+    title: str
+    shown: str
+    made_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
 _LISTED = (
     *("seq", "state", "strategy", "outcome", "objectives", "application", "machine"),
     *("configuration", "given_name", "created_at"),

@@ -146,11 +146,26 @@ class LabFigure extends HTMLElement {
   }
 
   async download(name) {
+    save((await this.#canvas()).toDataURL("image/png"), `${name}.png`);
+  }
+
+  // Puts the picture into the clipboard; a page that has none keeps it as a file.
+  async copy() {
+    const canvas = await this.#canvas();
+    if (!navigator.clipboard?.write) {
+      save(canvas.toDataURL("image/png"), `${this.id}.png`);
+      return;
+    }
+    const picture = new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+  }
+
+  async #canvas() {
     const size = { width: this.clientWidth, height: this.clientHeight };
     const drawn = { data: this.#plot.data, layout: { ...this.#plot.layout } };
     drawn.layout.paper_bgcolor = palette.resolve("$paper");
     const address = await Plotly.toImage(drawn, { format: "svg", ...size });
-    save(await raster(address, size), `${name}.png`);
+    return raster(address, size);
   }
 }
 
@@ -163,7 +178,7 @@ async function raster(address, { width, height }) {
   canvas.width = 2 * width;
   canvas.height = 2 * height;
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/png");
+  return canvas;
 }
 
 function save(address, name) {

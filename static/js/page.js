@@ -18,14 +18,57 @@ function setTheme(theme) {
   showTheme();
 }
 
+// A page from another machine without TLS has no clipboard: there a selection is copied.
+async function copyText(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("The browser does not copy.");
+}
+
+function say(label, text) {
+  label.dataset.before ??= label.textContent;
+  label.textContent = text;
+  setTimeout(() => (label.textContent = label.dataset.before), 1500);
+}
+
 // data-copy names an element whose text is copied; without a name, the address of the page.
 async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
-  await navigator.clipboard.writeText(source ? source.textContent.trim() : location.href);
-  const label = button.querySelector("[data-label]") ?? button;
-  const before = label.textContent;
-  label.textContent = "Copied";
-  setTimeout(() => (label.textContent = before), 1500);
+  await copyText(source ? source.textContent.trim() : location.href);
+  say(button.querySelector("[data-label]") ?? button, "Copied");
+}
+
+// data-copy-as: the link of the page, the text that lies at data-from, or its main figure.
+const COPIES = {
+  link: () => copyText(location.href),
+  async text({ from }) {
+    const answer = await fetch(from);
+    if (!answer.ok) throw new Error(`${from} answered ${answer.status}.`);
+    await copyText(await answer.text());
+  },
+  async picture() {
+    const figure = document.querySelector("lab-figure#percentiles") ?? document.querySelector("lab-figure");
+    await figure.copy();
+  },
+};
+
+async function copyAs(button) {
+  button.closest("[popover]").hidePopover();
+  const label = document.querySelector("[data-copied]");
+  try {
+    await COPIES[button.dataset.copyAs](button.dataset);
+    say(label, "Copied");
+  } catch {
+    say(label, "Not copied");
+  }
 }
 
 function isTyping(element) {
@@ -75,6 +118,8 @@ document.addEventListener("click", (event) => {
   if (themed) setTheme(themed.dataset.setTheme);
   const copied = event.target.closest("[data-copy]");
   if (copied) copy(copied);
+  const form = event.target.closest("[data-copy-as]");
+  if (form) copyAs(form);
 });
 document.addEventListener("keydown", press);
 showTheme();

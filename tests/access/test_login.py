@@ -18,12 +18,12 @@ from control_plane.access.login import (
     Caller,
     Credentials,
     Login,
-    TooManyGuesses,
     id_range,
     is_person,
 )
 from control_plane.access.route_roles import role_of, routes_of
 from control_plane.app import create_app
+from control_plane.domain.errors import TooManyGuesses
 from control_plane.domain.limits import Limits
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings

@@ -69,7 +69,8 @@ def test_from_the_form_to_a_shared_link(open_page: OpenPage, looplab: Dashboard)
 
     expect(page.locator("#run-header .badge")).to_have_count(3, timeout=ANSWER_MS)
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copy as").click()
+    page.get_by_role("button", name="Link", exact=True).click()
     link = page.evaluate("navigator.clipboard.readText()")
     assert link.startswith(f"{looplab.url}/compare?runs={','.join(ids)}")
 

@@ -166,7 +166,8 @@ def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Sto
     first.click("text=make baseline >> nth=1")
     said = first.inner_text("h1")
     assert "than C async" in said
-    first.click("text=Copy link")
+    first.click("text=Copy as")
+    first.get_by_role("button", name="Link", exact=True).click()
     address = first.evaluate("navigator.clipboard.readText()")
     other = open_page(viewport=WIDE)
     other.goto(address)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from control_plane.analysis.charts.figure import Table
 from control_plane.analysis.comparison import (
     Comparison,
     MetricComparison,
@@ -298,3 +299,18 @@ def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cel
         return Cell(text, level)
     of_both = ratio_trust(comparison, row, run.id)
     return Cell(text, level) if of_both == "hidden" else Cell(text, level, ratio(against), of_both)
+
+
+def comparison_grid(comparison: Comparison) -> Table:
+    """Return a table for a spreadsheet: a row for each metric, a column for each run."""
+    runs = comparison.runs
+    outcomes = (comparison.outcome(run) or run.state.value for run in runs)
+    measured = (
+        (row.stream, row.metric, row.unit, *(row.values[run.id] for run in runs))
+        for row in comparison.rows
+        if any(value is not None for value in row.values.values())
+    )
+    return Table(
+        columns=("stream", "metric", "unit", *(label.text for label in comparison.labels)),
+        rows=((None, "validity", None, *outcomes), *measured),
+    )

@@ -41,8 +41,13 @@ def standing_query(
     scale: str = "",
 ) -> CompareQuery:
     """Return what is asked for without the runs that were deleted, which it names."""
+    return without_deleted(read_drawing(query, places, hide, scale), store)
+
+
+def without_deleted(query: CompareQuery, store: Store) -> CompareQuery:
+    """Return a query without the runs that were deleted, which it names. Raises NotFound."""
     standing = store.standing(query.ids, query.baseline)
-    left = read_drawing(query, places, hide, scale).of_runs(standing.ids)
+    left = query.of_runs(standing.ids)
     return replace(left, baseline=standing.baseline, deleted=standing.deleted)
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from control_plane.access.login import LOGIN, SESSION_S, Login, TooManyGuesses, peer_of
+from control_plane.access.login import LOGIN, SESSION_S, Login, peer_of
+from control_plane.domain.errors import TooManyGuesses
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, plain_page
 

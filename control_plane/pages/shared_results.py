@@ -1,0 +1,365 @@
+"""One result as its share link shows it: each of its forms, without what the link hides."""
+
+import math
+import re
+import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+from control_plane.analysis.charts.figure import Figure, Table, spread
+from control_plane.analysis.charts.metric_charts import BarChart
+from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
+from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.analysis.prose.sentence import plain_text
+from control_plane.domain.documents import run_document
+from control_plane.domain.errors import NotFound
+from control_plane.domain.redaction import Redaction
+from control_plane.domain.spec_json import Document
+from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.compare.compare_view import (
+    ComparePage,
+    compare_fragment,
+    shared_configuration,
+    shared_workload,
+)
+from control_plane.pages.compare.numbers_table import comparison_grid
+from control_plane.pages.compare.routes import read_details, without_deleted
+from control_plane.pages.compare_query import CompareQuery, parse_compare_query
+from control_plane.pages.experiment_pages import ExperimentPage, experiment_curves, experiment_grid
+from control_plane.pages.experiment_view import EffectMark, ExperimentCurves, experiment_part
+from control_plane.pages.exports import (
+    COMPARE_COLUMNS,
+    RUN_COLUMNS,
+    compare_rows,
+    markdown,
+    run_rows,
+)
+from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
+from control_plane.pages.run.why_view import why_view
+from control_plane.pages.site import View
+from control_plane.store.share_links import ShareLink
+from control_plane.store.store import Store
+
+
+@dataclass(frozen=True)
+class PictureLine:
+    """A line of a picture; `points` as an SVG polyline takes them, `dashes` "" for a solid one."""
+
+    points: str
+    colour: str
+    dashes: str = ""
+    width: int = 4
+
+
+@dataclass(frozen=True)
+class PictureDot:
+    """A mark of a picture, hollow where nothing is decided."""
+
+    x: float
+    y: float
+    colour: str
+    filled: bool
+
+
+@dataclass(frozen=True)
+class PictureText:
+    """A text of a picture, whose middle stands at `y`."""
+
+    text: str
+    x: float
+    y: float
+    colour: str
+
+
+@dataclass(frozen=True)
+class PreviewPicture(View):
+    """The main figure of a result, as other programs show it beside a link: 1,200 by 630.
+
+    `title` is the sentence by lines; `note` says what the result is worth.
+    """
+
+    template: ClassVar[str] = "partials/picture.svg"
+    title: tuple[str, ...]
+    note: str
+    drawn: "Drawn"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a figure consists of; each text of `rows` has a line of the grid."""
+
+    lines: tuple[PictureLine, ...]
+    labels: tuple[PictureText, ...]
+    columns: tuple[PictureText, ...]
+    rows: tuple[PictureText, ...] = ()
+    dots: tuple[PictureDot, ...] = ()
+
+
+class SharedResult(ABC):
+    """A redacted result, in each form that its link gives.
+
+    `sentence` leads its page; `description` says more; `note` what it is worth.
+    """
+
+    sentence: str
+    description: str
+    note: str
+
+    @abstractmethod
+    def page(self) -> View:
+        """Return its page, which does not say what only the dashboard can do."""
+
+    @abstractmethod
+    def figures(self) -> Sequence[Figure | BarChart]:
+        """Return all figures, for their tables."""
+
+    @abstractmethod
+    def document(self) -> Document:
+        """Return it as the API tells it."""
+
+    @abstractmethod
+    def numbers(self) -> Table:
+        """Return all of its numbers, one in each row."""
+
+    @abstractmethod
+    def grid(self) -> Table:
+        """Return its numbers as a table for a spreadsheet."""
+
+    @abstractmethod
+    def markdown(self, address: str) -> str:
+        """Return a comment to paste, which links to the address."""
+
+    def curves(self) -> View | None:
+        """Return what its page asks for once it stands; None where it asks for nothing."""
+        return None
+
+    def picture(self) -> PreviewPicture:
+        """Return its main figure as a picture."""
+        percentiles = next(figure for figure in self.figures() if figure.name == "percentiles")
+        assert isinstance(percentiles, Figure)
+        return _picture(self, drawn_lines(percentiles.plot))
+
+
+class SharedRun(SharedResult):
+    """A run. `page` has neither the way to other runs, nor what to try next."""
+
+    def __init__(self, link: ShareLink, store: Store, service: RunService) -> None:
+        if store.tombstone(link.of.subject):
+            raise NotFound("The run that this link shows was deleted.")
+        detail = store.detail(link.of.subject, slices=True)
+        self._detail = Redaction([detail.run], link.shown).detail(detail)
+        self._limits = service.limits
+        run = self._detail.run
+        self._alone = compared_runs([run], run.id)
+        self.sentence = plain_text(comparison_title(self._alone))
+        self._page = run_page(self._detail, trial=None, others=(), key="")
+        self.description = self._page.lede or ", ".join(self._page.facts)
+        self.note = validity_text(run) or run.state.value
+
+    def page(self) -> RunPage:
+        why = why_view(self._detail, self._limits)
+        return replace(self._page, why=replace(why, links=()) if why else None)
+
+    def figures(self) -> Sequence[Figure | BarChart]:
+        return run_figures(self._detail, None)
+
+    def document(self) -> Document:
+        return run_document(self._detail.run, None)
+
+    def numbers(self) -> Table:
+        return Table(RUN_COLUMNS, tuple(run_rows(self._detail.run)))
+
+    def grid(self) -> Table:
+        return comparison_grid(self._alone)
+
+    def markdown(self, address: str) -> str:
+        return markdown(self._alone, address)
+
+
+class SharedComparison(SharedResult):
+    """Runs side by side, without those that were deleted since."""
+
+    def __init__(self, link: ShareLink, store: Store) -> None:
+        query = _standing(link, store)
+        details = read_details(store, query)
+        redaction = Redaction([detail.run for detail in details], link.shown)
+        deleted = tuple(replace(run, title=redaction.text(run.title)) for run in query.deleted)
+        self._query = replace(query, deleted=deleted)
+        self._details = tuple(map(redaction.detail, details))
+        self._fragment = compare_fragment(self._details, self._query, {}, {})
+        self._comparison = self._fragment.comparison
+        self.sentence = plain_text(self._fragment.title)
+        self.description = plain_text(self._fragment.caveats) or ", ".join(self._fragment.facts)
+        self.note = ", ".join(badge.text for badge in self._fragment.badges)
+
+    def page(self) -> ComparePage:
+        workload = shared_workload(self._comparison.measured_runs)
+        return ComparePage(self._fragment, workload, shared_configuration(self._comparison), ())
+
+    def figures(self) -> Sequence[Figure | BarChart]:
+        return self._fragment.figures.figures if self._fragment.figures else ()
+
+    def document(self) -> Document:
+        return described_comparison(self._comparison)
+
+    def numbers(self) -> Table:
+        return Table(COMPARE_COLUMNS, tuple(compare_rows(self._comparison)))
+
+    def grid(self) -> Table:
+        return comparison_grid(self._comparison)
+
+    def markdown(self, address: str) -> str:
+        return markdown(self._comparison, address)
+
+
+class SharedExperiment(SharedResult):
+    """An experiment, with the arms that were not deleted since."""
+
+    def __init__(self, link: ShareLink, store: Store, service: RunService) -> None:
+        judged = judged_now(store, link.of.subject)
+        redaction = Redaction([run for run in judged.runs if run], link.shown)
+        experiment = replace(judged.experiment, question=redaction.text(judged.experiment.question))
+        runs = tuple(redaction.run(run) if run else None for run in judged.runs)
+        self._judged = replace(judged, experiment=experiment, runs=runs)
+        self._store = store
+        self._part = experiment_part(self._judged, lambda _run: (), service.expected_seconds)
+        self.sentence = plain_text(self._part.title)
+        self.description = plain_text(self._part.rest) or ", ".join(self._part.facts)
+        self.note = ", ".join(text for _, text in self._part.badges)
+
+    def page(self) -> ExperimentPage:
+        return ExperimentPage(self._judged.experiment, self._part, None)
+
+    def curves(self) -> View | None:
+        return self._curves if self._part.arms.blocks else None
+
+    def figures(self) -> Sequence[Figure | BarChart]:
+        return (self._curves.figure,)
+
+    def document(self) -> Document:
+        return experiment_document(self._judged)
+
+    def numbers(self) -> Table:
+        return self.grid()
+
+    def grid(self) -> Table:
+        return experiment_grid(self.document())
+
+    def markdown(self, address: str) -> str:
+        return experiment_markdown(self.document(), address)
+
+    def picture(self) -> PreviewPicture:
+        marks = self._part.groups[0].marks if self._part.groups else ()
+        return _picture(self, drawn_marks([mark for mark in marks if mark.at is not None]))
+
+    @cached_property
+    def _curves(self) -> ExperimentCurves:
+        return experiment_curves(self._store, self._judged.experiment.id)
+
+
+def _standing(link: ShareLink, store: Store) -> CompareQuery:
+    """Return the query of a comparison without the runs that were deleted since."""
+    try:
+        return without_deleted(parse_compare_query(link.of.subject), store)
+    except NotFound:
+        raise NotFound("The runs that this link shows were deleted.") from None
+
+
+def shared_result(link: ShareLink, store: Store, service: RunService) -> SharedResult:
+    """Return what a link shows. Raises NotFound where it was deleted."""
+    if link.of.kind == "run":
+        return SharedRun(link, store, service)
+    if link.of.kind == "comparison":
+        return SharedComparison(link, store)
+    return SharedExperiment(link, store, service)
+
+
+COLOURS = ("#0072b2", "#c24e00", "#0b7f62", "#a3487d", "#856400", "#3d454f")
+"""The colours of runs in a picture, as texts have them on paper."""
+INK = "#5b6570"
+NAME_GAP, MOST_MARKS = 28.0, 5
+LEFT, RIGHT_END, TOP_END, BOTTOM_END = 110.0, 930.0, 250.0, 550.0
+"""Where the figure stands in the picture."""
+
+
+def _picture(result: SharedResult, drawn: Drawn) -> PreviewPicture:
+    title = textwrap.wrap(result.sentence, 50, max_lines=3, placeholder="…")
+    return PreviewPicture(tuple(title), result.note, drawn)
+
+
+Scale = Callable[[float], float]
+"""From a value of an axis to a place in the picture."""
+
+
+def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
+    """Return the lines of a percentile chart with its ticks, and their names."""
+    layout = plot["layout"]
+    across, up = layout["xaxis"], layout["yaxis"]
+    x_of, y_of = _scale(across["range"], LEFT, RIGHT_END), _scale(up["range"], BOTTOM_END, TOP_END)
+    lines = tuple(
+        _line(trace, x_of, y_of)
+        for trace in plot["data"]
+        if trace.get("mode") == "lines" and "fill" not in trace
+    )
+    columns = tuple(
+        PictureText(text, x_of(value), BOTTOM_END + 30, INK)
+        for value, text in zip(across["tickvals"], across["ticktext"], strict=True)
+        if across["range"][0] <= value <= across["range"][1]
+    )
+    rows = tuple(
+        PictureText(text, LEFT - 14, y_of(math.log10(value)), INK)
+        for value, text in zip(up["tickvals"], up["ticktext"], strict=True)
+    )
+    named = [label for label in layout["annotations"] if label["yref"] == "y"]
+    places = spread([y_of(label["y"]) for label in named], NAME_GAP)
+    names = tuple(
+        PictureText(label["text"], RIGHT_END + 16, round(y, 1), _colour(label["font"]["color"]))
+        for label, y in zip(named, places, strict=True)
+    )
+    return Drawn(lines, names, columns, rows)
+
+
+def _scale(bounds: tuple[float, float], first: float, last: float) -> Scale:
+    low, high = bounds
+    return lambda value: round(first + (last - first) * (value - low) / (high - low), 1)
+
+
+def _line(trace: Mapping[str, Any], x_of: Scale, y_of: Scale) -> PictureLine:
+    pairs = zip(trace["x"], trace["y"], strict=True)
+    points = " ".join(f"{x_of(x)},{y_of(math.log10(y))}" for x, y in pairs)
+    stroke = trace["line"]
+    return PictureLine(points, _colour(stroke["color"]), "2 7" if stroke.get("dash") else "")
+
+
+def drawn_marks(marks: Sequence[EffectMark]) -> Drawn:
+    """Return the intervals of contenders, right is better, with their ratios."""
+    x_of, middle = _scale((0, 100), LEFT, RIGHT_END), (LEFT + RIGHT_END) / 2
+    lines, dots, labels = (
+        [PictureLine(f"{middle},{TOP_END} {middle},{BOTTOM_END}", INK, "", 2)],
+        [],
+        [],
+    )
+    for place, mark in enumerate(marks[:MOST_MARKS]):
+        y, colour = TOP_END + 40 + 60.0 * place, _colour(mark.label.colour)
+        lines.append(PictureLine(f"{x_of(mark.low)},{y} {x_of(mark.high)},{y}", colour))
+        dots.append(PictureDot(x_of(mark.at or 0.0), y, colour, mark.decided))
+        labels.append(PictureText(f"{mark.text} {mark.interval}", RIGHT_END + 16, y, colour))
+        labels.append(PictureText(mark.label.text[:60], LEFT - 50, y - 26, colour))
+    axis = (
+        PictureText("worse", LEFT, BOTTOM_END + 30, INK),
+        PictureText("same", middle, BOTTOM_END + 30, INK),
+        PictureText("better", RIGHT_END, BOTTOM_END + 30, INK),
+    )
+    return Drawn(tuple(lines), tuple(labels), axis, dots=tuple(dots))
+
+
+def _colour(token: str) -> str:
+    """Return the colour that a token such as `$run-2` or `$run-2-text` stands for."""
+    found = re.match(r"\$run-([1-6])", token)
+    return COLOURS[int(found[1]) - 1] if found else INK

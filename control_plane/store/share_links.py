@@ -1,0 +1,161 @@
+"""Share links: addresses that show one result to whoever has them, until they end."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import delete, or_
+from sqlmodel import Session, col, func, select
+
+from control_plane.domain.errors import Conflict, NotFound, StoreError
+from control_plane.domain.ids import is_id, new_id
+from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
+from control_plane.store.database import Database
+from control_plane.store.tables import ShareLinkRow
+
+SharedKind = Literal["run", "comparison", "experiment"]
+
+SHARED_DAYS, MOST_SHARED_DAYS = 30, 365
+"""How long a link lasts unless somebody says otherwise, and at most."""
+
+MOST_SHARE_LINKS = 1_000
+ENDED_LISTED_DAYS = 90
+"""For so long a link that has ended is still listed."""
+
+_USE_NOTED_S = 60.0
+_SECRET_BYTES = 24
+_NO_DIGEST = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True)
+class ShareSubject:
+    """What a link shows: the id of a run or an experiment, or the query of a comparison."""
+
+    kind: SharedKind
+    subject: str
+    title: str
+
+
+@dataclass(frozen=True)
+class ShareLink:
+    """A link without its secret, which nobody knows any more.
+
+    `shown` names what it does not hide. `used_at` is about when it was opened last.
+    """
+
+    id: str
+    of: ShareSubject
+    shown: tuple[str, ...]
+    made_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    used_at: datetime | None
+
+    def ended(self, now: datetime | None = None) -> str:
+        """Return why it opens nothing any more: `revoked` or `expired`; empty while it does."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= (now or datetime.now(UTC)) else ""
+
+
+class ShareLinks:
+    """Makes, opens, lists and revokes share links. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def make_share_link(self, of: ShareSubject, shown: Sequence[str], days: int) -> str:
+        """Return the token of a new link, of which a digest is kept alone.
+
+        Raises Conflict where there are too many.
+        """
+        now, link_id = datetime.now(UTC), new_id()
+        token = f"{link_id}{secrets.token_urlsafe(_SECRET_BYTES)}"
+        row = ShareLinkRow(
+            id=link_id,
+            digest=_digest(token),
+            kind=of.kind,
+            subject=of.subject,
+            title=of.title,
+            shown=json.dumps(list(shown)),
+            made_by=ACTOR.get(COMMAND_LINE).name,
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+        )
+        with self._database.write() as session:
+            _forget_ended(session, now)
+            if (
+                session.exec(select(func.count()).select_from(ShareLinkRow)).one()
+                >= MOST_SHARE_LINKS
+            ):
+                raise Conflict(f"There are {MOST_SHARE_LINKS:,} share links: revoke some first.")
+            session.add(row)
+            record_each(session, "shared", [(of.subject, of.title)], of.kind)
+        return token
+
+    def open_share_link(self, token: str) -> ShareLink | None:
+        """Return the link that a token opens; None for every token that opens none.
+
+        All of those take the same time. When it was opened is noted once a minute.
+        """
+        link_id, given, now = token[:10], _digest(token), datetime.now(UTC)
+        with self._database.read() as session:
+            row = session.get(ShareLinkRow, link_id) if is_id(link_id) else None
+            same = hmac.compare_digest(row.digest if row else _NO_DIGEST, given)
+            link = _link_of(row) if row else None
+        if not same or link is None or link.ended(now):
+            return None
+        if link.used_at is None or (now - link.used_at).total_seconds() >= _USE_NOTED_S:
+            # Reading goes on where nothing can be written.
+            with suppress(StoreError), self._database.write() as session:
+                session.get_one(ShareLinkRow, link_id).used_at = now
+        return link
+
+    def share_links(self, of: tuple[SharedKind, str] | None = None) -> list[ShareLink]:
+        """Return all links, or those of one result, the newest first."""
+        query = select(ShareLinkRow).order_by(col(ShareLinkRow.created_at).desc())
+        if of is not None:
+            query = query.where(ShareLinkRow.kind == of[0], ShareLinkRow.subject == of[1])
+        with self._database.read() as session:
+            return [_link_of(row) for row in session.exec(query)]
+
+    def revoke_share_link(self, link_id: str) -> None:
+        """End a link; one that has ended stays as it is. Raises NotFound."""
+        with self._database.write() as session:
+            row = session.get(ShareLinkRow, link_id)
+            if row is None:
+                raise NotFound(f"There is no share link {link_id[:20]!r}.")
+            if not _link_of(row).ended():
+                row.revoked_at = datetime.now(UTC)
+                record_each(session, "revoked", [(row.subject, row.title)], row.kind)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _forget_ended(session: Session, now: datetime) -> None:
+    before = now - timedelta(days=ENDED_LISTED_DAYS)
+    old = or_(col(ShareLinkRow.expires_at) < before, col(ShareLinkRow.revoked_at) < before)
+    session.exec(delete(ShareLinkRow).where(old))
+
+
+def _link_of(row: ShareLinkRow) -> ShareLink:
+    kinds: dict[str, SharedKind] = {kind: kind for kind in ("run", "comparison", "experiment")}
+    return ShareLink(
+        id=row.id,
+        of=ShareSubject(kinds[row.kind], row.subject, row.title),
+        shown=tuple(json.loads(row.shown)),
+        made_by=row.made_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        used_at=row.used_at,
+    )

@@ -1,0 +1,98 @@
+"""What a redacted run no longer holds, and what it still tells."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from control_plane.domain.limits import Limits
+from control_plane.domain.redaction import SHOWABLE, Redaction
+from control_plane.domain.result import TargetUse
+from control_plane.domain.run import Run
+from control_plane.domain.spec_json import read_spec, write_spec
+from control_plane.domain.stream_record import FailedResponse
+from tests.builders.runs import ASYNC, LARGE_BODIES, detail_of, items, two_streams
+
+FAILED = FailedResponse(error="status", request="GET /", stream="small", status=500)
+
+
+def run_at(path: str = "/items/1", values: Any = None, **changes: Any) -> Run:
+    stream = {
+        "requests": [{"path": path, "values": values or {}}],
+        "load": {"model": "closed", "concurrency": 4},
+        "stop": {"requests": 2_000},
+    }
+    return replace(detail_of(items(trials=1, workload={"streams": [stream]}), ASYNC).run, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("GET /items/1: 500", "GET /items/1: 500"),
+        ("bench was slow", "machine-1 was slow"),
+        ("workbench and bench-2 stay", "workbench and bench-2 stay"),
+        ("in /home/ann/app.py, line 3", "in (hidden path), line 3"),
+        ("'/opt/shop/main.py:12'", "'(hidden path):12'"),
+        ("file:///srv/shop/x", "(hidden path)"),
+        ("~/code/shop", "(hidden path)"),
+        (r"C:\shop\app.py failed", "(hidden path) failed"),
+        ("asked http://127.0.0.1:9000/home/x/y", "asked http://127.0.0.1:9000/home/x/y"),
+        ("from https://shop.example:8443/a", "from https://hidden-host:8443/a"),
+        ("ws://u:p@db.internal/x", "ws://u:p@hidden-host/x"),
+    ],
+)
+def test_names_and_paths_are_hidden_in_texts(text: str, left: str) -> None:
+    assert Redaction([run_at()]).text(text) == left
+    assert Redaction([run_at()], SHOWABLE).text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "left"),
+    [
+        ("/data/{x}", "GET /data/7/y, /home/data/7", "GET /data/7/y, (hidden path)"),
+        ("/home/list", "GET /home/list: /home/list/of.py", "GET /home/list: (hidden path)"),
+        ("/", "GET /: /srv/a.py", "GET /: (hidden path)"),
+    ],
+)
+def test_paths_of_requests_are_told_from_those_of_files(path: str, text: str, left: str) -> None:
+    values = {"x": {"kind": "integer", "low": 1, "high": 9}} if "{" in path else {}
+    assert Redaction([run_at(path, values)]).text(text) == left
+
+
+def test_machines_are_the_same_where_they_were() -> None:
+    names = ("one.example", "two", "One.example")
+    runs = [run_at(environment={"hostname": name, "kernel": "6.1"}) for name in names]
+    redaction = Redaction(runs)
+    shown = [redaction.run(run).environment for run in runs]
+    assert shown[0] == shown[2] == {"hostname": "machine-1", "kernel": "6.1"}
+    assert shown[1] == {"hostname": "machine-2", "kernel": "6.1"}
+
+
+def test_logs_stacks_and_answers_go_whatever_is_shown() -> None:
+    detail = detail_of(two_streams(), LARGE_BODIES)
+    failed = replace(
+        FAILED, location="http://a.example/", head="H: 1", body="body", body_bytes=4, detail="x"
+    )
+    trials = tuple(replace(trial, failures=(failed,)) for trial in detail.run.trials)
+    whole = replace(detail, run=replace(detail.run, trials=trials, log=("a line",)))
+    shown = Redaction([whole.run], SHOWABLE).detail(whole)
+    assert shown.run.log == ()
+    assert all(trial.target.log == () for trial in shown.run.trials)
+    assert shown.run.failures == (FAILED,)
+    assert any(stall.stack for gauges in whole.gauges for stall in gauges.stalls)
+    assert not any(stall.stack for gauges in shown.gauges for stall in gauges.stalls)
+    assert shown.run.command == whole.run.command
+    assert shown.run.causes == whole.run.causes
+
+
+def test_a_target_elsewhere_keeps_its_kind() -> None:
+    document = write_spec(items(trials=1))
+    document["target"] = {"url": "http://127.0.0.1:9000", "host": "shop.example:80"}
+    run = run_at(spec=read_spec(document, Limits()), configuration="http://127.0.0.1:9000")
+    trial = replace(run.trials[0], target=TargetUse("http://10.1.2.3:80", "shop.example"))
+    run = replace(run, trials=(trial,), note="10.1.2.3 was slow")
+    shown = Redaction([run]).run(run)
+    assert shown.spec.target.url == "http://127.0.0.1:9000"
+    assert shown.spec.target.host == "host-2:80"
+    assert shown.trials[0].target == TargetUse("http://host-1:80", "host-2")
+    assert shown.note == "host-1 was slow"

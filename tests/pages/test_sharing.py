@@ -1,0 +1,221 @@
+"""Share links: each opens one result, in forms that hold nothing of what is hidden."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from control_plane.access.login import GUESSES, Caller, Login
+from control_plane.access.route_roles import ROUTES, role_of, routes_of
+from control_plane.app import create_app
+from control_plane.domain.limits import Limits
+from control_plane.jobs.runtime import recover
+from control_plane.settings import Settings
+from control_plane.store.store import Store, open_store
+from tests.builders.runs import (
+    ASYNC,
+    BLOCKED,
+    BLOCKING,
+    ENVIRONMENT,
+    THREADED,
+    decided,
+    finished,
+    items,
+)
+from tests.dashboard import provide_database
+from tests.html import read_html
+
+TOKEN, VIEWER, PORT = "a token of the test", "the viewers' word", 8200
+OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
+PRIVATE = {
+    **ENVIRONMENT,
+    "hostname": "canary-host.corp.example",
+    "server_settings": {"UVICORN_ROOT_PATH": "canary-value"},
+    "target_program": "/srv/canary/bin/python",
+    "target_packages": {"shop": "file:///data2/canary/shop"},
+    "application_commit_subject": "Move to canary-host",
+}
+TITLE = "on canary-host from /home/canary/shop.py"
+HIDDEN = re.compile(r"canary|\bbench\b|target_app\.main:app|Started server process|time\.sleep")
+FORMS = sorted(
+    route.removeprefix("GET /shared/{token}")
+    for route in ROUTES["public"]
+    if route.startswith("GET /shared")
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A dashboard that asks for a login, called by nobody unless a test shows a secret."""
+
+    client: TestClient
+    store: Store
+    subjects: dict[str, str]
+
+    def share(self, kind: str, **fields: object) -> str:
+        """Make a link; the path that it leads to."""
+        data = {"kind": kind, "subject": self.subjects[kind], **fields}
+        made = self.client.post("/shares", data=data, headers=OPERATOR)
+        assert made.status_code == 201, made.text
+        shown = next(each for each in read_html(made.text).all("code")).text
+        assert shown.startswith(f"http://127.0.0.1:{PORT}/shared/")
+        return shown.removeprefix(f"http://127.0.0.1:{PORT}")
+
+    def get(self, path: str, status: int = 200) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    db = provide_database(tmp_path_factory.mktemp("sharing") / "runs.db")
+    settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
+    stream = {
+        "name": "movies",
+        "requests": [{"path": "/home/movies", "headers": {"Origin": "http://canary-host:81"}}],
+        "load": {"model": "closed", "concurrency": 100},
+        "stop": {"duration_s": 10},
+    }
+    spec = items(title=TITLE, trials=1, workload={"streams": [stream]})
+    blocked = finished(store, spec, BLOCKED, PRIVATE).id
+    other = finished(store, items(title="items"), ASYNC, {**PRIVATE, "hostname": "canary-2"}).id
+    experiment = decided(store, "classic", (BLOCKING, THREADED, ASYNC)).id
+    subjects = {"run": blocked, "comparison": f"runs={other},{blocked}", "experiment": experiment}
+    login = Login(TOKEN, {VIEWER: Caller("viewer", "looks")}, PORT)
+    app = create_app(settings, store, recover(store, {PORT}, "normal", {}), login)
+    try:
+        with TestClient(
+            app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False, follow_redirects=False
+        ) as client:
+            yield Site(client, store, subjects)
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison", "experiment"])
+def test_a_link_gives_each_form_without_what_it_hides(site: Site, kind: str) -> None:
+    path = site.share(kind)
+    token = path.removeprefix("/shared/")
+    assert len(token) >= 32
+    for form in FORMS:
+        answer = site.client.get(path + form.replace("{name}", "percentiles"))
+        assert answer.status_code == 200, (form, answer.text)
+        found = HIDDEN.search(answer.text)
+        assert found is None, (form, answer.text[max(0, found.start() - 200) : found.end()])
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    page = read_html(site.get(path))
+    assert not page.all("form")
+    assert len(page.all("lab-figure")) >= 1
+    led = {element.attributes.get("href", "") for element in page.all("a")}
+    assert all(href.startswith((f"{path}/", "#")) for href in led)
+    for href in led:
+        if href.startswith(path):
+            assert site.client.get(href).status_code == 200, href
+
+
+def test_a_preview_has_the_sentence_and_the_main_figure(site: Site) -> None:
+    path = site.share("comparison")
+    page = read_html(site.get(path))
+    told = {meta.attributes.get("property"): meta for meta in page.all("meta")}
+    assert told["og:title"].attributes["content"] == page.all("h1")[0].text
+    assert told["og:image"].attributes["content"].endswith(f"{path}/picture.svg")
+    picture = site.get(f"{path}/picture.svg")
+    assert picture.count("<polyline") >= 2
+    assert "p99" in picture
+
+
+def test_what_is_ticked_is_shown(site: Site) -> None:
+    path = site.share("run", show=["hosts", "environment", "commands", "paths"], days="7")
+    text = site.get(path)
+    for shown in ("canary-host.corp.example", "canary-value", "/srv/canary", "target_app.main:app"):
+        assert shown in text
+    assert "Started server process" not in text
+    assert TITLE in site.get(f"{path}/numbers.json")
+
+
+def test_a_link_opens_nothing_but_its_result(site: Site) -> None:
+    path = site.share("run")
+    token = path.removeprefix("/shared/")
+    shown = (
+        {"Authorization": f"Bearer {token}"},
+        {"Cookie": f"looplab-{PORT}={token}", "X-Share": token},
+    )
+    assert isinstance(site.client.app, FastAPI)
+    for place, route in enumerate(routes_of(site.client.app)):
+        method, template = route.split()
+        if role_of(route) != "public":
+            value = (token, site.subjects["run"])[place % 2]
+            address = re.sub(r"\{\w+\}", value, template)
+            headers = shown[place // 2 % 2]
+            answer = site.client.request(method, f"{address}?token={token}", headers=headers)
+            assert answer.status_code in {401, 429}, (route, answer.status_code)
+    site.get(f"/shared/{site.subjects['comparison'].partition('=')[2]}", 404)
+    site.get(f"{path}/figures/nothing.csv", 404)
+
+
+def test_who_has_no_link_learns_nothing_and_waits_in_the_end(site: Site) -> None:
+    path = site.share("experiment")
+    store, link = site.store, site.store.share_links()[0]
+    expired = site.share("experiment")
+    with closing(sqlite3.connect(store.path)) as database, database:
+        gone = "UPDATE share_link SET expires_at = '2020-01-01 00:00:00.000000' WHERE id = ?"
+        database.execute(gone, (expired[8:18],))
+    assert link.used_at is None
+    site.get(path)
+    assert store.share_links()[1].used_at is not None
+    listed = site.client.get("/shares", headers={"Authorization": f"Bearer {VIEWER}"}).text
+    assert path not in listed
+    for back in ("/shares", "https://elsewhere.example/"):
+        revoked = site.client.post(
+            f"/shares/{link.id}/revoke", data={"back": back}, headers=OPERATOR
+        )
+        assert (revoked.status_code, revoked.headers["location"]) == (303, "/shares")
+    wrong = (path, expired, f"{path[:-1]}!", "/shared/x", f"/shared/{link.id}", "/shared/%00")
+    said = {read_html(site.get(address, 404)).all("main")[0].text for address in wrong}
+    assert len(said) == 1
+    for _ in range(GUESSES):
+        answer = site.client.get("/shared/x/numbers.json")
+    assert (answer.status_code, answer.json()["error"]) == (429, "too_many_guesses")
+    assert int(answer.headers["retry-after"]) > 0
+    site.get(site.share("experiment"))
+    audit = site.client.get("/audit?limit=20", headers=OPERATOR).text
+    rows = [row.text for row in read_html(audit).all("tr")]
+    assert sum("token testclient revoked experiment" in row for row in rows) == 1
+    assert any("token testclient shared experiment" in row for row in rows)
+
+
+def test_the_link_of_a_deleted_run_says_so(site: Site) -> None:
+    run = finished(site.store, items(title="canary title"), ASYNC)
+    path = site.share("run", subject=run.id)
+    assert site.client.delete(f"/api/runs/{run.id}", headers=OPERATOR).status_code == 204
+    text = site.get(path, 404)
+    assert "The run that this link shows was deleted" in text
+    assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"days": "0"}, 422),
+        ({"days": "366"}, 422),
+        ({"days": "²"}, 422),
+        ({"show": "everything"}, 422),
+        ({"kind": "trend"}, 422),
+        ({"kind": "comparison", "subject": "run=1&x=y"}, 422),
+        ({"subject": "zzzzzzzzzz"}, 404),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(site: Site, fields: dict[str, str], status: int) -> None:
+    before = len(site.store.share_links())
+    data = {"kind": "run", "subject": site.subjects["run"], **fields}
+    assert site.client.post("/shares", data=data, headers=OPERATOR).status_code == status
+    assert len(site.store.share_links()) == before
+    unknown = site.client.post("/shares/zzzzzzzzzz/revoke", data={"back": ""}, headers=OPERATOR)
+    assert unknown.status_code == 404
