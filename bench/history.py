@@ -53,6 +53,11 @@ QUERIES = {
     "search: two letters": "text=ch",
     "search: nothing": "text=zzzz",
     "search and filters": "text=basket&state=finished&strategy=async&machine=laptop",
+    "search and a rare filter": "text=items&validity=invalid&strategy=blocking",
+    "by p50": "sort=p50",
+    "by p99, filtered": "sort=p99&order=asc&state=finished&machine=laptop",
+    "by errors, few": "sort=errors&validity=invalid",
+    "by throughput, search": "sort=throughput&text=checkout",
 }
 
 

@@ -46,7 +46,7 @@ from control_plane.store.run_query import (
     runs_in_order,
     runs_of_page,
     seqs_of_page,
-    values_of,
+    tags_of_runs,
     values_of_runs,
 )
 from control_plane.store.tables import (
@@ -56,7 +56,6 @@ from control_plane.store.tables import (
     RunRow,
     RunSecret,
     RunStream,
-    RunTag,
     Secret,
     TrialRow,
     TrialStream,
@@ -287,12 +286,12 @@ class Reader:
     def tags(self) -> list[str]:
         """Return all tags of runs, in alphabetical order."""
         with self._database.read() as session:
-            return values_of(session, RunTag.tag)
+            return tags_of_runs(session)
 
     def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
         """Return the values of a column that runs have, in alphabetical order."""
         with self._database.read() as session:
-            return values_of_runs(session, getattr(RunRow, name))
+            return values_of_runs(session, name)
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""

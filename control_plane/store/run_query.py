@@ -15,9 +15,9 @@ from sqlalchemy import (
     Connection,
     Select,
     exists,
-    func,
     literal,
     or_,
+    text,
     tuple_,
 )
 from sqlalchemy.sql.expression import UnaryExpression
@@ -93,7 +93,7 @@ class RunQuery:
     """The runs that match some filters.
 
     One table is gone through in the order of `seq`, its column; of another one it is asked whether
-    it has each run. A join would let SQLite go through all runs and search the text for each.
+    it has each run. All that have a text are looked up once: SQLite would search it for each run.
     `of_run` asks the same of each run, for who goes through them in another order.
     """
 
@@ -145,14 +145,22 @@ def run_query(filters: Filters) -> RunQuery:
             conditions.append(_scanned(RunRow.state) != DELETED)
         return RunQuery(run_seq, tuple(conditions), tuple(conditions))
     found = list(text_conditions(words))
-    has_text = [exists().where(SEARCHED.c.rowid == run_seq, *found)] if words else []
-    has_tag = [exists().where(col(RunTag.run) == run_seq, col(RunTag.tag) == tag)] if tag else []
-    seq = SEARCHED.c.rowid if words else cast("ColumnElement[int]", col(RunTag.run))
+    texts = sqlalchemy.select(SEARCHED.c.rowid).where(*found)
+    has_text = [_scanned(RunRow.seq).in_(texts)] if words else []
+    has_tag = [_has_tag(run_seq, tag)] if tag else []
+    of_run = (*conditions, *has_text, *has_tag)
+    if words and conditions:
+        return RunQuery(run_seq, of_run, of_run)
+    if words:
+        row = SEARCHED.c.rowid
+        return RunQuery(row, (*found, *([_has_tag(row, tag)] if tag else [])), of_run)
+    seq = cast("ColumnElement[int]", col(RunTag.run))
     others = [exists().where(run_seq == seq, *conditions)] if conditions else []
-    if words and tag:
-        others.append(exists().where(col(RunTag.run) == seq, col(RunTag.tag) == tag))
-    first = found if words else [col(RunTag.tag) == tag]
-    return RunQuery(seq, (*first, *others), (*conditions, *has_text, *has_tag))
+    return RunQuery(seq, (col(RunTag.tag) == tag, *others), of_run)
+
+
+def _has_tag(seq: ColumnElement[int], tag: str | None) -> Condition:
+    return exists().where(col(RunTag.run) == seq, col(RunTag.tag) == tag)
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
@@ -190,36 +198,35 @@ def seqs_of_page(
     None is counted beyond `MOST_COUNTED` and one more. Raises InvalidInput as `page_conditions`.
     """
     last = _read_cursor(limit, cursor)
+    seq = query.seq
+    in_order = query.every.order_by(seq.asc() if order.ascending else seq.desc())
+    counted = list(connection.scalars(in_order.limit(max(MOST_COUNTED, limit) + 1)))
+    total = min(len(counted), MOST_COUNTED + 1)
     if order.sort != "created":
-        total = _count(connection, query)
-        return _by_number(connection, query, order, (total, last, limit + 1)), total
-    page = query.every
-    if last is not None:
-        page = page.where(query.seq > last if order.ascending else query.seq < last)
-    in_order = page.order_by(query.seq.asc() if order.ascending else query.seq.desc())
-    seqs = list(connection.scalars(in_order.limit(limit + 1)))
-    whole = last is None and len(seqs) <= limit
-    return seqs, len(seqs) if whole else _count(connection, query)
-
-
-def _count(connection: Connection, query: RunQuery) -> int:
-    some = query.every.limit(MOST_COUNTED + 1).subquery()
-    return connection.scalars(sqlalchemy.select(func.count()).select_from(some)).one()
+        return _by_number(connection, query, order, (counted, last, limit + 1)), total
+    if last is None:
+        return counted[: limit + 1], total
+    page = in_order.where(seq > last if order.ascending else seq < last)
+    return list(connection.scalars(page.limit(limit + 1))), total
 
 
 def _by_number(
-    connection: Connection, query: RunQuery, order: RunOrder, of_page: tuple[int, int | None, int]
+    connection: Connection,
+    query: RunQuery,
+    order: RunOrder,
+    of_page: tuple[list[int], int | None, int],
 ) -> list[int]:
     """Return the runs of a page: those with the number in its order, then those without.
 
     Few are sorted; of many it is quicker to go through the index of the number until enough match.
-    `of_page`: how many match, the last run of the page before, how many are wanted.
+    `of_page`: what was counted of those that match, the last run of the page before, how many are
+    wanted.
     """
-    total, last, wanted = of_page
-    few = total <= MOST_COUNTED
+    counted, last, wanted = of_page
+    few = len(counted) <= MOST_COUNTED
     number = _scanned(_NUMBERS[order.sort]) if few else col(_NUMBERS[order.sort])
     seq = cast("ColumnElement[int]", col(RunRow.seq))
-    conditions = [seq.in_(query.every)] if few else query.of_run
+    conditions = [seq.in_(counted)] if few else query.of_run
     matching = sqlalchemy.select(seq).where(*conditions)
     known, unknown = matching.where(number.is_not(None)), matching.where(number.is_(None))
     value = _number_of(connection, order.sort, last)
@@ -287,29 +294,29 @@ def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", (FieldError(field, message),))
 
 
-def values_of(session: Session, named: Any) -> list[str]:
-    """Return the values of an indexed column but None and "", in order.
+_VALUES = """
+WITH RECURSIVE found (value) AS (
+    SELECT min({column}) FROM {table} WHERE {column} > ''
+    UNION ALL
+    SELECT (SELECT min({column}) FROM {table} WHERE {column} > value) FROM found
+    WHERE value IS NOT NULL
+)
+SELECT value FROM found WHERE value IS NOT NULL
+"""
+"""Each value is looked for behind the one before: DISTINCT would go through all rows."""
 
-    Each is looked for behind the one before: DISTINCT would go through all rows.
-    """
-    column, found = col(named), [""]
-    while (value := session.scalar(_next(column, found[-1]))) is not None:
-        found.append(value)
-    return found[1:]
-
-
-def values_of_runs(session: Session, named: Any) -> list[str]:
-    """Return those of the values of a column of runs that a run has which is not deleted."""
-    column, listed = col(named), col(RunRow.state) != DELETED
-    return [
-        value
-        for value in values_of(session, named)
-        if session.scalar(sqlalchemy.select(exists().where(column == value, listed)))
-    ]
+_OF_RUNS = " AND EXISTS (SELECT 1 FROM run WHERE {column} = value AND state != 'deleted')"
 
 
-def _next(column: Any, value: str) -> Any:
-    return sqlalchemy.select(func.min(column)).where(column > value)
+def tags_of_runs(session: Session) -> list[str]:
+    """Return all tags that runs have, in order."""
+    return list(session.connection().scalars(text(_VALUES.format(table="run_tag", column="tag"))))
+
+
+def values_of_runs(session: Session, column: str) -> list[str]:
+    """Return those of the values of an indexed column that a run has which is not deleted."""
+    query = f"{_VALUES}{_OF_RUNS}".format(table="run", column=column)
+    return list(session.connection().scalars(text(query)))
 
 
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
