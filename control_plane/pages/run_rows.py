@@ -66,10 +66,14 @@ class RunListRow:
 
 @dataclass(frozen=True)
 class RunListGroup:
-    """Rows that stand together: the arms of one experiment with its answer, or one other run."""
+    """Rows that stand together: the arms of one experiment with its answer, or one other run.
+
+    `pin` is the name under which the experiment, or an arm of it, is pinned, else "".
+    """
 
     answer: ExperimentAnswer | None
     rows: tuple[RunListRow, ...]
+    pin: str = ""
 
 
 def run_list_groups(
@@ -99,11 +103,12 @@ def run_list_groups(
         rows = (
             replace(
                 run_list_row(run, None if run.state.terminal else service.progress(run.id)),
-                pin=pins.get(run.id, ""),
+                pin="" if answer else pins.get(run.id, ""),
             )
             for run in found
         )
-        groups.append(RunListGroup(answer, tuple(rows)))
+        pin = next((pins[run.id] for run in found if run.id in pins), "")
+        groups.append(RunListGroup(answer, tuple(rows), pin))
     return tuple(groups)
 
 
