@@ -152,9 +152,29 @@ def test_a_pinned_run_says_so_and_is_not_deleted(looplab: Dashboard) -> None:
     compared = looplab.get(offered[0].attributes["href"]).text
     assert "B is pinned as release 2.3, measured" in " ".join(read_html(compared).text.split())
     assert f'name="runs" value="{pinned},{other}"' in compared
+    its_arms_are_ticked_as_one(looplab, f"{pinned},{other}")
     again = [("name", "release 2.3"), ("id", other)]
     assert send(looplab, "/pins", again).status_code == 422
     assert send(looplab, "/pins/remove", [("id", pinned)]).headers["location"] == f"/runs/{pinned}"
+
+
+def its_arms_are_ticked_as_one(looplab: Dashboard, runs: str) -> None:
+    """Of the experiment that measures a pinned run again, whose arm is called after it."""
+    location = send(looplab, "/experiments/of-runs", [("runs", runs)]).headers["location"]
+    made = location.removeprefix("/experiments/")
+    arms = looplab.post(f"/api/experiments/runs/{made}/cancel").json()["runs"]
+    assert arms[0]["arm"] == "A release 2.3"
+    ids = ",".join(arm["id"] for arm in arms)
+    chosen = {"params": {"run": made}, "follow_redirects": False}
+    assert looplab.get("/history/chosen", **chosen).headers["location"] == f"/compare?runs={ids}"
+    send(looplab, "/runs/tag", [("run", made), ("tag", "both"), ("do", "add")])
+    page = looplab.get("/history", params={"tag": "both", "run": made}).text
+    ticked = [box for box in read_html(page).by_role("checkbox") if "checked" in box.attributes]
+    assert [box.attributes["value"] for box in ticked] == [made]
+    assert looplab.get("/bundle", params={"run": made}).content[:15] == b"SQLite format 3"
+    assert "Delete 2 runs?" in looplab.get("/history/delete", params={"run": made}).text
+    send(looplab, "/runs/delete", [("run", made)])
+    assert made not in looplab.get("/api/experiments/runs").text
 
 
 def test_tags_are_added_and_removed(looplab: Dashboard) -> None:
