@@ -145,7 +145,8 @@ LOG_HINTS = (
         r"|takes [32] positional arguments but [43] were given",
         "An ASGI server calls a WSGI application.",
         "app is a WSGI application, as those of Flask are: choose waitress or a gunicorn with "
-        "gthread or sync, or name the ASGI application, as myproject.asgi:application of Django.",
+        "gthread or sync (none there: {python} -m pip install gunicorn), or name the ASGI "
+        "application, as myproject.asgi:application of Django.",
     ),
     _hint(
         r"object is not callable|takes \d+ positional arguments? but",

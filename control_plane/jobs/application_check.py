@@ -195,6 +195,7 @@ class ApplicationCheck:
                 f"{self._application.app} looks like {kind.upper()}: no server there serves that."
             )
             self._add("doubt", text, f"{python} -m pip install {first}")
+            return target
         for name, instead in standing_in(target, installed):
             text = f"{name} is not installed there: runs use {instead} unless they name {name}."
             self._add("doubt", text, f"{python} -m pip install {name}")

@@ -15,6 +15,8 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     own.bare_project(folder / "shop")
     with settings.open("a") as file:
         file.write(own.entry("lean", app="bare:app", python="lean/bin/python"))
+        file.write(own.entry("till", app="till:app", python="lean/bin/python"))
+    (folder / "shop" / "till.py").write_text("def app(environ, start_response): ...")
     arguments = ["--config", "shop/looplab.toml"]
     with dashboard(folder, arguments, {"SHOP_KEY": "hunter2-long"}) as started:
         yield started
@@ -55,13 +57,13 @@ def test_it_is_measured_like_the_bundled_one(
 def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
     listed = looplab.get("/api/applications").json()
     assert [(application["name"], application["server"]) for application in listed] == [
-        ("shop", None), ("plain", "command"), ("lean", None),
+        ("shop", None), ("plain", "command"), ("lean", None), ("till", None),
     ]  # fmt: skip
 
 
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
     for target, field, words in (
-        ({"application": "shoe"}, "target.application", "There are: bundled, lean, plain, shop."),
+        ({"application": "shoe"}, "target.application", "There are: bundled, lean, plain, shop, till."),
         ({"application": "plain", "server": "uvicorn"}, "target.server", '"server": "command"'),
         ({"server": "command"}, "target.server", "The bundled application has no command"),
     ):  # fmt: skip
@@ -95,6 +97,19 @@ def test_what_is_not_chosen_follows_the_environment_in_a_run_and_in_a_check(
     text = until(checked, "the check is over")
     assert "--loop asyncio --http h11" in text
     assert "uvloop is not installed there: runs use asyncio unless they name uvloop." in text
+
+
+def test_a_check_says_that_no_server_is_of_the_kind_of_the_application(looplab: Dashboard) -> None:
+    looplab.post("/targets/applications/till/checkup")
+
+    def checked() -> str | None:
+        text = looplab.get("/targets/applications/till/checkup").text
+        return text if "It does not start" in text else None
+
+    text = until(checked, "the check is over")
+    assert "till:app looks like WSGI: no server there serves that." in text
+    assert "-m pip install gunicorn" in text
+    assert "app is a WSGI application" in text
 
 
 def test_what_the_environment_lacks_is_refused_where_it_is_named(looplab: Dashboard) -> None:
