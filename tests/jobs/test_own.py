@@ -63,7 +63,7 @@ def test_programs_can_ask_for_the_names(looplab: Dashboard) -> None:
 
 def test_what_does_not_exist_or_fit_is_refused_at_its_field(looplab: Dashboard) -> None:
     for target, field, words in (
-        ({"application": "shoe"}, "target.application", "There are: bundled, lean, plain, shop, till."),
+        ({"application": "shoe"}, "target.application", "are: bundled, lean, plain, shop, till."),
         ({"application": "plain", "server": "uvicorn"}, "target.server", '"server": "command"'),
         ({"server": "command"}, "target.server", "The bundled application has no command"),
     ):  # fmt: skip
