@@ -313,6 +313,7 @@ def test_the_history_follows_what_is_typed(page: Page, looplab: Dashboard) -> No
     expect(page.get_by_label("Search")).to_have_value("items block")
     page.get_by_label("From", exact=True).fill("")
     page.get_by_label("Search").fill("async")
+    expect(page.get_by_label("Choose items, async")).to_be_visible()
     page.get_by_role("link", name="p50").click()
     page.wait_for_url("**sort=p50**")
     expect(page.get_by_role("group", name="Chosen on other pages")).to_have_text(
