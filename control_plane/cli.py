@@ -32,6 +32,7 @@ from control_plane.cli_output import (
     print_comparison,
     print_json,
     print_line,
+    print_measurements,
     print_run,
     print_what_encodings_lack,
 )
@@ -172,7 +173,7 @@ def compare_runs(
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
-    """Put finished runs side by side."""
+    """Put finished runs side by side, also with results of other tools."""
     ids, baseline = compared_ids(",".join(runs), None)
     settings = settings_of(context, db)
     if not settings.db.exists():
@@ -186,6 +187,8 @@ def compare_runs(
             ) from None
     if as_json:
         print_json(comparison)
+    elif "results" in comparison:
+        print_measurements(comparison)
     else:
         print_comparison(comparison)
 

@@ -137,6 +137,21 @@ def print_comparison(comparison: Document) -> None:
         print_line(line)
 
 
+def print_measurements(comparison: Document) -> None:
+    """Print runs and results of other tools side by side: none is judged against another."""
+    results = comparison["results"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Metric", no_wrap=True)
+    for result in results:
+        table.add_column(Text(result["title"]), justify="right", no_wrap=True)
+    for head, key in (("Measured", "judgement"), ("Clock", "clock"), ("Requests of", "stream")):
+        table.add_row(head, *(Text(result[key]) for result in results))
+    for row in comparison["rows"]:
+        table.add_row(row["label"], *(row["texts"][result["id"]] for result in results))
+    print_table(table)
+    print_line(comparison["note"])
+
+
 def _fitting(comparison: Document, runs: Sequence[Document]) -> Iterator[Table]:
     """Yield one table, or as many as a terminal needs to show each run in its whole width."""
     table = _table_of(comparison, runs)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -45,7 +46,10 @@ class DashboardClient(Protocol):
         """Return the run once it is over."""
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        """Return runs side by side. Raises NotFound or InvalidInput."""
+        """Return runs side by side, also beside results of other tools, which are `results` then.
+
+        Raises NotFound or InvalidInput.
+        """
 
     def report(self, ids: Sequence[str]) -> bytes:
         """Return the page of a run, an experiment, or several runs as one HTML file.
@@ -111,7 +115,13 @@ class RemoteDashboard:
         return run
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        return self._request("GET", f"/api/compare?runs={','.join(ids)}&baseline={baseline}")
+        named = ",".join(ids)
+        try:
+            return self._request("GET", f"/api/compare?runs={named}&baseline={baseline}")
+        except NotFound as no_run:
+            with suppress(NotFound):
+                return self._request("GET", f"/api/peers/compare?results={named}")
+            raise no_run
 
     def report(self, ids: Sequence[str]) -> bytes:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
+from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
@@ -70,6 +71,9 @@ class LocalDashboard:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
+        if named := self._store.peer_ids(ids):
+            peers = {peer_id: self._store.peer(peer_id) for peer_id in named}
+            return measured_document(measured_sides(ids, peers, self._store.detail), ratios=False)
         standing = self._store.standing(ids, baseline)
         found = [self._store.run(run_id) for run_id in standing.ids]
         return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))

@@ -1,15 +1,17 @@
 """Results of other tools and runs side by side: numbers, ratios where both are of one kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import run_address
 from control_plane.domain.metrics import Unit
 from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
 from control_plane.domain.result import Summary, ValidityOutcome
 from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import AT_LEAST, GREYED, PERCENTILES, Times
 from control_plane.domain.units import WRITTEN, count
 
@@ -100,6 +102,60 @@ def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measu
         at_least=times.at_least if times else (),
         others=len(run.streams) - 1,
     )
+
+
+def measured_sides(
+    ids: Sequence[str], peers: Mapping[str, PeerResult], detail: Callable[[str], RunDetail]
+) -> list[Measurement]:
+    """Return runs and results of tools in the order of their ids, which are those of `peers`.
+
+    Runs are told on the clock of the first tool whose file says its own. Raises what `detail` does,
+    and InvalidInput for a run without a result.
+    """
+    clocks = [peers[side].report.clock for side in ids if side in peers]
+    clock: PeerClock = next((found for found in clocks if found != "unknown"), "response")
+    found: list[Measurement] = []
+    for place, side in enumerate(ids):
+        if side in peers:
+            found.append(measurement_of_peer(peers[side], place))
+            continue
+        measured = measurement_of_run(detail(side), place, clock)
+        if measured is None:
+            raise InvalidInput(f"Run {side} has no result.")
+        found.append(measured)
+    return found
+
+
+def measured_document(sides: Sequence[Measurement], *, ratios: bool) -> Document:
+    """Return runs and results of tools side by side as the API gives them; ratios are to the first.
+
+    `note` says why there are none, or what they suppose.
+    """
+    results = [
+        {
+            "id": side.label.id,
+            "title": side.label.name,
+            "url": side.url,
+            "judgement": side.judgement,
+            "clock": side.clock,
+            "stream": side.stream.name,
+            "has_samples": side.samples is not None,
+        }
+        for side in sides
+    ]
+    ids = [side.label.id for side in sides]
+    rows = [
+        {
+            "metric": metric.name,
+            "label": metric.label,
+            "unit": metric.unit,
+            "values": dict(zip(ids, metric.values, strict=True)),
+            "ratios": dict(zip(ids, metric.ratios, strict=True)),
+            "texts": {side: metric.text(place) for place, side in enumerate(ids)},
+        }
+        for metric in compared_metrics(sides, ratios=ratios)
+    ]
+    return {"results": results, "rows": rows, "note": ratio_note(sides, ratios=ratios)}
 
 
 def _label(index: int, result_id: str, title: str) -> RunLabel:

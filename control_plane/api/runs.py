@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Requ
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
@@ -248,6 +249,22 @@ def peer_results(store: StoreDep) -> Document:
     for stream in (stream for document in found for stream in document["streams"]):
         del stream["seconds"], stream["has_samples"]
     return {"peers": found}
+
+
+@peers.get("/peers/compare")
+def compared_peers(
+    store: StoreDep,
+    results: Annotated[str, Query(max_length=200, description="1 to 12 ids, by commas")],
+    *,
+    anyway: Annotated[bool, Query(description="One machine measured all: give ratios.")] = False,
+) -> Document:
+    """Set results of other tools and runs side by side; nothing has an interval or a verdict.
+
+    `values`, `ratios` to the first and `texts` by id. A ratio needs the same clock on both sides.
+    """
+    ids, _ = compared_ids(results, None)
+    found = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
+    return measured_document(measured_sides(ids, found, store.detail), ratios=anyway)
 
 
 @peers.get("/peers/{peer_id}")

@@ -1,39 +1,28 @@
-"""Results of other tools: their list, the page of each, and several beside runs of Looplab."""
+"""Results of other tools: their list, and the page of each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.peer_charts import (
-    curve_of,
-    peer_percentile_chart,
     peer_timeline,
 )
 from control_plane.analysis.peer_comparison import (
     CLOCKS,
     COMPARED_PERCENTILES,
-    MeasuredMetric,
-    Measurement,
-    compared_metrics,
     measurement_of_peer,
-    measurement_of_run,
-    ratio_note,
 )
 from control_plane.dependencies import StoreDep
-from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.ids import compared_ids
-from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream
+from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
-from control_plane.domain.units import NONE, count, figures, rate, ratio, seconds, share, size
-from control_plane.pages.exports import attachment, csv_text
+from control_plane.domain.units import count, figures, rate, seconds, share, size
 from control_plane.pages.form.form_data import FormDep
-from control_plane.pages.number_cells import Cell, CellLevel, ColumnHead
+from control_plane.pages.number_cells import Cell, ColumnHead
+from control_plane.pages.peer_compare import ShortText, figure_file, peer_curves
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -44,8 +33,6 @@ router = APIRouter(include_in_schema=False)
 
 MOST_BESIDE = 10
 PeerPath = Annotated[str, Path(max_length=20)]
-ShortText = Annotated[str, Query(max_length=200)]
-CSV_HEADS = ("result", "title", "judgement", "clock", "metric", "value", "ratio")
 TILES = (("50", "p50"), ("90", "p90"), ("95", "p95"), ("99", "p99"), ("99.9", "p99.9"))
 
 
@@ -128,43 +115,6 @@ class PeerPage(View):
     figure_file: str
 
 
-@router.get("/peers/compare")
-def compare(
-    request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
-) -> Response:
-    """Show results of other tools and runs side by side; `anyway=1` gives ratios."""
-    return page(request, _compare_page(store, results, anyway))
-
-
-@router.get("/peers/compare.csv")
-def compare_csv(store: StoreDep, results: ShortText = "", anyway: ShortText = "") -> Response:
-    """Return the numbers of a comparison, a row for each side and metric."""
-    ids, _ = compared_ids(results, None)
-    sides = measured_sides(store, ids)
-    return _csv_file(csv_text(CSV_HEADS, _csv_rows(sides, ratios=_gives(sides, anyway))), "peers")
-
-
-def _gives(sides: Sequence[Measurement], anyway: str) -> bool:
-    """Whether ratios are given: where they are asked for, and between runs alone."""
-    return anyway == "1" or not any(side.is_peer for side in sides)
-
-
-def _csv_rows(
-    sides: Sequence[Measurement], *, ratios: bool
-) -> Iterator[tuple[str | float | None, ...]]:
-    metrics = compared_metrics(sides, ratios=ratios)
-    for place, side in enumerate(sides):
-        about = side.label.id, side.label.name, side.judgement, side.clock
-        for metric in metrics:
-            yield *about, metric.name, metric.values[place], metric.ratios[place]
-
-
-@router.get("/peers/compare/figures/percentiles.csv")
-def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
-    """Return the numbers behind the chart of a comparison."""
-    return _figure_csv(_compare_page(store, results, "").curves, "percentiles")
-
-
 @router.get("/peers/{peer_id}")
 def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
     """Show a result of another tool."""
@@ -176,19 +126,7 @@ def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
 def figure_csv(peer_id: PeerPath, name: str, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a result."""
     shown = peer_page(store.peer(peer_id), ())
-    return _figure_csv((*shown.curves, *([shown.timeline] if shown.timeline else [])), name)
-
-
-def _figure_csv(drawn: Sequence[Figure], name: str) -> Response:
-    found = next((figure for figure in drawn if figure.name == name), None)
-    if found is None:
-        raise NotFound(f"There is no figure {name[:40]!r} here.")
-    return _csv_file(csv_text(found.table.columns, found.table.rows), f"peers-{found.name}")
-
-
-def _csv_file(content: str, stem: str) -> Response:
-    headers = attachment(f"looplab-{stem}.csv")
-    return Response(content, media_type="text/csv", headers=headers)
+    return figure_file((*shown.curves, *([shown.timeline] if shown.timeline else [])), name)
 
 
 @router.post("/peers/{peer_id}/edit")
@@ -216,7 +154,7 @@ def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
         clock=CLOCKS[result.report.clock],
         tiles=tuple(_tiles(streams[0])),
         timeline=peer_timeline(streams[0]),
-        curves=_curves([side]),
+        curves=peer_curves([side]),
         heads=_heads(percents),
         rows=tuple(_stream_row(stream, percents) for stream in streams),
         others=others,
@@ -226,13 +164,6 @@ def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
 
 def _told(stream: PeerStream, percent: str) -> bool:
     return percent in stream.times.percentiles
-
-
-def _curves(sides: Sequence[Measurement]) -> tuple[Figure, ...]:
-    chart = peer_percentile_chart(sides)
-    curves = [curve for side in sides if (curve := curve_of(side))]
-    charts = (chart, distribution_chart(curves) if curves else None)
-    return tuple(figure for figure in charts if figure is not None)
 
 
 def _headline(result: PeerResult) -> str:
@@ -304,95 +235,3 @@ def _offered(store: Store, result: PeerResult) -> tuple[OfferedSide, ...]:
         for other in peers
     ]
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class MeasuredRow:
-    """One metric of each side."""
-
-    label: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class PeerComparePage(View):
-    """Results of other tools and runs side by side. The first is what ratios are to.
-
-    `first` are the addresses with each side as the first, `without` those without it. `anyway` is
-    the address with ratios, or without them where the page has them.
-    """
-
-    template: ClassVar[str] = "pages/peer_compare.html"
-    sides: tuple[Measurement, ...]
-    clocks: tuple[str, ...]
-    rows: tuple[MeasuredRow, ...]
-    curves: tuple[Figure, ...]
-    note: str
-    has_ratios: bool
-    anyway: str
-    first: tuple[str, ...]
-    without: tuple[str, ...]
-    csv: str
-    figure_file: str
-
-
-def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
-    ids, _ = compared_ids(results, None)
-    sides = measured_sides(store, ids)
-    has_ratios = _gives(sides, anyway)
-    metrics = compared_metrics(sides, ratios=has_ratios)
-    query = urlencode({"results": ",".join(ids)}, safe=",")
-    chart = peer_percentile_chart(sides)
-    return PeerComparePage(
-        sides=tuple(sides),
-        clocks=tuple(CLOCKS[side.clock] for side in sides),
-        rows=tuple(_compared_row(metric, sides) for metric in metrics),
-        curves=(chart,) if chart else (),
-        note=ratio_note(sides, ratios=has_ratios),
-        has_ratios=has_ratios,
-        anyway=peer_compare_url(ids, anyway=not has_ratios),
-        first=tuple(
-            peer_compare_url(
-                (chosen, *(other for other in ids if other != chosen)), anyway=has_ratios
-            )
-            for chosen in ids
-        ),
-        without=tuple(
-            peer_compare_url([other for other in ids if other != left], anyway=has_ratios)
-            for left in ids
-        ),
-        csv=f"{PEERS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
-        figure_file=f"{PEERS}/compare/figures/NAME.csv?{query}",
-    )
-
-
-def measured_sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
-    """Return runs and results of tools in the order of their ids.
-
-    Runs are told on the clock of the first tool whose file says its own. Raises NotFound, and
-    InvalidInput for a run without a result.
-    """
-    peers = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
-    clocks = [peers[side].report.clock for side in ids if side in peers]
-    clock: PeerClock = next((found for found in clocks if found != "unknown"), "response")
-    details = dict.fromkeys(ids)
-    found: list[Measurement] = []
-    for place, side in enumerate(details):
-        if side in peers:
-            found.append(measurement_of_peer(peers[side], place))
-            continue
-        measured = measurement_of_run(store.detail(side), place, clock)
-        if measured is None:
-            raise InvalidInput(f"Run {side} has no result.")
-        found.append(measured)
-    return found
-
-
-def _compared_row(metric: MeasuredMetric, sides: Sequence[Measurement]) -> MeasuredRow:
-    cells = []
-    for place, side in enumerate(sides):
-        text, against = metric.text(place), metric.ratios[place]
-        level: CellLevel = "void" if side.outcome == "invalid" else "full"
-        level = "hidden" if text == NONE else level
-        cells.append(Cell(text, level, ratio(against) if against else ""))
-    return MeasuredRow(metric.label, tuple(cells))

@@ -117,7 +117,7 @@ def read_points(file: BinaryIO) -> PeerReading:
     """Read what `--out json` writes: a JSON object a line, a request each."""
     log = RequestLog()
     for line, text in text_lines(file):
-        if not text.strip():
+        if not text or _is_other(text):
             continue
         point = json_object(text, line)
         if point.get("type") == "Point" and point.get("metric") == DURATION:
@@ -131,6 +131,11 @@ def read_points(file: BinaryIO) -> PeerReading:
         notes=(K6_NOTE, "The times are those of the responses that k6 expected."),
     )
     return PeerReading(report, samples)
+
+
+def _is_other(text: str) -> bool:
+    """Whether a whole line is of another metric: k6 writes ten of them for each request."""
+    return DURATION not in text and text[0] == "{" and text[-1] == "}"
 
 
 def _request(data: dict[str, Any], line: int) -> LoggedRequest:

@@ -87,6 +87,13 @@ def test_beside_a_run_it_has_no_ratio_unless_one_machine_measured_both(stored: S
     assert ratios[sent, "throughput_per_s"] != ""
     run = stored.looplab.run(run_id)["streams"][0]
     assert f",p50,{run['response_time_s']['p50']}" in rows
+    told = stored.looplab.get(f"/api{address}&anyway=1").json()
+    by_name = {row["metric"]: row["ratios"] for row in told["rows"]}
+    assert f"{by_name['p50'][run_id]}" == ratios[run_id, "p50"]
+    assert by_name["p50"][sent] is None
+    text = stored.looplab.get(address.replace("compare?", "compare.md?")).text
+    assert "measured by wrk2, not judged" in text
+    assert "×" not in text
     offered = stored.looplab.get(f"/peers?beside={run_id}").text
     assert f"/peers/compare?results={late},{run_id}" in offered
     assert stored.looplab.get("/peers/compare?results=zzzzzzzzzz").status_code == 404

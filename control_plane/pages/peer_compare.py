@@ -1,0 +1,198 @@
+"""Results of other tools and runs of Looplab side by side: page, CSV and Markdown."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+
+from control_plane.analysis.charts.distribution import distribution_chart
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.peer_charts import curve_of, peer_percentile_chart
+from control_plane.analysis.peer_comparison import (
+    CLOCKS,
+    MeasuredMetric,
+    Measurement,
+    compared_metrics,
+    measured_sides,
+    ratio_note,
+)
+from control_plane.dependencies import StoreDep
+from control_plane.domain.errors import NotFound
+from control_plane.domain.ids import compared_ids
+from control_plane.domain.units import NONE, ratio
+from control_plane.pages.exports import attachment, csv_text, escaped
+from control_plane.pages.number_cells import Cell, CellLevel
+from control_plane.pages.site import View
+from control_plane.pages.site.templating import page
+from control_plane.pages.urls import PEERS, peer_compare_url
+from control_plane.store.store import Store
+
+router = APIRouter(include_in_schema=False)
+
+ShortText = Annotated[str, Query(max_length=200)]
+CSV_HEADS = ("result", "title", "judgement", "clock", "metric", "value", "ratio")
+
+
+@router.get("/peers/compare")
+def compare(
+    request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
+) -> Response:
+    """Show results of other tools and runs side by side; `anyway=1` gives ratios."""
+    return page(request, _compare_page(store, results, anyway))
+
+
+@router.get("/peers/compare.csv")
+def compare_csv(store: StoreDep, results: ShortText = "", anyway: ShortText = "") -> Response:
+    """Return the numbers of a comparison, a row for each side and metric."""
+    ids, _ = compared_ids(results, None)
+    sides = _sides(store, ids)
+    return csv_file(csv_text(CSV_HEADS, _csv_rows(sides, ratios=_gives(sides, anyway))), "peers")
+
+
+@router.get("/peers/compare.md")
+def compare_markdown(
+    request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
+) -> Response:
+    """Return a comparison as Markdown."""
+    ids, _ = compared_ids(results, None)
+    sides = _sides(store, ids)
+    address = f"{str(request.base_url).rstrip('/')}{peer_compare_url(ids, anyway=anyway == '1')}"
+    text = _markdown(sides, address, ratios=_gives(sides, anyway))
+    headers = attachment("looplab-peers.md")
+    return Response(text, media_type="text/markdown; charset=utf-8", headers=headers)
+
+
+def _markdown(sides: Sequence[Measurement], address: str, *, ratios: bool) -> str:
+    lines = [
+        ["", *(escaped(side.label.text) for side in sides)],
+        ["---", *("---:" for _ in sides)],
+        ["Measured", *(escaped(side.judgement) for side in sides)],
+        ["A time counts", *(CLOCKS[side.clock] for side in sides)],
+    ]
+    for metric in compared_metrics(sides, ratios=ratios):
+        cells = [
+            f"{metric.text(place)} ({ratio(against)})" if against else metric.text(place)
+            for place, against in enumerate(metric.ratios)
+        ]
+        lines.append([metric.label, *cells])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{table}\n\n{ratio_note(sides, ratios=ratios)} [Open the comparison](<{address}>)\n"
+
+
+def _sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
+    peers = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
+    return measured_sides(ids, peers, store.detail)
+
+
+def _gives(sides: Sequence[Measurement], anyway: str) -> bool:
+    """Whether ratios are given: where they are asked for, and between runs alone."""
+    return anyway == "1" or not any(side.is_peer for side in sides)
+
+
+def _csv_rows(
+    sides: Sequence[Measurement], *, ratios: bool
+) -> Iterator[tuple[str | float | None, ...]]:
+    metrics = compared_metrics(sides, ratios=ratios)
+    for place, side in enumerate(sides):
+        about = side.label.id, side.label.name, side.judgement, side.clock
+        for metric in metrics:
+            yield *about, metric.name, metric.values[place], metric.ratios[place]
+
+
+@router.get("/peers/compare/figures/percentiles.csv")
+def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
+    """Return the numbers behind the chart of a comparison."""
+    return figure_file(_compare_page(store, results, "").curves, "percentiles")
+
+
+def figure_file(drawn: Sequence[Figure], name: str) -> Response:
+    found = next((figure for figure in drawn if figure.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no figure {name[:40]!r} here.")
+    return csv_file(csv_text(found.table.columns, found.table.rows), f"peers-{found.name}")
+
+
+def csv_file(content: str, stem: str) -> Response:
+    headers = attachment(f"looplab-{stem}.csv")
+    return Response(content, media_type="text/csv", headers=headers)
+
+
+def peer_curves(sides: Sequence[Measurement]) -> tuple[Figure, ...]:
+    chart = peer_percentile_chart(sides)
+    curves = [curve for side in sides if (curve := curve_of(side))]
+    charts = (chart, distribution_chart(curves) if curves else None)
+    return tuple(figure for figure in charts if figure is not None)
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """One metric of each side."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class PeerComparePage(View):
+    """Results of other tools and runs side by side. The first is what ratios are to.
+
+    `first` are the addresses with each side as the first, `without` those without it. `anyway` is
+    the address with ratios, or without them where the page has them.
+    """
+
+    template: ClassVar[str] = "pages/peer_compare.html"
+    sides: tuple[Measurement, ...]
+    clocks: tuple[str, ...]
+    rows: tuple[MeasuredRow, ...]
+    curves: tuple[Figure, ...]
+    note: str
+    has_ratios: bool
+    anyway: str
+    first: tuple[str, ...]
+    without: tuple[str, ...]
+    csv: str
+    markdown: str
+    figure_file: str
+
+
+def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
+    ids, _ = compared_ids(results, None)
+    sides = _sides(store, ids)
+    has_ratios = _gives(sides, anyway)
+    metrics = compared_metrics(sides, ratios=has_ratios)
+    query = urlencode({"results": ",".join(ids)}, safe=",")
+    chart = peer_percentile_chart(sides)
+    return PeerComparePage(
+        sides=tuple(sides),
+        clocks=tuple(CLOCKS[side.clock] for side in sides),
+        rows=tuple(_compared_row(metric, sides) for metric in metrics),
+        curves=(chart,) if chart else (),
+        note=ratio_note(sides, ratios=has_ratios),
+        has_ratios=has_ratios,
+        anyway=peer_compare_url(ids, anyway=not has_ratios),
+        first=tuple(
+            peer_compare_url(
+                (chosen, *(other for other in ids if other != chosen)), anyway=has_ratios
+            )
+            for chosen in ids
+        ),
+        without=tuple(
+            peer_compare_url([other for other in ids if other != left], anyway=has_ratios)
+            for left in ids
+        ),
+        csv=f"{PEERS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
+        markdown=f"{PEERS}/compare.md?{query}{'&anyway=1' if has_ratios else ''}",
+        figure_file=f"{PEERS}/compare/figures/NAME.csv?{query}",
+    )
+
+
+def _compared_row(metric: MeasuredMetric, sides: Sequence[Measurement]) -> MeasuredRow:
+    cells = []
+    for place, side in enumerate(sides):
+        text, against = metric.text(place), metric.ratios[place]
+        level: CellLevel = "void" if side.outcome == "invalid" else "full"
+        level = "hidden" if text == NONE else level
+        cells.append(Cell(text, level, ratio(against) if against else ""))
+    return MeasuredRow(metric.label, tuple(cells))
