@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -118,10 +117,8 @@ class RemoteDashboard:
         named = ",".join(ids)
         try:
             return self._request("GET", f"/api/compare?runs={named}&baseline={baseline}")
-        except NotFound as no_run:
-            with suppress(NotFound):
-                return self._request("GET", f"/api/peers/compare?results={named}")
-            raise no_run
+        except NotFound:
+            return self._request("GET", f"/api/peers/compare?results={named}")
 
     def report(self, ids: Sequence[str]) -> bytes:
         try:
