@@ -7,9 +7,8 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.peer_charts import curve_of, peer_percentile_chart
+from control_plane.analysis.charts.peer_charts import peer_percentile_chart
 from control_plane.analysis.peer_comparison import (
     CLOCKS,
     MeasuredMetric,
@@ -117,13 +116,6 @@ def figure_file(drawn: Sequence[Figure], name: str) -> Response:
 def csv_file(content: str, stem: str) -> Response:
     headers = attachment(f"looplab-{stem}.csv")
     return Response(content, media_type="text/csv", headers=headers)
-
-
-def peer_curves(sides: Sequence[Measurement]) -> tuple[Figure, ...]:
-    chart = peer_percentile_chart(sides)
-    curves = [curve for side in sides if (curve := curve_of(side))]
-    charts = (chart, distribution_chart(curves) if curves else None)
-    return tuple(figure for figure in charts if figure is not None)
 
 
 @dataclass(frozen=True)

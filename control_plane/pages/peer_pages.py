@@ -9,6 +9,8 @@ from fastapi.responses import RedirectResponse
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.peer_charts import (
+    peer_distribution_chart,
+    peer_percentile_chart,
     peer_timeline,
 )
 from control_plane.analysis.peer_comparison import (
@@ -22,7 +24,7 @@ from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, rate, seconds, share, size
 from control_plane.pages.form.form_data import FormDep
 from control_plane.pages.number_cells import Cell, ColumnHead
-from control_plane.pages.peer_compare import ShortText, figure_file, peer_curves
+from control_plane.pages.peer_compare import ShortText, figure_file
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -154,7 +156,11 @@ def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
         clock=CLOCKS[result.report.clock],
         tiles=tuple(_tiles(streams[0])),
         timeline=peer_timeline(streams[0]),
-        curves=peer_curves([side]),
+        curves=tuple(
+            figure
+            for figure in (peer_percentile_chart([side]), peer_distribution_chart([side]))
+            if figure is not None
+        ),
         heads=_heads(percents),
         rows=tuple(_stream_row(stream, percents) for stream in streams),
         others=others,

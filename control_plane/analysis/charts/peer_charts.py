@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
     FIRST,
@@ -122,6 +123,22 @@ def _end(curve: Curve) -> tuple[float, float]:
 def _label(named: RunLabel | Curve, value_s: float) -> EndLabel:
     short = named.letter if isinstance(named, RunLabel) else named.short
     return EndLabel(named.text, short, named.text_colour, round(math.log10(value_s), 4))
+
+
+def peer_distribution_chart(sides: Sequence[Measurement]) -> Figure | None:
+    """Return the distribution of the sides with samples; None without any.
+
+    It says of no heap that it is a kind of request: tools round, and that makes heaps, too.
+    """
+    curves = [curve for side in sides if (curve := curve_of(side))]
+    if not curves:
+        return None
+    figure = distribution_chart(curves)
+    drawn = dict(figure.plot)
+    for key in ("layout", "narrow"):
+        drawn[key] = {**figure.plot[key], "annotations": []}
+    title, note = "Where response times lie", "share of requests that succeeded"
+    return replace(figure, title=title, note=note, label=f"{title}: {note}", plot=drawn)
 
 
 def _retitled(figure: Figure, note: str) -> Figure:
