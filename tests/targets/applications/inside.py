@@ -61,7 +61,7 @@ async def app(scope, receive, send):
         raise RuntimeError("as asked")
     if path == "/thread":
         anyio.to_thread.current_default_thread_limiter().total_tokens = TOKENS
-        await anyio.to_thread.run_sync(time.sleep, 0.5)
+        await anyio.to_thread.run_sync(time.sleep, 1.2)
     if path == "/wait":
         await asyncio.sleep(60)
     if path == "/late":

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.stack_frames import loop_waited
 from control_plane.targets.environment_variables import PROBE_SOURCE
@@ -12,18 +14,27 @@ from control_plane.targets.inside.looplab_probe.heartbeat import EVERY_S
 from control_plane.targets.observation.stalls import parse_stacks
 
 BEATING = """
-import asyncio, atexit, os, sys, threading, time
+import asyncio, atexit, contextvars, gc, os, signal, sys, tempfile, threading, time, weakref
 from looplab_probe import heartbeat
 from looplab_probe.asgi_counter import count_requests
 heartbeat.EVERY_S = {every_s}
 atexit.register(time.sleep, 0.4)
+variable = contextvars.ContextVar("variable")
 
 async def app(scope, receive, send):
     {work}
 
-async def main():
+async def request():
+    kept = {{1}}
+    variable.set(kept)
     await count_requests(app)({{"type": "http"}}, None, None)
+    return weakref.ref(kept)
+
+async def main():
+    left = await asyncio.create_task(request())
     await asyncio.sleep(0.05)
+    gc.collect()
+    assert left() is None, "the context of a request is kept"
 
 asyncio.run(main())
 """
@@ -38,7 +49,6 @@ def run(folder: Path, work: str, every_s: float = EVERY_S) -> tuple[int, bytes]:
 
 
 def test_the_process_ends_as_it_would_without(tmp_path: Path) -> None:
-    """The interpreter gives SIGALRM its deadly meaning back while it ends."""
     code, written = run(tmp_path, "await asyncio.sleep(0.25)")
     assert code == 0
     assert any(loop_waited(stack) for stack in parse_stacks(written, tmp_path))
@@ -86,17 +96,55 @@ def test_what_an_operator_took_is_not_the_time_of_the_next_function(tmp_path: Pa
     assert max(looks, key=lambda look: int(look[0]))[1].endswith(b" in app")
 
 
-def test_a_forked_child_keeps_nothing_of_it(tmp_path: Path) -> None:
-    work = """
+HARMLESS = {
+    "a forked child": """
     if os.fork() == 0:
-        import signal
         signal.alarm(1)
         time.sleep(5)
         os._exit(0)
     ended = os.waitstatus_to_exitcode(os.wait()[1])
     os._exit(0 if ended == -14 else 1)
-"""
-    assert run(tmp_path, work)[0] == 0
+""",
+    "a program in its place": """
+    os.execl("/bin/sleep", "sleep", "0.3")
+""",
+    "handlers that are reset": """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    time.sleep(0.1)
+""",
+    "timeouts that raise": """
+    def late(*_):
+        raise TimeoutError
+    signal.signal(signal.SIGALRM, late)
+    for _ in range(50):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.004)
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                sum(range(50))
+            os._exit(1)
+        except TimeoutError:
+            pass
+""",
+    "descriptors that are all closed": """
+    await asyncio.sleep(0.03)
+    kept = {"eventpoll", "socket"}
+    for number in os.listdir("/proc/self/fd"):
+        path = f"/proc/self/fd/{number}"
+        if int(number) > 2 and os.path.exists(path):
+            if not any(word in os.readlink(path) for word in kept):
+                os.close(int(number))
+    files = [tempfile.TemporaryFile() for _ in range(9)]
+    await asyncio.sleep(0.1)
+    assert not any(os.fstat(file.fileno()).st_size for file in files)
+""",
+}
+
+
+@pytest.mark.parametrize("work", HARMLESS.values(), ids=HARMLESS)
+def test_the_application_does_not_notice(work: str, tmp_path: Path) -> None:
+    assert run(tmp_path, work, every_s=0.001)[0] == 0
 
 
 def test_every_loop_that_counts_as_late_has_a_stack() -> None:

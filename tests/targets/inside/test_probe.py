@@ -66,15 +66,16 @@ async def test_steps_too_short_for_a_stall_are_sampled_at_even_intervals(site: S
     assert samples.cpu_share is not None
 
 
-async def test_a_loop_that_holds_the_interpreter_is_seen_while_it_does(site: Site) -> None:
+async def test_a_loop_that_holds_the_interpreter_is_seen(site: Site) -> None:
     """Nothing of Python runs meanwhile: the reader compares the last beat with its own clock."""
+
+    def parsing(gauges: Gauges) -> list[Stall]:
+        return [stall for stall in gauges.stalls if "json/decoder.py" in "".join(stall.stack[:1])]
+
     async with site.running("inside") as started:
-        held = await watched(started, asked(started.url, "/hold"), lambda seen: bool(seen.stalls))
-    stall = longest(held)
-    assert completed(held) == 0
-    assert "json/decoder.py" in stall.stack[0]
+        held = await watched(started, asked(started.url, "/hold"), lambda seen: bool(parsing(seen)))
+    (stall,) = parsing(held)
     assert f"inside.py:{line_of('json.loads(LARGE)')} hold" in stall.stack
-    assert stall.at_s + stall.duration_s == pytest.approx(held.interval_s, rel=1)
 
 
 async def test_a_full_pool_shows_who_waits(site: Site) -> None:
@@ -84,7 +85,7 @@ async def test_a_full_pool_shows_who_waits(site: Site) -> None:
         return worker.tokens_total == 2 and (2, 3, 5) in found
 
     async with site.running("inside") as started:
-        await watched(started, at_once(started.url, "/thread", 5, rounds=4), full)
+        await watched(started, at_once(started.url, "/thread", 5), full)
         ended = await watched(started, asked(started.url, "/"), lambda seen: completed(seen) > 0)
     assert ended.workers[0].tokens_busy[-1] == ended.workers[0].in_flight[-1] == 0
 
@@ -149,7 +150,7 @@ async def test_an_alarm_of_the_application_is_its_own(site: Site) -> None:
             started, asked(started.url, "/sleep"), lambda seen: completed(seen) == 1
         )
         assert get_json(started.url, "/alarm") == [0, True]
-    assert longest(gauges).stack == ()
+    assert longest(gauges).stack[0].endswith(" sleep")
 
 
 async def test_a_probe_that_cannot_write_does_no_harm(site: Site) -> None:

@@ -8,9 +8,9 @@ because a loop that stands still may answer many before its next beat.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
-from array import array
 from typing import NamedTuple
 
 FOLDER_VARIABLE = "LOOPLAB_INSIDE"
@@ -64,28 +64,57 @@ def cell_of(number: int) -> int:
 class RingWriter:
     """The writer of a ring. `header` is written as it is assigned.
 
-    Raises OSError where the file cannot be made.
+    No descriptor is kept: `mmap` has one, closes it late, and by then its number may be that of a
+    file of the application. Raises OSError where the file cannot be made.
     """
 
     def __init__(self, path: str) -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        # Not looked up in a child of a process with threads, where the loader may be locked.
+        self._mmap = ctypes.CDLL(None, use_errno=True).mmap
+        self._mmap.restype = ctypes.c_void_p
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             # Space that a full disk refuses later would end the process by SIGBUS.
             os.posix_fallocate(descriptor, 0, FILE_BYTES)
-            self._cells = memoryview(mmap.mmap(descriptor, FILE_BYTES)).cast("q")
+            self._address = self._map(None, mmap.MAP_SHARED, descriptor)
         finally:
             os.close(descriptor)
-        self.header = self._cells[:HEADER_CELLS]
+        cells = FILE_BYTES // ctypes.sizeof(ctypes.c_int64)
+        self._cells = (ctypes.c_int64 * cells).from_address(self._address)
+        self.header = (ctypes.c_int64 * HEADER_CELLS).from_address(self._address)
         self._count = 0
         self._cells[VERSION_CELL] = VERSION
+
+    def leave(self) -> None:
+        """Write into memory of this process alone from now on, in a child of the one that began."""
+        self._map(self._address, _PRIVATE_AND_HERE, -1)
 
     def write(self, beat: Beat) -> None:
         """Write the beat, then count it."""
         at = cell_of(self._count)
-        self._cells[at : at + BEAT_CELLS] = array("q", beat)
+        self._cells[at : at + BEAT_CELLS] = list(beat)
         self._count += 1
         self._cells[COUNT_CELL] = self._count
 
     def close(self, at_ns: int) -> None:
         """Mark that no beat is due from now on."""
         self._cells[OVER_CELL] = at_ns
+
+    def _map(self, address: int | None, flags: int, descriptor: int) -> int:
+        """Return where `FILE_BYTES` lie in memory. Raises OSError."""
+        found = self._mmap(
+            ctypes.c_void_p(address),
+            ctypes.c_size_t(FILE_BYTES),
+            ctypes.c_int(mmap.PROT_READ | mmap.PROT_WRITE),
+            ctypes.c_int(flags),
+            ctypes.c_int(descriptor),
+            ctypes.c_long(0),
+        )
+        if found == _FAILED:
+            raise OSError(ctypes.get_errno(), "no memory for the heartbeat")
+        return int(found)
+
+
+_FAILED = ctypes.c_void_p(-1).value
+_MAP_FIXED = 0x10
+_PRIVATE_AND_HERE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_FIXED

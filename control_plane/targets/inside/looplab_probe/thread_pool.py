@@ -56,6 +56,7 @@ class PoolSize:
 
     def __init__(self) -> None:
         self.wanted = _wanted_size()
+        self._task: asyncio.Task[None] | None = None
 
     @never_raise
     def apply(self) -> None:
@@ -69,6 +70,8 @@ class PoolSize:
 
     async def _set_in_task(self) -> None:
         self._set()
+        # It holds what the request that made it has put into its context.
+        self._task = None
 
     def _set(self) -> None:
         limiter = default_limiter()
