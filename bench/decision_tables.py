@@ -4,16 +4,18 @@
 
 `spreads`: the ratio of the largest residual variance of an arm to the smallest, which equal ones
 exceed once in a hundred times. `factors`: by what nominal levels of looks shrink, so that t
-statistics err as often as they may.
+statistics err as often as they may. `stop_levels`: those of an interval that stops by its width.
 """
 
 import json
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.optimize import brentq
+from scipy.special import stdtr, stdtrit
 
 from control_plane.analysis.deciding.critical_values import TABLES, nominal_levels
+from control_plane.analysis.deciding.verdicts import FIRST_STOP
 
 ARMS = (3, 4, 5, 6, 7, 8, 10, 13, 20, 35, 65)
 BLOCKS = (3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 99)
@@ -23,6 +25,10 @@ DRAWN = 2_000_000
 MOST_EXPERIMENTS = 100_000
 MANY = 8_000_000
 ALPHAS = (0.05, 0.1)
+STOP_MAXIMA = (6, 7, 8, 10, 12, 15, 20, 30, 50, 100)
+STOPPED = 50_000
+SDS = tuple(0.7 * 1.15**step for step in range(17))
+"""Of a block's log-ratio, in units of the half-width that is asked for."""
 
 
 def spread(arms: int, blocks: int) -> float:
@@ -62,6 +68,42 @@ def factors(maximum: int) -> list[float]:
     ]
 
 
+def stop_levels(maximum: int) -> list[float]:
+    """Return the level of each alpha at which an interval that stops by its width misses so often.
+
+    The width that is asked for is 1; the worst of many true standard deviations counts.
+    """
+    chance = np.random.default_rng(40_000 + maximum)
+    values = chance.standard_normal((STOPPED, maximum))
+    counts = np.arange(1, maximum + 1)
+    means = values.cumsum(axis=1) / counts
+    squares = (values**2).cumsum(axis=1) / counts
+    errors = np.sqrt(
+        np.maximum(squares - means**2, 0)[:, FIRST_STOP - 1 :] / (counts - 1)[FIRST_STOP - 1 :]
+    )
+    means, df = means[:, FIRST_STOP - 1 :], (counts - 1)[FIRST_STOP - 1 :]
+
+    def excess(level: float, alpha: float) -> float:
+        reach = np.asarray(stdtrit(df, 1 - level / 2) * errors, np.float64)
+        return max(_missed_at(reach, means, sd) for sd in SDS) - alpha
+
+    return [
+        alpha
+        if excess(alpha, alpha) <= 0
+        else round(float(brentq(excess, alpha / 4, alpha, args=(alpha,), xtol=1e-4)), 4)
+        for alpha in ALPHAS
+    ]
+
+
+def _missed_at(reach: NDArray[np.float64], means: NDArray[np.float64], sd: float) -> float:
+    """Return how often the interval at the stop misses 0, for a true standard deviation."""
+    narrow = reach * sd <= 1
+    narrow[:, -1] = True
+    at = narrow.argmax(axis=1)
+    rows = np.arange(len(means))
+    return float((np.abs(means[rows, at]) > reach[rows, at]).mean())
+
+
 def main() -> None:
     """Write the file."""
     tables = {
@@ -71,6 +113,8 @@ def main() -> None:
         "alphas": ALPHAS,
         "maxima": MAXIMA,
         "factors": [factors(maximum) for maximum in MAXIMA],
+        "stop_maxima": STOP_MAXIMA,
+        "stop_levels": [stop_levels(maximum) for maximum in STOP_MAXIMA],
     }
     TABLES.write_text(json.dumps(tables, indent=None).replace("], [", "],\n [") + "\n")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -76,7 +77,8 @@ class LocalDashboard:
             return measured_document(measured_sides(ids, peers, self._store.detail), ratios=False)
         standing = self._store.standing(ids, baseline)
         found = [self._store.run(run_id) for run_id in standing.ids]
-        return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))
+        made = compare(found, standing.baseline, deleted=standing.deleted)
+        return described_comparison(with_sessions(made, self._store.repeats))
 
     def report(self, ids: Sequence[str]) -> bytes:
         # Templates, which other commands need not wait for.

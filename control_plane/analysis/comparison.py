@@ -32,13 +32,31 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class SessionVerdict:
+    """What sessions of both specs say of a metric: the ratio with its 95 % and 90 % intervals.
+
+    `sessions`: so many of either spec, the newest.
+    """
+
+    verdict: str
+    ratio: float
+    low: float
+    high: float
+    low_90: float
+    high_90: float
+    sessions: int
+    method: Literal["sessions"] = "sessions"
+
+
+@dataclass(frozen=True)
 class MetricComparison:
     """One metric of one stream. By run id: the value, and contender over baseline.
 
     A ratio is None where a side is missing, zero, a bound, invalid, unfinished or not comparable,
-    and for shares of errors, which are compared by difference. `verdicts` stays empty without
-    intervals. `less_is_better` None: neither is. The values of the runs `at_least` are lower
-    bounds; for those of `unanswered` there is none: too many requests had no answer.
+    and for shares of errors, which are compared by difference. `verdicts` has those runs alone of
+    whose specs there are sessions enough. `less_is_better` None: neither is. The values of the runs
+    `at_least` are lower bounds; for those of `unanswered` there is none: too many requests had no
+    answer.
     """
 
     stream: str
@@ -47,7 +65,7 @@ class MetricComparison:
     less_is_better: bool | None
     values: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
-    verdicts: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, SessionVerdict] = field(default_factory=dict)
     at_least: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
 
@@ -67,7 +85,8 @@ class Comparison:
     name, all are called as the baseline's in `runs`, and `own_names` has the names of those streams
     by run id; else it is empty. Runs without a result that have several keep them. `fields`
     are those of the spec, the same or not; `environment` are facts of the machines that differ.
-    `refusals` by run id. It stands without the runs that were `deleted`.
+    `refusals` by run id. It stands without the runs that were `deleted`. `sessions`: how many
+    there are of the spec of each run, where that was looked for.
     """
 
     baseline: str
@@ -80,6 +99,7 @@ class Comparison:
     rows: tuple[MetricComparison, ...]
     refusals: Mapping[str, Refusal]
     deleted: tuple[DeletedRun, ...] = ()
+    sessions: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:

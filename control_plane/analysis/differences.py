@@ -21,7 +21,11 @@ STREAM_NAME = "workload.streams.0.name"
 """The field of the only stream's name: it changes nothing in a run either."""
 
 CHANGED_IN_PAUSE = "changed_in_pause"
-PASSING = frozenset({"load_before", "load_average", "stopped_before", CHANGED_IN_PAUSE})
+BOOTED_IN_PAUSE = "booted_in_pause"
+_BOOT = "boot_id"
+PASSING = frozenset(
+    {"load_before", "load_average", "stopped_before", _BOOT, CHANGED_IN_PAUSE, BOOTED_IN_PAUSE}
+)
 """Facts of the moment: no part of what the environment is."""
 
 MOST_CHANGES = 20
@@ -98,8 +102,11 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
 def after_pause(before: Environment, now: Environment) -> Environment:
     """Return an environment with what differs from that of the session before, if anything does.
 
-    What changed in earlier pauses stays.
+    What changed in earlier pauses stays, and that the machine was started anew in one.
     """
+    boots = {facts[_BOOT] for facts in (before, now) if facts.get(_BOOT)}
+    if before.get(BOOTED_IN_PAUSE) or len(boots) > 1:
+        now = {**now, BOOTED_IN_PAUSE: True}
     first, second = dict(_leaves(before)), dict(_leaves(now))
     common = (name for name in second if name in first and name not in PASSING)
     changed = list(before.get(CHANGED_IN_PAUSE, ()))

@@ -83,6 +83,8 @@ LABELS = {
     "load_before": "Load average before",
     "stopped_before": "Stopped before it, started by hand",
     "changed_in_pause": "Changed while it was paused",
+    "booted_in_pause": "Started anew while it was paused",
+    "boot_id": "Boot",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from control_plane.analysis.deciding.judged_experiment import state_of_arms
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.api.openapi_docs import ERROR_RESPONSES
@@ -15,6 +14,7 @@ from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.documents import moment
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.ids import experiment_address
+from control_plane.domain.run import state_of_arms
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import (
     BLOCKS,

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Requ
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
@@ -289,9 +290,12 @@ def comparison(
 
     `rows[].stream` is the name of a stream. Where each run has only one, of whatever name, they
     are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
-    run's own: take the only stream of each run there. `deleted` names the runs that were deleted:
-    the others stand, the first of them as the baseline where that was deleted.
+    run's own: take the only stream of each run there. `rows[].verdicts` has the ratio over
+    sessions with its intervals, where both specs were measured in three of them; `sessions` counts
+    them. `deleted` names the runs that were deleted: the others stand, the first of them as the
+    baseline where that was deleted.
     """
     standing = store.standing(*compared_ids(runs, baseline))
     found = [store.run(run_id) for run_id in standing.ids]
-    return described_comparison(compare(found, standing.baseline, deleted=standing.deleted))
+    made = compare(found, standing.baseline, deleted=standing.deleted)
+    return described_comparison(with_sessions(made, store.repeats))

@@ -38,7 +38,7 @@ class ComparedRow(Protocol):
     @property
     def ratios(self) -> Mapping[str, float | None]: ...
     @property
-    def verdicts(self) -> Mapping[str, str]: ...
+    def verdicts(self) -> Mapping[str, Any]: ...
     @property
     def at_least(self) -> Sequence[str]: ...
     @property
@@ -207,7 +207,7 @@ def _row(row: ComparedRow) -> Document:
         "ratios": dict(row.ratios),
     }
     optional: Document = {
-        "verdicts": dict(row.verdicts),
+        "verdicts": {run_id: asdict(verdict) for run_id, verdict in row.verdicts.items()},
         "at_least": list(row.at_least),
         "unanswered": list(row.unanswered),
     }

@@ -20,9 +20,11 @@ from control_plane.domain.spec_json import Document, field_error
 
 MOST_ARMS = 64
 ERROR_SHARE = "error_share"
-MOST_BLOCKS = 100
+MOST_BLOCKS = 99
+"""With the burnt trial there are as many trials as a run may have."""
 DEFAULT_BLOCKS = 10
 """The declared maximum of blocks where none is named."""
+StoppingRule = Literal["spending", "precision"]
 
 
 @checked_dataclass(frozen=True, config=STRICT)
@@ -49,7 +51,8 @@ class ExperimentDesign:
     result.
 
     `metric` of `stream` decides ("": of the first). `margin` is a difference that nobody cares
-    about, `blocks` the declared maximum. `seed` draws the order of the trials and the requests.
+    about, `blocks` the declared maximum. `rule`: results are looked at after each block, or once,
+    when the interval is precise enough. `seed` draws the order of the trials and the requests.
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
     differ; it is added to those that are handed in. `same_arms`: arms may be the same on purpose,
     which shows how much the machine differs from itself. `objectives` and `predictions` are judged
@@ -67,6 +70,7 @@ class ExperimentDesign:
     )
     margin: float = 0.03
     blocks: int = DEFAULT_BLOCKS
+    rule: StoppingRule = "spending"
     seed: int = 1
     control: bool = False
     objectives: tuple[ArmObjective, ...] = ()
@@ -106,7 +110,9 @@ class ExperimentArm:
 
 
 NotBelowZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-BlockOutcome = Literal["begun", "complete", "discarded"]
+BlockOutcome = Literal["begun", "complete", "discarded", "spoiled", "incomplete"]
+_SPARE = 0.2
+"""This share of the blocks, and at least one, may be set aside as spoiled."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,9 @@ class ExperimentBlock:
     """A block that was begun; `number` is that of its trials.
 
     `row`: which block of the design it is, from 0. A session lasts until the experiment pauses. A
-    block that was in progress then is discarded: its row is measured again as another block.
+    block that was in progress then is discarded: its row is measured again as another block. So is,
+    at the end, that of a block which something outside the targets spoiled. One
+    in progress when no arm was left to go on is incomplete.
     """
 
     number: int
@@ -206,6 +214,26 @@ class Experiment:
         """How many blocks were in progress when it paused, and thrown away."""
         return sum(block.outcome == "discarded" for block in self.blocks)
 
+    @property
+    def spoiled(self) -> frozenset[int]:
+        """The numbers of the blocks that are set aside."""
+        return frozenset(block.number for block in self.blocks if block.outcome == "spoiled")
+
+    @property
+    def next_row(self) -> int | None:
+        """Which block of the design is measured next, spoiled ones last; None after all."""
+        rows = {
+            outcome: {block.row for block in self.blocks if block.outcome == outcome}
+            for outcome in ("complete", "spoiled")
+        }
+        left = (row for row in range(self.design.blocks) if row not in rows["complete"])
+        return min(left, key=lambda row: (row in rows["spoiled"], row), default=None)
+
+    def may_set_aside(self, row: int) -> bool:
+        """Return whether a spoiled block of that row is set aside: once, and a few blocks only."""
+        before = [block.row for block in self.blocks if block.outcome == "spoiled"]
+        return row not in before and len(before) < spare_blocks(self.design.blocks)
+
     def as_attempt(self, states: Sequence[State]) -> Attempt:
         """Return it as the others know it; `states` are those of its arms."""
         over, confirms = all(state.terminal for state in states), bool(self.design.confirms)
@@ -253,7 +281,7 @@ def refuse_odd(experiment: Experiment) -> None:
     )
     refuse(_bounds(submitted))
     rows = {block.row for block in experiment.blocks}
-    most = rounded_blocks(len(arms), MOST_BLOCKS)
+    most = MOST_BLOCKS + MOST_WHOLE_SQUARE
     if len(set(names)) < len(arms) or max(design.blocks, *(row + 1 for row in rows), 0) > most:
         raise InvalidInput("Its arms or its blocks are not as Looplab plans them.")
 
@@ -328,10 +356,14 @@ def williams_rows(arms: int) -> tuple[tuple[int, ...], ...]:
 
 
 def rounded_blocks(arms: int, blocks: int) -> int:
-    """Return the declared maximum of blocks: whole squares of up to six arms."""
+    """Return the declared maximum of blocks: whole squares of up to six arms.
+
+    Rounded up, unless only that makes them too many.
+    """
     if arms > MOST_WHOLE_SQUARE or arms < 2:
         return blocks
-    return -(-blocks // arms) * arms
+    up = -(-blocks // arms) * arms
+    return up - arms if blocks <= MOST_BLOCKS < up else up
 
 
 def trial_order(arms: int, blocks: int, seed: int) -> tuple[tuple[int, ...], ...]:
@@ -354,6 +386,11 @@ def trial_order(arms: int, blocks: int, seed: int) -> tuple[tuple[int, ...], ...
         tuple(labels[place] for place in rows[(first + block) % len(rows)])
         for block in range(blocks)
     )
+
+
+def spare_blocks(blocks: int) -> int:
+    """Return how many blocks of a design may be set aside and measured again."""
+    return max(1, int(_SPARE * blocks))
 
 
 def is_whole(arms: int, blocks: int) -> bool:

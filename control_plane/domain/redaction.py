@@ -127,6 +127,8 @@ class Redaction:
         hidden = set() if "environment" in self._shown else {"server_settings"}
         if not self._shown.issuperset({"paths", "commands"}):
             hidden.add("target_program")
+        if "hosts" not in self._shown:
+            hidden.add("boot_id")
         kept = {name: self._changed(fact) for name, fact in stored.items() if name not in hidden}
         return kept if self._path is None else {name: _without_path(kept[name]) for name in kept}
 

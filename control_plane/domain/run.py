@@ -1,6 +1,6 @@
 """A run with its states, trials and results, and what is live of it while it is measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -73,6 +73,20 @@ ALLOWED: dict[State, frozenset[State]] = {
 def allowed(before: State, after: State) -> bool:
     """Return whether a run may go from `before` to `after`; nothing leaves a terminal state."""
     return after in ALLOWED.get(before, frozenset())
+
+
+def state_of_arms(states: Sequence[State]) -> State:
+    """Return paused, queued or running as long as an arm is not over, else how they ended.
+
+    Finished where an arm is.
+    """
+    if not states:
+        return State.CANCELLED
+    if left := {state for state in states if not state.terminal}:
+        at_rest = (state for state in (State.PAUSED, State.QUEUED) if left == {state})
+        return next(at_rest, State.RUNNING)
+    ends = (State.FINISHED, State.CANCELLED, State.INTERRUPTED, State.FAILED)
+    return next(state for state in ends if state in states)
 
 
 @dataclass(frozen=True)

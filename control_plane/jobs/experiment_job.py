@@ -13,7 +13,14 @@ from control_plane.analysis.deciding.noise_floor import (
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.domain.errors import StoreError
-from control_plane.domain.experiment import Experiment, ExperimentBlock, Findings, trial_order
+from control_plane.domain.experiment import (
+    BlockOutcome,
+    Experiment,
+    ExperimentBlock,
+    Findings,
+    spare_blocks,
+    trial_order,
+)
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
@@ -22,8 +29,6 @@ from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 
-_SPARE = 0.2
-"""So many more places than blocks have what is sent once, for blocks that are measured again."""
 _FAR = 1_000
 """Burnt trials are numbered so far behind all others."""
 
@@ -44,10 +49,12 @@ class ExperimentJob:
             if arm.run_id is not None and arm.run_id in jobs
         }
         blocks = experiment.design.blocks
-        self._places = blocks + 1 + max(1, int(_SPARE * blocks))
+        # What is sent once is shared out among blocks that are measured again, too.
+        self._places = blocks + 1 + spare_blocks(blocks)
         for job in self._jobs.values():
             job.places = self._places
         self._now, self._burnt = next(iter(self._jobs.values())), False
+        self._begun: ExperimentBlock | None = None
         self.termination = ArmTerminations(list(self._jobs.values()))
 
     @property
@@ -73,6 +80,8 @@ class ExperimentJob:
             await self.termination.write()
             if self.termination.state is State.PAUSED:
                 await written(self._store.discard_begun)
+            elif self._begun is not None:
+                await self._end_block(self._begun, "incomplete")
             await written(self._keep_findings)
         except StoreError as fault:
             await self.termination.fail(fault)
@@ -81,12 +90,12 @@ class ExperimentJob:
         await written(self._begin_session)
         for job in self._jobs.values():
             await self._attempt(job, self._begin(job, stopped))
-        blocks = self.experiment.design.blocks
-        order = trial_order(len(self.experiment.arms), blocks, self.experiment.design.seed)
-        complete = {block.row for block in self.experiment.blocks if block.outcome == "complete"}
-        for row in range(blocks):
-            if row not in complete and not self.termination.over:
-                await self._block(row, order[row])
+        design = self.experiment.design
+        order = trial_order(len(self.experiment.arms), design.blocks, design.seed)
+        while (row := self.experiment.next_row) is not None and not self.termination.over:
+            await self._block(row, order[row])
+            if design.rule == "precision" and await self._is_precise():
+                break
         going = [job for job in self._jobs.values() if not job.termination.over]
         for job in going:
             await self._attempt(job, job.conclude(self._end_of_last if job is going[-1] else None))
@@ -106,18 +115,35 @@ class ExperimentJob:
         if judged.state.terminal and judged.experiment.noise is None:
             self._store.keep_findings(self.experiment.id, findings_of(judged))
 
+    async def _is_precise(self) -> bool:
+        """Return whether the interval is as narrow as was asked for."""
+        found: list[JudgedExperiment] = []
+        await written(lambda: found.append(judged_now(self._store, self.experiment.id)))
+        return found[0].stops
+
     async def _block(self, row: int, order: Sequence[int]) -> None:
-        """Measure a trial of each arm, and take down that they are complete."""
+        """Measure a trial of each arm, and take down that they are complete, or spoiled."""
         begun: list[ExperimentBlock] = []
         await written(lambda: begun.append(self._store.begin_block(self.experiment.id, row)))
         (block,) = begun
+        self._begun = block
         for place in order:
             if place in self._jobs:
                 await self._trial(self._jobs[place], block)
-        if self.termination.state is not State.PAUSED:
-            await written(
-                lambda: self._store.end_block(self.experiment.id, block.number, "complete")
-            )
+        if self.termination.over:
+            await self._end_block(block, "incomplete")
+        elif self.termination.state is not State.PAUSED:
+            disturbed = any(job.disturbed_in(block.number) for job in self._jobs.values())
+            spoiled = disturbed and self.experiment.may_set_aside(row)
+            await self._end_block(block, "spoiled" if spoiled else "complete")
+
+    async def _end_block(self, block: ExperimentBlock, outcome: BlockOutcome) -> None:
+        """Take down what became of a block."""
+        self._begun = None
+        self.experiment = replace(
+            self.experiment, blocks=(*self.experiment.blocks, replace(block, outcome=outcome))
+        )
+        await written(lambda: self._store.end_block(self.experiment.id, block.number, outcome))
 
     async def _attempt(self, job: RunJob, work: Coroutine[Any, Any, None]) -> None:
         """Do a part of one arm; what the database refuses of its end stops no other arm."""

@@ -18,7 +18,7 @@ from control_plane.analysis.deciding.claims import judged_objective
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.gates import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
 from control_plane.domain.result import Cause, Environment, Gauges, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
@@ -171,6 +171,11 @@ class RunJob:
             result = replace(result, trial=replace(result.trial, target=target))
             await self.termination.keep(result)
             self._results.append(result)
+
+    def disturbed_in(self, block: int) -> bool:
+        """Return whether something outside of target and client disturbed the trial of a block."""
+        trials = (result.trial for result in self._results if result.trial.block == block)
+        return any(disturbances(trial, self.run.spec) for trial in trials)
 
     def _revision(self) -> Environment:
         """Return that of an application of the settings, with what its server reads unasked.

@@ -10,12 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from control_plane.analysis.causes.diagnose import CAUSES
-from control_plane.analysis.deciding.claims import complete_blocks
+from control_plane.analysis.deciding.claims import complete_blocks, validity_so_far
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
-    validity_so_far,
 )
 from control_plane.analysis.differences import spec_fields
 from control_plane.analysis.run_labels import LETTERS, RunLabel

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from control_plane.analysis.deciding.claims import validity_so_far
 from control_plane.analysis.deciding.effects import geometric_mean
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
-    validity_so_far,
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_headline
 from control_plane.analysis.prose.sentence import Sentence

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from secrets import token_urlsafe
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request
@@ -53,12 +55,16 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class ExperimentPage(View):
-    """One experiment, while it is measured and after. `pin`: it is kept as a baseline."""
+    """One experiment, while it is measured and after.
+
+    `pin`: it is kept as a baseline. `key` is sent with the form that starts it again, once.
+    """
 
     template: ClassVar[str] = "pages/experiment.html"
     experiment: Experiment
     part: ExperimentFragment
     pin: Pin | None
+    key: str = field(default_factory=partial(token_urlsafe, 12))
 
 
 @dataclass(frozen=True)
@@ -143,12 +149,17 @@ DECIDED_BLOCKS = 10
 
 @router.post("/experiments/of-runs")
 def decide_runs(
-    store: StoreDep, service: RunServiceDep, runs: Annotated[str, Form(max_length=200)]
+    store: StoreDep,
+    service: RunServiceDep,
+    runs: Annotated[str, Form(max_length=200)],
+    key: Annotated[str, Form(max_length=40)] = "",
 ) -> RedirectResponse:
-    """Measure the specs of these runs again, in turns, and decide over them."""
+    """Measure the specs of these runs again, in turns, and decide over them; once for each key."""
     ids, _ = compared_ids(runs, None)
     found = [store.run(run_id) for run_id in ids]
-    made = service.submit_experiment(experiment_of_runs(found, store.pinned(ids)))
+    given = f"{key}.runs" if key else None
+    document = experiment_of_runs(found, store.pinned(ids))
+    made = service.submit_experiment(document, key=given)
     return RedirectResponse(experiment_address(made.id), 303)
 
 
@@ -186,15 +197,24 @@ def start(
 
 
 @router.post("/experiments/{experiment_id}/again")
-def again(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> RedirectResponse:
-    """Queue the same experiment once more, and show it; a confirmation is one more attempt."""
+def again(
+    experiment_id: ExperimentId,
+    store: StoreDep,
+    service: RunServiceDep,
+    key: Annotated[str, Form(max_length=40)] = "",
+) -> RedirectResponse:
+    """Queue the same experiment once more for each key, and show it.
+
+    A confirmation is one more attempt.
+    """
     found = store.experiment(experiment_id)
     if found.design.confirms:
-        return confirm(experiment_id, store, service)
+        return confirm(experiment_id, store, service, None, key)
     document = stored_document(found, store.arm_runs(found))
     if document is None:
         raise Conflict("The baseline of this experiment, or all else, was deleted.")
-    made = service.submit_experiment(document)
+    given = f"{experiment_id}.{key}.again" if key else None
+    made = service.submit_experiment(document, key=given)
     return RedirectResponse(experiment_address(made.id), 303)
 
 

@@ -12,13 +12,14 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedPrediction,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
-from control_plane.analysis.differences import CHANGED_IN_PAUSE
+from control_plane.analysis.differences import BOOTED_IN_PAUSE, CHANGED_IN_PAUSE
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     attempt_sentence,
     experiment_headline,
     prediction_numbers,
     ratio_with_interval,
+    sentences_with_all,
 )
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
@@ -28,7 +29,17 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, number_of, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
-from control_plane.pages.compare.ratio_plot import NARROWEST, PLOTTED, WIDENED, ratio_ticks
+from control_plane.pages.compare.ratio_plot import (
+    NARROWEST,
+    PLOTTED,
+    VERDICT_WORDS,
+    WIDENED,
+    EffectGroup,
+    EffectMark,
+    placed,
+    ratio_ticks,
+    scale_half,
+)
 from control_plane.pages.experiment_arms import (
     ArmMatrix,
     ArmsTable,
@@ -43,62 +54,6 @@ from control_plane.pages.experiment_arms import (
 from control_plane.pages.experiment_cards import arm_labels, validity_badges
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
-
-VERDICT_WORDS = {
-    "better": "better",
-    "worse": "worse",
-    "small_but_real": "small but real",
-    "equivalent": "equivalent",
-    "likely_better": "likely better",
-    "likely_worse": "likely worse",
-    "inconclusive": "inconclusive",
-    "no_verdict": "no verdict",
-    "held": "held",
-    "broken": "broken",
-    "undecided": "undecided",
-}
-
-
-@dataclass(frozen=True)
-class EffectMark:
-    """One contender on the scale of its metric: `at`, `low` and `high` in per cent, 50 is same.
-
-    `at` None: there is no interval, and `text` says why.
-    """
-
-    label: RunLabel
-    at: float | None
-    low: float
-    high: float
-    text: str
-    interval: str
-    values: str
-    verdict: str
-    word: str
-    more: int | None
-
-    @property
-    def decided(self) -> bool:
-        """Whether its mark is filled: the interval says something."""
-        return self.verdict not in {"inconclusive", "no_verdict", "undecided"}
-
-
-@dataclass(frozen=True)
-class EffectGroup:
-    """One metric; `leads`: it stands in view, while others are folded."""
-
-    label: str
-    note: str
-    margin: float
-    leads: bool
-    marks: tuple[EffectMark, ...]
-
-    @property
-    def nothing(self) -> str:
-        """What stands in the place of all marks, where they all lack an interval for one reason."""
-        said = {(mark.at, mark.text, mark.verdict) for mark in self.marks}
-        first = self.marks[0]
-        return first.text if len(said) == 1 and first.at is None and len(self.marks) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +131,7 @@ def experiment_part(
     experiment, design = judged.experiment, judged.experiment.design
     labels = arm_labels(experiment)
     shown = [each for each in judged.metrics if each.role != "exploratory" or each.values[1]]
-    half = _half_width(shown, design.margin)
+    half = scale_half([value for each in shown for value in _bounds(each)], design.margin)
     groups = tuple(_groups(shown, labels, half))
     title, rest = experiment_headline(judged, labels)
     return ExperimentFragment(
@@ -207,20 +162,19 @@ def experiment_part(
 
 def _predictions(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:
     """Yield each claim on one scale of ratios; a value is set against the middle of its claim."""
-    placed = [(each, _middle(each)) for each in judged]
+    claims = [(each, _middle(each)) for each in judged]
     sizes = [
         abs(math.log(value / middle))
-        for each, middle in placed
+        for each, middle in claims
         for value in (*each.expected, *_found(each))
         if 0 < value < math.inf
     ]
     half = min(max([WIDENED * max(sizes, default=0), NARROWEST]), math.log(1_000))
 
     def place(value: float, middle: float) -> float:
-        ends = {0.0: -half, math.inf: half}
-        return _place(ends[value] if value in ends else math.log(value / middle), half)
+        return 100.0 if value == math.inf else placed(value / middle, half)
 
-    for each, middle in placed:
+    for each, middle in claims:
         measured, _, expected = prediction_numbers(each).rpartition("expected ")
         value, low, high = _found(each) or (None, 0.0, math.inf)
         yield PredictionLine(
@@ -255,6 +209,8 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     yield f"{_methods(judged)} over {judged.blocks} of {blocks}"
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
+    if judged.spoiled:
+        yield f"{len(judged.spoiled)} set aside, because something else disturbed it"
     yield f"margin ±{share(design.margin)}"
     if (floor := judged.floors.get(design.metric)) is not None:
         yield f"noise floor ±{share(floor)} with {number_of(design.blocks, 'block')}"
@@ -287,7 +243,9 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     yield "Order", "a Williams design, drawn from the seed" if arms > 2 else "AB BA, by the seed"
     yield "Seed", str(design.seed)
     if judged.experiment.sessions > 1:
-        yield "Sessions", f"{judged.experiment.sessions}: it was paused in between"
+        booted = any(run and (run.environment or {}).get(BOOTED_IN_PAUSE) for run in judged.runs)
+        anew = ", and the machine was started anew" if booted else ""
+        yield "Sessions", f"{judged.experiment.sessions}: it was paused in between{anew}"
         yield "Burnt", "the first trial of each session, which was thrown away"
         known = [run.environment for run in judged.runs if run and run.environment]
         changed = [each for facts in known for each in facts.get(CHANGED_IN_PAUSE, ())]
@@ -295,13 +253,29 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
             yield "Changed while it was paused", "; ".join(dict.fromkeys(changed))
     else:
         yield "Burnt", "the first trial, which was thrown away"
-    yield "Looks", "after each block from the third on; O'Brien and Fleming's spending"
+    yield from _looked(judged)
     yield "Margin", f"±{share(design.margin)}"
     if judged.control is not None:
         interval = judged.control.interval(CONTROL_LEVEL)
         text, bounds = ratio_with_interval(judged.control.ratio, interval)
         said = "the machine moved" if judged.moved else "no more than chance"
         yield "Negative control", f"the baseline against itself: {text} {bounds}, 99 %: {said}"
+
+
+def _looked(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
+    """Yield when was looked, how places count, and which blocks are left out."""
+    design = judged.experiment.design
+    if design.rule == "precision":
+        reach = f"half of the margin, ±{share(design.margin / 2)}"
+        yield "Looks", f"one, when the interval reaches no further than {reach}; from block 6 on"
+    else:
+        yield "Looks", "after each block from the third on; O'Brien and Fleming's spending"
+    if judged.by_place:
+        yield "Place in the block", "one linear term: not every arm stood at each place as often"
+    for block in judged.spoiled:
+        yield f"Block {block.number + 1} set aside", f"{block.why} It was measured again, once."
+    if judged.with_all:
+        yield "With all blocks", " ".join(sentences_with_all(judged))
 
 
 def _toml(judged: JudgedExperiment) -> str:
@@ -324,22 +298,11 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         yield "Trial", f"{told} in {judged.experiment.arms[0].name}"
 
 
-def _half_width(metrics: list[JudgedMetric], margin: float) -> float:
-    """Return the logarithm that the scale reaches to either side."""
-    sizes = [
-        abs(math.log(value))
-        for metric in metrics
-        if (effect := metric.verdict.effect)
-        for value in (effect.ratio, *_bounds(metric))
-        if 0 < value < math.inf
-    ]
-    # One wide interval must not make all others points.
-    return min(max([WIDENED * max(sizes, default=0), NARROWEST, 2 * margin]), math.log(1_000))
-
-
 def _bounds(metric: JudgedMetric) -> tuple[float, ...]:
-    interval = metric.verdict.within_95
-    return (interval.low, interval.high) if interval else ()
+    """Return the ratio with its interval."""
+    effect, interval = metric.verdict.effect, metric.verdict.within_95
+    ratio = (effect.ratio,) if effect else ()
+    return (*ratio, interval.low, interval.high) if interval else ratio
 
 
 def _groups(
@@ -364,9 +327,8 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     if effect is None or verdict.within_95 is None:
         why = REASONS[verdict.reason] if verdict.reason else _both_values(metric)
         return EffectMark(label, None, 50, 50, why, "", "", finding, word, None)
-    sign = -1 if metric.metric.less_is_better else 1
-    at = _place(sign * effect.log_ratio, half)
-    ends = [_place(sign * math.log(max(bound, 1e-9)), half) for bound in _bounds(metric)]
+    less = bool(metric.metric.less_is_better)
+    at, *ends = (placed(value, half, less_is_better=less) for value in _bounds(metric))
     text, interval = ratio_with_interval(effect.ratio, verdict.within_95)
     more = verdict.more_blocks
     values = _both_values(metric)
@@ -377,7 +339,3 @@ def _both_values(metric: JudgedMetric) -> str:
     """Return `8,770 /s against 8,740 /s`: geometric means over blocks, the contender's first."""
     baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
     return f"{contender} against {baseline}"
-
-
-def _place(value: float, half: float) -> float:
-    return round(min(100.0, max(0.0, 50 + 50 * value / half)), 2)

@@ -12,14 +12,16 @@ from fastapi.responses import JSONResponse
 
 from control_plane.analysis.charts.figure import Figure, Table, TableValue
 from control_plane.analysis.charts.metric_charts import BarChart
-from control_plane.analysis.comparison import Comparison, MetricComparison
+from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
     described_comparison,
     no_verdict,
+    session_lines,
     shared_cause,
 )
 from control_plane.analysis.prose.experiment_report import experiment_markdown
@@ -32,16 +34,14 @@ from control_plane.domain.ids import experiment_address, run_address
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
-from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER
-from control_plane.domain.units import NONE, ratio
+from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE
+from control_plane.domain.units import NONE
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
 from control_plane.pages.compare.numbers_table import (
     FIRST_BYTE,
-    Trust,
     comparison_grid,
-    ratio_trust,
-    shown_ratio,
+    markdown_cell,
     trust,
 )
 from control_plane.pages.compare.routes import CompareQueryDep, read_details
@@ -74,7 +74,8 @@ def _safe(cell: TableValue) -> TableValue:
 
 RUN_COLUMNS = ("trial", "stream", "metric", "unit", "value", "validity")
 COMPARE_COLUMNS = (
-    "run", "title", "stream", "metric", "unit", "value", "ratio", "validity", "baseline_validity"
+    "run", "title", "stream", "metric", "unit", "value", "ratio", "validity", "baseline_validity",
+    "session_ratio", "session_low", "session_high", "verdict",
 )  # fmt: skip
 
 ALL = "all"
@@ -112,12 +113,15 @@ def compare_rows(comparison: Comparison) -> Iterator[tuple[TableValue, ...]]:
     """Return the numbers by stream and metric, the runs in the order of the URL."""
     base = outcome_of(comparison.run(comparison.baseline))
     for gone in comparison.deleted:
-        yield (gone.id, gone.title, None, None, None, None, None, "deleted", None)
+        yield (gone.id, gone.title, *[None] * 5, "deleted", *[None] * 5)
     for row in comparison.rows:
         for run in comparison.runs:
             numbers = (row.values[run.id], row.ratios[run.id])
             judged = (outcome_of(run), base)
-            yield (run.id, run.title, row.stream, row.metric, row.unit, *numbers, *judged)
+            found = row.verdicts.get(run.id)
+            decided = (found.ratio, found.low, found.high, found.verdict) if found else [None] * 4
+            named = (run.id, run.title, row.stream, row.metric, row.unit)
+            yield (*named, *numbers, *judged, *decided)
 
 
 def _summary_rows(
@@ -167,7 +171,6 @@ TABLED = (
     "cpu_s_per_request",
     "peak_memory_bytes",
 )
-MARKDOWN_MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 
 
@@ -181,7 +184,10 @@ def markdown(comparison: Comparison, address: str) -> str:
     parts.append(escaped(shared_cause(comparison) or ""))
     parts += _notes(comparison)
     parts += _failures(comparison)
-    parts.append(f"{escaped(no_verdict(comparison))} [Open the comparison](<{address}>)")
+    parts += [f"- {escaped(line)}" for line in session_lines(comparison, TABLED)]
+    decided = any(row.verdicts for row in comparison.rows)
+    verdict = "" if decided else f"{escaped(no_verdict(comparison))} "
+    parts.append(f"{verdict}[Open the comparison](<{address}>)")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -207,22 +213,7 @@ def _tabled(comparison: Comparison, stream: str) -> Iterator[str]:
 
 def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
     row = comparison.row(stream, metric.name)
-    return [metric.label, *(_cell(comparison, row, run) for run in comparison.runs)]
-
-
-def _cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
-    value, level = row.values[run.id], trust(run, row.stream, row.metric)
-    if value is None or level == "hidden":
-        return NO_ANSWER if run.id in row.unanswered else NONE
-    text = _marked(row.text(run.id), level)
-    against = shown_ratio(comparison, row, run.id)
-    if against is None:
-        return text
-    return f"{text} {_marked(f'({ratio(against)})', ratio_trust(comparison, row, run.id))}"
-
-
-def _marked(text: str, level: Trust) -> str:
-    return f"{MARKDOWN_MARKS[level]}{text}{MARKDOWN_MARKS[level]}"
+    return [metric.label, *(markdown_cell(comparison, row, run) for run in comparison.runs)]
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -351,7 +342,8 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
 
 def _compared(store: Store, query: CompareQuery) -> Comparison:
     runs = [store.run(run_id) for run_id in query.ids]
-    return compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
+    made = compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
+    return with_sessions(made, store.repeats)
 
 
 def figure_file(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 
 from control_plane.analysis.charts.figure import Figure, Table, spread
 from control_plane.analysis.charts.metric_charts import BarChart
+from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -19,20 +21,23 @@ from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.redaction import Redaction
+from control_plane.domain.run import RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.compare_view import (
     ComparePage,
     compare_fragment,
+    compared,
     shared_configuration,
     shared_workload,
 )
 from control_plane.pages.compare.numbers_table import comparison_grid
+from control_plane.pages.compare.ratio_plot import EffectMark
 from control_plane.pages.compare.routes import read_details, without_deleted
 from control_plane.pages.compare_query import CompareQuery, parse_compare_query
 from control_plane.pages.experiment_pages import ExperimentPage, experiment_curves, experiment_grid
-from control_plane.pages.experiment_view import EffectMark, ExperimentCurves, experiment_part
+from control_plane.pages.experiment_view import ExperimentCurves, experiment_part
 from control_plane.pages.exports import (
     COMPARE_COLUMNS,
     RUN_COLUMNS,
@@ -192,11 +197,21 @@ class SharedComparison(SharedResult):
         deleted = tuple(replace(run, title=redaction.text(run.title)) for run in query.deleted)
         self._query = replace(query, deleted=deleted)
         self._details = tuple(map(redaction.detail, details))
-        self._fragment = compare_fragment(self._details, self._query, {}, {})
+        self._fragment = compare_fragment(
+            self._details, self._with_verdicts(details, store), self._query, {}, {}
+        )
         self._comparison = self._fragment.comparison
         self.sentence = plain_text(self._fragment.title)
         self.description = plain_text(self._fragment.caveats) or ", ".join(self._fragment.facts)
         self.note = ", ".join(badge.text for badge in self._fragment.badges)
+
+    def _with_verdicts(self, details: Sequence[RunDetail], store: Store) -> Comparison:
+        """Return the comparison with what sessions decide: who repeats a run is known unhidden."""
+        decided = with_sessions(compared(details, self._query), store.repeats)
+        hidden = compared(self._details, self._query)
+        rows = zip(hidden.rows, decided.rows, strict=True)
+        told = tuple(replace(row, verdicts=found.verdicts) for row, found in rows)
+        return replace(hidden, rows=told, sessions=decided.sessions)
 
     def page(self) -> ComparePage:
         workload = shared_workload(self._comparison.measured_runs)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar, Unpack
 
 import sqlalchemy
-from sqlalchemy import case, func, tuple_
+from sqlalchemy import func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -49,6 +49,7 @@ from control_plane.store.run_query import (
     tags_of_runs,
     values_of_runs,
 )
+from control_plane.store.run_search import rate_query, repeats_query
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -334,27 +335,15 @@ class Reader:
         and configuration. `configuration` is the name of the parts, whatever name they were chosen
         by.
         """
-        kind = select(RunRow.seq).where(
-            RunRow.strategy == strategy,
-            RunRow.configuration == configuration,
-            RunRow.state == State.FINISHED.value,
-        )
-        newest = kind.order_by(col(RunRow.seq).desc()).limit(_RATES_LOOKED_AT)
-        whole = func.json_valid(RunFacts.spec) == 1
-        asked_for = case((whole, func.json_extract(RunFacts.spec, _FIRST_PATH))) == path
-        last = (
-            select(RunRow.rate_per_s)
-            .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-            .where(col(RunRow.seq).in_(newest), asked_for)
-            .order_by(col(RunRow.seq).desc())
-        )
         with self._database.read() as session:
-            rate = session.exec(last.limit(1)).first()
+            rate = session.exec(rate_query(strategy, configuration, path)).first()
         return rate if isinstance(rate, float) else None
 
-
-_RATES_LOOKED_AT = 100
-_FIRST_PATH = "$.workload.streams[0].requests[0].path"
+    def repeats(self, run_id: str) -> list[Run]:
+        """Return the newest runs of the spec of a run, as `repeats_query` chooses them."""
+        with self._database.read() as session, readable(run_id):
+            rows = session.exec(repeats_query(find_row(session, run_id))).all()
+            return [whole_run(session, row) for row in rows]
 
 
 def find_row(session: Session, run_id: str) -> RunRow:

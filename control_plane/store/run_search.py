@@ -1,12 +1,26 @@
-"""The search of the history: an index of what is written about runs, and its tags."""
+"""The search of the history: an index of what is written about runs, its tags, and runs alike."""
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, column, delete, literal_column, table, text
-from sqlmodel import Session, col
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    case,
+    column,
+    delete,
+    func,
+    literal_column,
+    table,
+    text,
+)
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.store.tables import RunRow, RunTag
+from control_plane.domain.run import State
+from control_plane.store.tables import ExperimentArmRow, ExperimentRow, RunFacts, RunRow, RunTag
 
 _TRIGRAM = 3
 SEARCHED = table("run_text", column("rowid", Integer), column("text", String))
@@ -78,3 +92,60 @@ def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
     connection = session.connection()
     for statement in (_UNINDEX, _INDEX):
         connection.execute(statement, [{"seq": seq} for seq in seqs])
+
+
+_RATES_LOOKED_AT = 100
+_FIRST_PATH = "$.workload.streams[0].requests[0].path"
+
+
+def rate_query(strategy: str, configuration: str, path: str) -> Any:
+    """Return the query of the throughput of the last run like this, of those looked at."""
+    kind = select(RunRow.seq).where(
+        RunRow.strategy == strategy,
+        RunRow.configuration == configuration,
+        RunRow.state == State.FINISHED.value,
+    )
+    newest = kind.order_by(col(RunRow.seq).desc()).limit(_RATES_LOOKED_AT)
+    whole = func.json_valid(RunFacts.spec) == 1
+    asked_for = case((whole, func.json_extract(RunFacts.spec, _FIRST_PATH))) == path
+    return (
+        select(RunRow.rate_per_s)
+        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+        .where(col(RunRow.seq).in_(newest), asked_for)
+        .order_by(col(RunRow.seq).desc())
+        .limit(1)
+    )
+
+
+_OF_NO_ACCOUNT = ("$.title", "$.tags", "$.seed", "$.trials")
+_REPEATS_LOOKED_AT, _MOST_REPEATS = 500, 30
+
+
+def repeats_query(row: RunRow) -> SelectOfScalar[RunRow]:
+    """Return the query of the newest runs of the spec of a run, with itself if it finished.
+
+    Measured here, in one go, and not invalid. Title, tags, seed and trials may be others.
+    """
+    kind = (
+        select(RunRow.seq)
+        .where(RunRow.strategy == row.strategy, RunRow.configuration == row.configuration)
+        .where(RunRow.state == State.FINISHED.value, RunRow.outcome != "invalid")
+        .where(col(RunRow.origin).is_(None))
+        .order_by(col(RunRow.seq).desc())
+        .limit(_REPEATS_LOOKED_AT)
+    )
+    paused = (
+        select(ExperimentArmRow.run)
+        .join(ExperimentRow, col(ExperimentRow.seq) == ExperimentArmRow.experiment)
+        .where(ExperimentRow.sessions > 1, col(ExperimentArmRow.run).is_not(None))
+    )
+    whole = func.json_valid(RunFacts.spec) == 1
+    spec = case((whole, func.json_remove(RunFacts.spec, *_OF_NO_ACCOUNT)))
+    own = select(spec).where(RunFacts.run == row.seq).scalar_subquery()
+    return (
+        select(RunRow)
+        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+        .where(col(RunRow.seq).in_(kind), col(RunRow.seq).not_in(paused), spec == own)
+        .order_by(col(RunRow.seq).desc())
+        .limit(_MOST_REPEATS)
+    )

@@ -65,6 +65,7 @@ def _constant_facts() -> Environment:
         "python": platform.python_version(),
         **package_versions(),
         "commit": commit(CHECKOUT),
+        "boot_id": _text(Path("/proc/sys/kernel/random/boot_id")) or None,
     }
 
 

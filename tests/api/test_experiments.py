@@ -53,12 +53,19 @@ def over(looplab: Dashboard, experiment_id: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def paused(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
-    made = looplab.post("/api/experiments", experiment(server))
+    """In the middle of its second block or its third, which ends no sooner than the gate opens."""
+    document = experiment(server)
+    (stream,) = document["arms"][1]["spec"]["workload"]["streams"]
+    stream["requests"] = [{"path": "/gated"}]
+    server.gate.clear()
+    made = looplab.post("/api/experiments", document)
     assert made.status_code == 202, made.text
     assert made.json()["url"] == f"/experiments/{made.json()['id']}"
     address = f"/api/experiments/runs/{made.json()['id']}"
     until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60)
-    return dict(looplab.post(f"{address}/pause").json())
+    found = dict(looplab.post(f"{address}/pause").json())
+    server.gate.set()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +186,11 @@ def test_the_file_on_its_page_makes_the_same_experiment(
     page = looplab.get(f"/experiments/{decided['id']}").text
     file = unescape(page.partition('id="experiment-toml"')[2].partition(">")[2].partition("<")[0])
     handed_in = looplab.post("/api/experiments", read_toml(file)).json()["id"]
-    again = looplab.post_form(f"/experiments/{decided['id']}/again", []).headers["location"]
+    again, twice = (
+        looplab.post_form(f"/experiments/{decided['id']}/again", [("key", "k")]).headers["location"]
+        for _ in range(2)
+    )
+    assert again == twice
     for made in (handed_in, again.rpartition("/")[2]):
         looplab.post(f"/api/experiments/runs/{made}/cancel")
         found = looplab.get(f"/api/experiments/runs/{made}").json()
@@ -251,6 +262,7 @@ def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: Host
     assert cancelled["state"] == "cancelled"
     assert cancelled["blocks"] >= 3
     assert cancelled["verdicts"][0]["low"] is not None
+    assert cancelled["begun"][-1]["outcome"] in {"incomplete", "complete"}
     assert looplab.post(f"{address}/cancel").status_code == 409
 
 
@@ -365,9 +377,11 @@ def test_runs_that_are_compared_become_arms(looplab: Dashboard, decided: dict[st
     assert "not interleaved" not in words(compared)
     assert f'href="/experiments/{decided["id"]}"' in compared
     assert f'href="/experiments/{decided["id"]}"' in looplab.get(f"/runs/{ids[0]}").text
-    answer = looplab.post_form("/experiments/of-runs", [("runs", ",".join(reversed(ids)))])
+    form = [("runs", ",".join(reversed(ids))), ("key", "k")]
+    answer, twice = (looplab.post_form("/experiments/of-runs", form) for _ in range(2))
     assert answer.status_code == 303
     page = answer.headers["location"]
+    assert twice.headers["location"] == page
     made = looplab.get(f"/api{page.replace('experiments/', 'experiments/runs/')}").json()
     assert [arm["arm"][:2] for arm in made["runs"]] == ["A ", "B "]
     looplab.post(f"/api/experiments/runs/{made['id']}/cancel")

@@ -1,6 +1,7 @@
 """Documents of experiments: what is refused, and at which field."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,10 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import (
+    BlockOutcome,
+    Experiment,
+    ExperimentBlock,
+    ExperimentDesign,
     is_whole,
     laid_over,
     read_experiment,
@@ -75,7 +80,8 @@ def test_what_is_left_out_has_a_default() -> None:
         ),
         ({"margin": -0.1}, "margin", "below"),
         ({"blocks": 2}, "blocks", "below"),
-        ({"blocks": 101}, "blocks", "above"),
+        ({"blocks": 100}, "blocks", "above"),
+        ({"rule": "peek"}, "rule", "precision"),
         ({"blocks": 4.5}, "blocks", "not a whole number"),
         ({"margin": "3 %"}, "margin", "not a number"),
         ({"colour": 1}, "colour", "no such field"),
@@ -133,8 +139,31 @@ def test_the_seed_draws_labels_and_start_and_more_blocks_begin_alike() -> None:
 
 @pytest.mark.parametrize(
     ("arms", "asked", "blocks"),
-    [(1, 3, 3), (2, 3, 4), (2, 10, 10), (5, 10, 10), (6, 10, 12), (7, 10, 10)],
-)
+    [(1, 3, 3), (2, 3, 4), (2, 10, 10), (5, 10, 10), (6, 10, 12), (7, 10, 10),
+     (2, 99, 98), (3, 99, 99), (6, 98, 96), (2, 101, 102)],
+)  # fmt: skip
 def test_blocks_are_rounded_up_to_whole_squares(arms: int, asked: int, blocks: int) -> None:
     assert rounded_blocks(arms, asked) == blocks
     assert is_whole(arms, blocks) == (arms < 7)
+
+
+def test_what_is_spoiled_is_measured_again_at_the_end_once_and_a_few_blocks_only() -> None:
+    def after(*outcomes: tuple[int, BlockOutcome], blocks: int = 4) -> Experiment:
+        begun = (
+            ExperimentBlock(number, row, 1, outcome)
+            for number, (row, outcome) in enumerate(outcomes)
+        )
+        design = ExperimentDesign(blocks=blocks)
+        return Experiment("0000000001", "?", design, (), datetime(2026, 11, 30, tzinfo=UTC),
+                          tuple(begun))  # fmt: skip
+
+    assert after().next_row == 0
+    assert after((0, "spoiled"), (1, "discarded")).next_row == 1
+    done: list[tuple[int, BlockOutcome]] = [(1, "complete"), (2, "complete"), (3, "complete")]
+    assert after((0, "spoiled"), *done).next_row == 0
+    assert after((0, "spoiled"), *done, (0, "complete")).next_row is None
+    assert after().may_set_aside(0)
+    assert not after((0, "spoiled")).may_set_aside(0)
+    assert not after((0, "spoiled")).may_set_aside(1)
+    assert after((0, "spoiled"), blocks=10).may_set_aside(1)
+    assert after((0, "spoiled"), blocks=10).spoiled == {0}

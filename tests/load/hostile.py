@@ -296,6 +296,19 @@ def slower(connection: Connection) -> bool:
     return True
 
 
+GATED_AFTER = 20
+
+
+@fault
+def gated(connection: Connection) -> bool:
+    """After 20 ms; after the first `GATED_AFTER` requests no sooner than the gate is open."""
+    if connection.server.requests["/gated"] > GATED_AFTER:
+        connection.server.gate.wait(60)
+    time.sleep(0.02)
+    connection.send(OK)
+    return True
+
+
 class HostileServer:
     """`requests` counts what came, by path without query; `heads` holds the raw heads."""
 
@@ -307,6 +320,8 @@ class HostileServer:
         self.connections = 0
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
+        self.gate = threading.Event()
+        self.gate.set()
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -295,6 +295,17 @@ def test_the_queue_is_first_in_first_out(store: Store) -> None:
     assert store.count_queued() == 0
 
 
+def test_repeats_are_the_runs_of_one_spec_whatever_they_are_called(store: Store) -> None:
+    spec = items(trials=1, title="first")
+    first = finished(store, spec, ASYNC)
+    again = finished(store, replace(spec, title="again", tags=("x",), trials=2), ASYNC)
+    finished(store, replace(spec, warmup_s=9.0), ASYNC)
+    finished(store, replace(spec, title="invalid"), FAILING)
+    store.add([draft(title="waits")])
+    assert [run.id for run in store.repeats(first.id)] == [again.id, first.id]
+    assert [len(run.trials) for run in store.repeats(again.id)] == [2, 1]
+
+
 def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
     def done(configuration: str, rate: float, given_name: str | None = None) -> Run:
         (run,) = store.add([replace(draft(configuration, trials=1), given_name=given_name)])

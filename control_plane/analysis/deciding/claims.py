@@ -1,22 +1,37 @@
 """What trials say of a metric, and whether that meets what was asked of it before: objectives."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from math import nan
+from math import isnan, nan
+
+import numpy as np
+from numpy.typing import NDArray
 
 from control_plane.analysis.comparison import value_of
 from control_plane.analysis.deciding.effects import (
     LEAST_BLOCKS,
+    Effect,
     Interval,
+    VariancePrior,
+    contender_effects,
+    geometric_mean,
     log_values,
     mean_interval,
+    paired_effect,
 )
 from control_plane.analysis.deciding.error_shares import FailedShare, share_interval
-from control_plane.analysis.deciding.verdicts import FIXED, judge_objective
+from control_plane.analysis.deciding.verdicts import (
+    FIXED,
+    NoVerdictReason,
+    judge_objective,
+    machine_moved,
+)
+from control_plane.analysis.differences import CHANGED_IN_PAUSE
+from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
 from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
-from control_plane.domain.result import Summary, Trial
+from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
 
@@ -128,3 +143,80 @@ def trial_of(run: Run | None, block: int) -> Trial | None:
     """Return the trial of a run in a block; None where there is none."""
     trials = run.trials if run else ()
     return next((trial for trial in trials if trial.block == block), None)
+
+
+def arm_effects(
+    values: Sequence[Sequence[float | None]],
+    prior: VariancePrior | None,
+    *,
+    control: bool,
+    family: int,
+    places: NDArray[np.float64] | None = None,
+) -> tuple[Effect | None, ...]:
+    """Return the effect of each arm but the baseline, the negative control's last.
+
+    None where it or the baseline has a trial without a number. `places` as for effects.
+    """
+    able = [place for place, row in enumerate(values) if None not in row]
+    found: dict[int, Effect | None] = {}
+    if 0 in able and len(able) > 1 and values[0]:
+        has_control = control and able[-1] == len(values) - 1
+        chosen = log_values([values[place] for place in able])
+        at = None if places is None else places[able]
+        if has_control and len(able) == 2:
+            apart = None if at is None else at[1] - at[0]
+            effects: tuple[Effect | None, ...] = (
+                paired_effect(chosen[0], chosen[1], prior, apart),
+            )
+        else:
+            effects = contender_effects(
+                chosen, prior, control=has_control, family=family, places=at
+            )
+        found = dict(zip(able[1:], effects, strict=True))
+    return tuple(found.get(place) for place in range(1, len(values)))
+
+
+def both_means(
+    baseline: Sequence[float | None], contender: Sequence[float | None]
+) -> tuple[float | None, float | None]:
+    """Return the geometric means over the blocks that both have, whose ratio is the effect."""
+    pairs = [
+        pair
+        for pair in zip(baseline, contender, strict=True)
+        if not any(value is not None and isnan(value) for value in pair)
+    ]
+    sides = zip(*pairs, strict=True) if pairs else (baseline, contender)
+    first, second = map(geometric_mean, sides)
+    return first, second
+
+
+def without_blocks(run: Run | None, blocks: Collection[int]) -> Run | None:
+    """Return a run as it is without the trials of these blocks, judged anew where it was judged."""
+    if run is None or not blocks or not any(trial.block in blocks for trial in run.trials):
+        return run
+    trials = tuple(trial for trial in run.trials if trial.block not in blocks)
+    validity = judge(trials, trials[0].streams if trials else (), run.spec)
+    return replace(run, trials=trials, validity=validity if run.validity else None)
+
+
+def why_no_verdict(
+    sides: Sequence[Run | None], control: Effect | None, margin: float
+) -> NoVerdictReason | None:
+    """Return why nothing is said of these sides, however their numbers differ; None to say it."""
+    for run in sides:
+        if run is None:
+            return "deleted_side"
+        if run.state is State.FAILED:
+            return "failed_side"
+        if run.trials and validity_so_far(run).outcome == "invalid":
+            return "invalid_side"
+        if run.environment and run.environment.get(CHANGED_IN_PAUSE):
+            return "changed_in_pause"
+    return "machine_moved" if machine_moved(control, margin) else None
+
+
+def validity_so_far(run: Run) -> Validity:
+    """Return what a run is worth, by the trials that it has where it is not over."""
+    if run.validity is not None:
+        return run.validity
+    return judge(run.trials, run.trials[0].streams, run.spec) if run.trials else Validity(None)

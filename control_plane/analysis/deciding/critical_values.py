@@ -216,3 +216,14 @@ def level_at(block: int, maximum: int, first: int, alpha: float) -> float:
         return 0.0
     nominal = nominal_levels(_looks(maximum, first), alpha)[block - first]
     return nominal * _small_sample_factor(maximum, alpha)
+
+
+def level_at_stop(maximum: int, alpha: float) -> float:
+    """Return the level at which an interval misses `alpha` often where it stops by being narrow.
+
+    Where it stops depends on the variance that it found: where that is low by chance it stops too
+    early. Simulated for many true variances; the worst of them counts.
+    """
+    tables = _tables()
+    levels = np.array(tables["stop_levels"])[:, tables["alphas"].index(alpha)]
+    return float(np.interp(maximum, tables["stop_maxima"], levels))

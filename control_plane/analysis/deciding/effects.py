@@ -2,7 +2,9 @@
 
 The unit is the trial. `values` are ln(metric), shape (arms, blocks); row 0 is the baseline, and NaN
 stands where a block lacks the trial of an arm. An effect is a difference of means over blocks,
-told as a ratio: the geometric mean of the ratios of the blocks.
+told as a ratio: the geometric mean of the ratios of the blocks. `places` have the shape of the
+values: at which place of its block each trial stood, for a linear term where arms did not stand at
+all places equally often; its effect is that at the same place.
 """
 
 from collections.abc import Sequence
@@ -131,29 +133,67 @@ def paired_effect(
     baseline: NDArray[np.float64],
     contender: NDArray[np.float64],
     prior: VariancePrior | None = None,
+    apart: NDArray[np.float64] | None = None,
 ) -> Effect | None:
     """Return the effect over blocks that have both; shapes (blocks,). None with fewer than 3.
 
     The variance is moderated by the prior, whose weight is at most twice that of the blocks, unless
-    that makes this variance one of a hundred.
+    that makes this variance one of a hundred. `apart`: by how many places the contender stood
+    behind the baseline.
     """
     ratios = contender - baseline
-    ratios = ratios[np.isfinite(ratios)]
+    known = np.isfinite(ratios)
+    ratios = ratios[known]
     blocks = len(ratios)
     if blocks < LEAST_BLOCKS:
         return None
+    line = None if apart is None else _line(apart[known], ratios)
     df, variance = blocks - 1, max(float(ratios.var(ddof=1)), LEAST_VARIANCE)
+    mean, scale = float(ratios.mean()), 1 / blocks
+    if line is not None:
+        mean, scale, df = line.at_same_place, line.scale, blocks - 2
+        variance = max(line.variance, LEAST_VARIANCE)
     method: IntervalMethod = "paired"
     total = float(df)
     if prior is not None:
         weight = min(prior.df, 2.0 * df)
-        if variance <= prior.variance * _largest_ratio(df, weight):
+        if variance <= prior.variance * largest_ratio(df, weight):
             variance = (weight * prior.variance + df * variance) / (weight + df)
             method, total = "moderated", weight + df
-    return Effect(float(ratios.mean()), sqrt(variance / blocks), total, blocks, method)
+    return Effect(mean, sqrt(variance * scale), total, blocks, method)
 
 
-def _largest_ratio(df: float, prior_df: float) -> float:
+@dataclass(frozen=True)
+class _Line:
+    """Ratios over how far apart the sides stood: where that is 0, and the variance around it.
+
+    `scale` is the variance of the former for a variance of 1.
+    """
+
+    at_same_place: float
+    scale: float
+    variance: float
+
+
+_LEAST_DF = 3
+"""A linear term takes a degree of freedom, which fewer cannot spare."""
+
+
+def _line(apart: NDArray[np.float64], ratios: NDArray[np.float64]) -> _Line | None:
+    """Return the line through ratios; None where it costs too much, or nothing tells its slope."""
+    df, off = len(ratios) - 2, apart - apart.mean()
+    spread = float(off @ off)
+    if df < _LEAST_DF or spread < 1e-9 or abs(apart.mean()) < 1e-9:
+        return None
+    slope = float(off @ ratios) / spread
+    left = ratios - ratios.mean() - slope * off
+    middle = float(apart.mean())
+    scale = 1 / len(ratios) + middle**2 / spread
+    return _Line(float(ratios.mean()) - slope * middle, scale, float(left @ left) / df)
+
+
+def largest_ratio(df: float, prior_df: float) -> float:
+    """Return the ratio of a variance to its prior that is exceeded once in a hundred times."""
     from scipy.special import fdtri
 
     return float(fdtri(df, prior_df, _FORESEEN))
@@ -165,6 +205,7 @@ def contender_effects(
     *,
     control: bool = False,
     family: int | None = None,
+    places: NDArray[np.float64] | None = None,
 ) -> tuple[Effect | None, ...]:
     """Return the effect of each row after the first, the baseline's; None with under 3 blocks.
 
@@ -177,12 +218,19 @@ def contender_effects(
     """
     arms = len(values) - control
     count = family or arms - 1
-    paired = [paired_effect(values[0], row, prior) for row in values[1:]]
+    apart = [None] * len(values) if places is None else list(places - places[0])
+    paired = [
+        paired_effect(values[0], row, prior, off)
+        for row, off in zip(values[1:], apart[1:], strict=True)
+    ]
     if count == 1:
         return tuple(paired)
-    fitted = _fit(values) if arms > 2 and all(paired[: arms - 1]) else None
+    fitted = _fit(values, places) if arms > 2 and all(paired[: arms - 1]) else None
     if fitted is None or _unlike(values, fitted.residuals):
-        alone = [paired_effect(values[0], row) for row in values[1:arms]]
+        alone = [
+            paired_effect(values[0], row, None, off)
+            for row, off in zip(values[1:arms], apart[1:arms], strict=True)
+        ]
         effects = tuple(effect and _shared_out(effect, count) for effect in alone)
     else:
         effects = tuple(fitted.effect(row, count) for row in range(1, arms))
@@ -217,10 +265,10 @@ class _Fit:
         return Effect(mean, error, self.df, int(both.sum()), "dunnett", family)
 
 
-def _fit(values: NDArray[np.float64]) -> _Fit | None:
-    """Fit arm and block by least squares; None where no degree of freedom is left."""
+def _fit(values: NDArray[np.float64], places: NDArray[np.float64] | None = None) -> _Fit | None:
+    """Fit arm, block and place by least squares; None where no degree of freedom is left."""
     arms, blocks = values.shape
-    if np.isfinite(values).all():
+    if places is None and np.isfinite(values).all():
         return _fit_of_all(values)
     arm, block = np.nonzero(np.isfinite(values))
     model = np.zeros((len(arm), arms - 1 + blocks))
@@ -228,6 +276,11 @@ def _fit(values: NDArray[np.float64]) -> _Fit | None:
     model[rows[arm > 0], arm[arm > 0] - 1] = 1
     model[rows, arms - 1 + block] = 1
     used = model[:, model.any(axis=0)]
+    if places is not None:
+        wider = np.column_stack((used, places[arm, block]))
+        # Where place is told by arm and block already, nothing is known of it.
+        more = np.linalg.matrix_rank(wider) > np.linalg.matrix_rank(used)
+        used = wider if more and len(arm) - wider.shape[1] >= _LEAST_DF else used
     observed = values[arm, block]
     solution, _, rank, _ = np.linalg.lstsq(used, observed, rcond=None)
     df = len(observed) - int(rank)
@@ -289,18 +342,18 @@ def mean_interval(values: NDArray[np.float64], level: float) -> tuple[float, Int
 def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Effect | None:
     """Return the effect of runs that were not interleaved, by Welch's t over sessions.
 
-    One ln(metric) for each session, three at least on each side; None with fewer.
+    One ln(metric) for each session, in their order, three at least on each side; None with fewer.
+    Of the side that has more the newest count: Welch's t errs too often where few meet many.
     """
-    sides = (np.array(baseline), np.array(contender))
-    if min(map(len, sides)) < LEAST_BLOCKS:
+    sessions = min(len(baseline), len(contender))
+    if sessions < LEAST_BLOCKS:
         return None
+    sides = (np.array(baseline[-sessions:]), np.array(contender[-sessions:]))
     mean = float(sides[1].mean() - sides[0].mean())
-    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
+    parts = [max(float(side.var(ddof=1)), LEAST_VARIANCE / 2) / sessions for side in sides]
     total = sum(parts)
-    if not total:
-        return Effect(mean, 0.0, 1.0, min(map(len, sides)), "sessions")
-    df = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
-    return Effect(mean, sqrt(total), df, min(map(len, sides)), "sessions")
+    df = total**2 * (sessions - 1) / sum(part**2 for part in parts)
+    return Effect(mean, sqrt(total), df, sessions, "sessions")
 
 
 def geometric_mean(values: Sequence[float | None]) -> float | None:

@@ -2,45 +2,51 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isnan
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from control_plane.analysis.deciding.claims import (
     Measured,
+    arm_effects,
+    both_means,
     complete_blocks,
     failed_share,
     judged_objective,
     measured_value,
     metric_table,
+    trial_of,
     trial_value,
     trials_of,
+    why_no_verdict,
+    without_blocks,
 )
 from control_plane.analysis.deciding.effects import (
     Effect,
     Interval,
     VariancePrior,
-    contender_effects,
     geometric_mean,
-    log_values,
-    paired_effect,
 )
 from control_plane.analysis.deciding.error_shares import guard_errors, share_gaps
 from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
+    NO_LOOK,
     GuardrailOutcome,
-    NoVerdictReason,
+    LookLevels,
     PredictionOutcome,
     Verdict,
     decide,
     guard,
     judge_prediction,
+    levels_at_stop,
     levels_of_look,
     machine_moved,
+    precise,
     withheld,
 )
-from control_plane.analysis.differences import CHANGED_IN_PAUSE
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.gates import disturbances
 from control_plane.domain.experiment import (
     ERROR_SHARE,
     BlockVariance,
@@ -48,11 +54,11 @@ from control_plane.domain.experiment import (
     ExperimentDesign,
     MetricNoise,
     is_whole,
+    trial_order,
 )
 from control_plane.domain.metrics import METRIC, METRICS, Metric
 from control_plane.domain.objectives import JudgedObjective, Prediction
-from control_plane.domain.result import Validity
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Run, State, state_of_arms
 
 Role = Literal["primary", "guardrail", "exploratory"]
 
@@ -94,12 +100,22 @@ class JudgedPrediction:
 
 
 @dataclass(frozen=True)
+class SpoiledBlock:
+    """A block that was set aside, by its number, and what disturbed it."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True)
 class JudgedExperiment:
     """An experiment as far as it is: `blocks` are complete; `runs` in the order of the arms.
 
     `control`: the baseline against itself in the metric that decides; None without one. `floors`:
     the noise floor of each metric with the declared blocks, where it is known. `noise`: all
-    that earlier experiments say.
+    that earlier experiments say. `levels` of this look. `spoiled` blocks are left out of all but
+    `with_all`, the metric that decides over all blocks. `by_place`: the place of a trial in its
+    block is a linear term.
     """
 
     experiment: Experiment
@@ -112,11 +128,22 @@ class JudgedExperiment:
     predictions: tuple[JudgedPrediction, ...] = ()
     floors: Mapping[str, float] = field(default_factory=dict)
     noise: Mapping[str, MetricNoise] = field(default_factory=dict)
+    levels: LookLevels = NO_LOOK
+    spoiled: tuple[SpoiledBlock, ...] = ()
+    with_all: tuple[JudgedMetric, ...] = ()
+    by_place: bool = False
 
     @property
     def look(self) -> int:
         """How often was looked, 0 before the first look."""
+        if self.experiment.design.rule == "precision":
+            return int(self.stops)
         return max(0, self.blocks - FIRST_LOOK + 1)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the interval is as precise as was asked for, so that no block follows."""
+        return self.experiment.design.rule == "precision" and self.levels.for_95 > 0
 
     @property
     def moved(self) -> bool:
@@ -147,18 +174,40 @@ def judge_experiment(
     """Return what the trials say; `runs` in the order of the arms, None for a deleted one.
 
     `earlier`: how much blocks varied in those before it, on this machine and under such a load;
-    what they had said when it ended stands where that is kept.
+    what they had said when it ended stands where that is kept. Blocks that were spoiled take no
+    part.
     """
-    stream, blocks, noise = experiment.design.stream, complete_blocks(runs), experiment.noise
+    noise = experiment.noise
     if noise is None:
         noise = noise_of(earlier, experiment.design.blocks)
-    prior_of = {name: VariancePrior(*each.prior) for name, each in noise.items() if each.prior}
+    kept = [without_blocks(run, experiment.spoiled) for run in runs]
+    found = _judge(experiment, kept, noise)
+    if not experiment.spoiled:
+        return found
+    return replace(
+        found,
+        spoiled=tuple(_spoiled(runs, sorted(experiment.spoiled))),
+        with_all=_judge(experiment, runs, noise).primary,
+    )
+
+
+def _spoiled(runs: Sequence[Run | None], blocks: Sequence[int]) -> Iterator[SpoiledBlock]:
+    for block in blocks:
+        trials = [(trial, run) for run in runs if run and (trial := trial_of(run, block))]
+        texts = [each.text for trial, run in trials for each in disturbances(trial, run.spec)]
+        yield SpoiledBlock(block, " ".join(dict.fromkeys(texts)))
+
+
+def _judge(
+    experiment: Experiment, runs: Sequence[Run | None], noise: Mapping[str, MetricNoise]
+) -> JudgedExperiment:
+    case = _case(experiment, runs, noise)
     measured = [
-        _measured(experiment, metric_table(runs, stream, metric, blocks), metric, prior_of)
+        case.measured(metric, experiment.design.stream)
         for metric in METRICS
         if metric.less_is_better is not None
     ]
-    judged = [each for found in measured for each in _judged(experiment, runs, found, blocks)]
+    judged = [each for found in measured for each in _judged(case, found)]
     judged.sort(key=lambda each: ("primary", "guardrail", "exploratory").index(each.role))
     control = next(
         found.control for found in measured if found.metric.name == experiment.design.metric
@@ -167,85 +216,16 @@ def judge_experiment(
         experiment,
         tuple(runs),
         state_of_arms([run.state for run in runs if run is not None]),
-        len(blocks),
+        len(case.blocks),
         tuple(judged),
         control,
-        tuple(_objectives(experiment, runs, blocks)),
-        tuple(
-            _prediction(prediction, experiment, runs, control, prior_of)
-            for prediction in experiment.design.predictions
-        ),
+        tuple(_objectives(case)),
+        tuple(_prediction(each, case, control) for each in experiment.design.predictions),
         {name: each.floor for name, each in noise.items()},
         noise,
+        levels=case.levels,
+        by_place=case.places is not None,
     )
-
-
-def _objectives(
-    experiment: Experiment, runs: Sequence[Run | None], blocks: Sequence[int]
-) -> Iterator[JudgedObjective]:
-    """Yield what is asked of each arm, by its own spec and by the experiment, with its outcome."""
-    level = levels_of_look(len(blocks), experiment.design.blocks).for_95
-    contenders = {arm.name for arm in experiment.contenders}
-    for arm, run in zip(experiment.arms, runs, strict=True):
-        own = run.spec.objectives if run else ()
-        asked = (
-            objective
-            for objective in experiment.design.objectives
-            if objective.arm == arm.name or (not objective.arm and arm.name in contenders)
-        )
-        for objective in (*own, *asked):
-            valid = _against((run,), None, experiment.design.margin) is None
-            trials = trials_of(run, blocks)
-            found = judged_objective(objective, trials, valid=valid, level=level)
-            yield replace(found, arm=arm.name)
-
-
-def _prediction(
-    prediction: Prediction,
-    experiment: Experiment,
-    runs: Sequence[Run | None],
-    control: Effect | None,
-    prior_of: Mapping[str, VariancePrior],
-) -> JudgedPrediction:
-    """Return what became of a prediction; undecided where there is no verdict on its sides."""
-    design, blocks = experiment.design, complete_blocks(runs)
-    metric = METRIC[prediction.metric or design.metric]
-    stream = prediction.stream or design.stream
-    level = levels_of_look(len(blocks), design.blocks).for_95
-    place = [arm.name for arm in experiment.arms].index(prediction.arm)
-    sides = (runs[0], runs[place]) if prediction.kind == "ratio" else (runs[place],)
-    low, high = prediction.expected(design.margin, less_is_better=bool(metric.less_is_better))
-    found: Measured | None = None
-    if prediction.kind == "value":
-        found = measured_value(stream, trials_of(runs[place], blocks), metric, level)
-    elif level:
-        table = metric_table(runs, stream, metric, blocks)
-        # Earlier experiments tell of the stream that is compared, as for the table.
-        known = prior_of if stream == design.stream else {}
-        effect = _measured(experiment, table, metric, known).effects[place - 1]
-        found = (effect.ratio, effect.interval(level)) if effect else None
-    trusted = found and _against(sides, control, design.margin) is None
-    outcome = judge_prediction(
-        found[1] if found and trusted else None, len(blocks), low=low, high=high
-    )
-    return JudgedPrediction(prediction, metric, (low, high), outcome, found)
-
-
-_UNDECIDED: GuardrailOutcome = "undecided"
-
-
-def state_of_arms(states: Sequence[State]) -> State:
-    """Return paused, queued or running as long as an arm is not over, else how they ended.
-
-    Finished where an arm is.
-    """
-    if not states:
-        return State.CANCELLED
-    if left := {state for state in states if not state.terminal}:
-        at_rest = (state for state in (State.PAUSED, State.QUEUED) if left == {state})
-        return next(at_rest, State.RUNNING)
-    ends = (State.FINISHED, State.CANCELLED, State.INTERRUPTED, State.FAILED)
-    return next(state for state in ends if state in states)
 
 
 @dataclass(frozen=True)
@@ -258,26 +238,110 @@ class _Measured:
     control: Effect | None
 
 
-def _measured(
-    experiment: Experiment,
-    values: Sequence[Sequence[float | None]],
-    metric: Metric,
-    priors: Mapping[str, VariancePrior],
-) -> _Measured:
-    count, control = len(experiment.contenders), experiment.design.control
-    effects = _effects(values, priors.get(metric.name), control=control, family=count)
-    last = effects[count] if control else None
-    return _Measured(metric, values, effects[:count], last)
+@dataclass(frozen=True)
+class _Case:
+    """The complete blocks of an experiment, and what is known beside them.
+
+    `places` as for effects, None where every arm stood at each place equally often.
+    """
+
+    experiment: Experiment
+    runs: Sequence[Run | None]
+    blocks: Sequence[int]
+    priors: Mapping[str, VariancePrior]
+    places: NDArray[np.float64] | None
+    levels: LookLevels = NO_LOOK
+
+    def measured(self, metric: Metric, stream: str) -> _Measured:
+        """Return the numbers and effects of a metric; earlier ones tell of the design's stream."""
+        design, count = self.experiment.design, len(self.experiment.contenders)
+        prior = self.priors.get(metric.name) if stream == design.stream else None
+        values = metric_table(self.runs, stream, metric, self.blocks)
+        effects = arm_effects(
+            values, prior, control=design.control, family=count, places=self.places
+        )
+        last = effects[count] if design.control else None
+        return _Measured(metric, values, effects[:count], last)
 
 
-def _judged(
-    experiment: Experiment, runs: Sequence[Run | None], found: _Measured, blocks: Sequence[int]
-) -> list[JudgedMetric]:
-    design, metric = experiment.design, found.metric
+def _case(
+    experiment: Experiment, runs: Sequence[Run | None], noise: Mapping[str, MetricNoise]
+) -> _Case:
+    design, blocks = experiment.design, complete_blocks(runs)
+    priors = {name: VariancePrior(*each.prior) for name, each in noise.items() if each.prior}
+    over = all(run.state.terminal for run in runs if run)
+    # What stops anywhere is looked at as if it ended there, so that the last look says the same.
+    ends_at = len(blocks) if over or design.rule == "precision" else design.blocks
+    places = None if is_whole(len(runs), ends_at) else _places(experiment, blocks)
+    case = _Case(experiment, runs, blocks, priors, places)
+    if design.rule == "spending":
+        return replace(case, levels=levels_of_look(len(blocks), design.blocks))
+    levels = levels_at_stop(design.blocks)
+    effects = case.measured(METRIC[design.metric], design.stream).effects
+    at_maximum = len(blocks) >= design.blocks
+    stops = at_maximum or precise(effects, len(blocks), design.margin, levels)
+    return replace(case, levels=levels) if stops else case
+
+
+def _places(experiment: Experiment, blocks: Sequence[int]) -> NDArray[np.float64] | None:
+    """Return at which place of its block each trial stood, from the middle; (arms, blocks)."""
+    arms, design = len(experiment.arms), experiment.design
+    rows = {block.number: block.row for block in experiment.blocks}
+    order = trial_order(arms, design.blocks, design.seed)
+    if not blocks:
+        return None
+    places = [[order[rows.get(block, block)].index(arm) for block in blocks] for arm in range(arms)]
+    return np.array(places, np.float64) - (arms - 1) / 2
+
+
+def _objectives(case: _Case) -> Iterator[JudgedObjective]:
+    """Yield what is asked of each arm, by its own spec and by the experiment, with its outcome."""
+    experiment, design = case.experiment, case.experiment.design
+    contenders = {arm.name for arm in experiment.contenders}
+    for arm, run in zip(experiment.arms, case.runs, strict=True):
+        own = run.spec.objectives if run else ()
+        asked = (
+            objective
+            for objective in design.objectives
+            if objective.arm == arm.name or (not objective.arm and arm.name in contenders)
+        )
+        for objective in (*own, *asked):
+            valid = why_no_verdict((run,), None, design.margin) is None
+            trials = trials_of(run, case.blocks)
+            found = judged_objective(objective, trials, valid=valid, level=case.levels.for_95)
+            yield replace(found, arm=arm.name)
+
+
+def _prediction(prediction: Prediction, case: _Case, control: Effect | None) -> JudgedPrediction:
+    """Return what became of a prediction; undecided where there is no verdict on its sides."""
+    design, runs, level = case.experiment.design, case.runs, case.levels.for_95
+    metric = METRIC[prediction.metric or design.metric]
+    stream = prediction.stream or design.stream
+    place = [arm.name for arm in case.experiment.arms].index(prediction.arm)
+    sides = (runs[0], runs[place]) if prediction.kind == "ratio" else (runs[place],)
+    low, high = prediction.expected(design.margin, less_is_better=bool(metric.less_is_better))
+    found: Measured | None = None
+    if prediction.kind == "value":
+        found = measured_value(stream, trials_of(runs[place], case.blocks), metric, level)
+    elif level:
+        effect = case.measured(metric, stream).effects[place - 1]
+        found = (effect.ratio, effect.interval(level)) if effect else None
+    trusted = found and why_no_verdict(sides, control, design.margin) is None
+    outcome = judge_prediction(
+        found[1] if found and trusted else None, len(case.blocks), low=low, high=high
+    )
+    return JudgedPrediction(prediction, metric, (low, high), outcome, found)
+
+
+_UNDECIDED: GuardrailOutcome = "undecided"
+
+
+def _judged(case: _Case, found: _Measured) -> list[JudgedMetric]:
+    experiment, design, metric = case.experiment, case.experiment.design, found.metric
+    levels, less, runs = case.levels, bool(metric.less_is_better), case.runs
     role, margin = _role(design, metric)
     if role == "exploratory" and not any(map(geometric_mean, found.values)):
         return []
-    levels, less = levels_of_look(len(blocks), design.blocks), bool(metric.less_is_better)
     judged = []
     for place, (arm, effect) in enumerate(
         zip(experiment.contenders, found.effects, strict=True), start=1
@@ -285,7 +349,7 @@ def _judged(
         sides = (runs[0], runs[place])
         verdict, held, gaps = Verdict("no_verdict"), _UNDECIDED, None
         if metric.name == ERROR_SHARE:
-            failed = [failed_share(design.stream, trials_of(run, blocks)) for run in sides]
+            failed = [failed_share(design.stream, trials_of(run, case.blocks)) for run in sides]
             gaps = share_gaps(failed[0], failed[1], levels, len(experiment.contenders))
             held = guard_errors(gaps, margin)
         else:
@@ -297,12 +361,14 @@ def _judged(
                 foresees=role == "primary",
             )
             held = guard(effect, margin, less_is_better=less, levels=levels)
-            if effect is None and len(blocks) >= FIRST_LOOK:
+            if effect is None and len(case.blocks) >= FIRST_LOOK:
                 verdict = withheld(verdict, "no_number")
-        why = _against(sides, found.control, design.margin)
+            elif effect is not None and design.rule == "precision" and not levels.for_95:
+                verdict = withheld(verdict, "not_precise")
+        why = why_no_verdict(sides, found.control, design.margin)
         if why is not None:
             verdict, held = withheld(verdict, why), _UNDECIDED
-        means = _both_means(found.values[0], found.values[place])
+        means = both_means(found.values[0], found.values[place])
         if metric.name == ERROR_SHARE:
             means = failed[0].share, failed[1].share
         guards = held if role == "guardrail" else None
@@ -320,67 +386,6 @@ def _role(design: ExperimentDesign, metric: Metric) -> tuple[Role, float]:
     if metric.name == ERROR_SHARE:
         return "guardrail", ERROR_MARGIN
     return "exploratory", design.margin
-
-
-def _against(
-    sides: Sequence[Run | None], control: Effect | None, margin: float
-) -> NoVerdictReason | None:
-    """Return why nothing is said of these sides, however their numbers differ; None to say it."""
-    for run in sides:
-        if run is None:
-            return "deleted_side"
-        if run.state is State.FAILED:
-            return "failed_side"
-        if run.trials and validity_so_far(run).outcome == "invalid":
-            return "invalid_side"
-        if run.environment and run.environment.get(CHANGED_IN_PAUSE):
-            return "changed_in_pause"
-    return "machine_moved" if machine_moved(control, margin) else None
-
-
-def validity_so_far(run: Run) -> Validity:
-    """Return what a run is worth, by the trials that it has where it is not over."""
-    if run.validity is not None:
-        return run.validity
-    return judge(run.trials, run.trials[0].streams, run.spec) if run.trials else Validity(None)
-
-
-def _effects(
-    values: Sequence[Sequence[float | None]],
-    prior: VariancePrior | None,
-    *,
-    control: bool,
-    family: int,
-) -> tuple[Effect | None, ...]:
-    """Return the effect of each arm but the baseline, the negative control's last.
-
-    None where it or the baseline has a trial without a number.
-    """
-    able = [place for place, row in enumerate(values) if None not in row]
-    found: dict[int, Effect | None] = {}
-    if 0 in able and len(able) > 1 and values[0]:
-        has_control = control and able[-1] == len(values) - 1
-        chosen = log_values([values[place] for place in able])
-        if has_control and len(able) == 2:
-            effects: tuple[Effect | None, ...] = (paired_effect(chosen[0], chosen[1], prior),)
-        else:
-            effects = contender_effects(chosen, prior, control=has_control, family=family)
-        found = dict(zip(able[1:], effects, strict=True))
-    return tuple(found.get(place) for place in range(1, len(values)))
-
-
-def _both_means(
-    baseline: Sequence[float | None], contender: Sequence[float | None]
-) -> tuple[float | None, float | None]:
-    """Return the geometric means over the blocks that both have, whose ratio is the effect."""
-    pairs = [
-        pair
-        for pair in zip(baseline, contender, strict=True)
-        if not any(value is not None and isnan(value) for value in pair)
-    ]
-    sides = zip(*pairs, strict=True) if pairs else (baseline, contender)
-    first, second = map(geometric_mean, sides)
-    return first, second
 
 
 def block_values(judged: JudgedExperiment, metric: Metric) -> list[dict[int, float | None]]:

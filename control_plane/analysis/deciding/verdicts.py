@@ -4,11 +4,12 @@ A margin of 0.03 stands for a difference that nobody cares about: a ratio betwee
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log1p
 from typing import Literal
 
-from control_plane.analysis.deciding.critical_values import level_at
+from control_plane.analysis.deciding.critical_values import level_at, level_at_stop
 from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
 from control_plane.domain.objectives import ObjectiveOutcome
 
@@ -35,6 +36,7 @@ NoVerdictReason = Literal[
     "deleted_side",
     "no_number",
     "too_few_blocks",
+    "not_precise",
 ]
 GuardrailOutcome = Literal["held", "broken", "undecided"]
 PredictionOutcome = Literal["as predicted", "contradicted", "undecided"]
@@ -50,14 +52,35 @@ class LookLevels:
 
 FIXED = LookLevels(0.05, 0.10)
 """Where is looked once."""
+NO_LOOK = LookLevels(0.0, 0.0)
+"""Where nothing may be said yet."""
 
 
 def levels_of_look(blocks: int, maximum: int) -> LookLevels:
     """Return the levels of the look after `blocks` blocks where it is looked after each of them."""
+    looked = min(blocks, maximum)
     return LookLevels(
-        level_at(blocks, maximum, FIRST_LOOK, FIXED.for_95),
-        level_at(blocks, maximum, FIRST_LOOK, FIXED.for_90),
+        level_at(looked, maximum, FIRST_LOOK, FIXED.for_95),
+        level_at(looked, maximum, FIRST_LOOK, FIXED.for_90),
     )
+
+
+FIRST_STOP = 6
+"""An experiment that stops where its interval is precise has so many blocks at least."""
+
+
+def levels_at_stop(maximum: int) -> LookLevels:
+    """Return the levels of the only look of an experiment that stops where it is precise."""
+    return LookLevels(level_at_stop(maximum, FIXED.for_95), level_at_stop(maximum, FIXED.for_90))
+
+
+def precise(
+    effects: Sequence[Effect | None], blocks: int, margin: float, levels: LookLevels
+) -> bool:
+    """Return whether intervals reach no further than half the margin to either side."""
+    known = [effect for effect in effects if effect is not None]
+    reached = (effect.reach(levels.for_95) <= log1p(margin) / 2 for effect in known)
+    return blocks >= FIRST_STOP and bool(known) and all(reached)
 
 
 @dataclass(frozen=True)

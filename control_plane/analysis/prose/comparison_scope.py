@@ -9,7 +9,15 @@ from operator import attrgetter
 
 from pydantic_core import to_json
 
-from control_plane.analysis.comparison import Comparison, invalid, runs_with_result, stream_of
+from control_plane.analysis.comparison import (
+    Comparison,
+    MetricComparison,
+    invalid,
+    runs_with_result,
+    stream_of,
+)
+from control_plane.analysis.deciding.effects import Interval
+from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 from control_plane.analysis.prose.sentence import Sentence, joined, listed_runs, number, sentence
 from control_plane.analysis.run_labels import RunLabel, unshared
 from control_plane.domain.run import Run, State, listed_deleted
@@ -368,3 +376,14 @@ def unanswered_runs(comparison: Comparison, stream: str) -> Iterator[Sentence]:
             number(unanswered_clause(times.unanswered)),
             f": {so} compared with it.",
         )
+
+
+def session_clauses(comparison: Comparison, row: MetricComparison) -> Iterator[Sentence]:
+    """Yield `B against A: better, ×1.5 [1.4, 1.6] over 3 sessions of each.` for each verdict."""
+    base = comparison.label(comparison.baseline)
+    for run_id, found in row.verdicts.items():
+        told = ratio_with_interval(found.ratio, Interval(found.low, found.high))
+        word = found.verdict.replace("_", " ")
+        over = f" over {found.sessions} sessions of each."
+        ratio = number(" ".join(told))
+        yield sentence(comparison.label(run_id), " against ", base, f": {word}, ", ratio, over)

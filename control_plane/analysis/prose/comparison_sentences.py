@@ -18,6 +18,7 @@ from control_plane.analysis.prose.comparison_scope import (
     deleted_runs,
     excluded_runs,
     nothing_compared,
+    session_clauses,
     unanswered_runs,
     unlike_cores,
 )
@@ -34,6 +35,7 @@ from control_plane.analysis.prose.sentence import (
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document, moment
+from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import GREYED
@@ -230,6 +232,21 @@ def _differs(field: Difference, runs: Sequence[str]) -> bool:
     return any(value != values[0] for value in values)
 
 
+def sessions_text(comparison: Comparison) -> str:
+    """Return how many sessions there are of the spec of each run: `sessions: A 3, B 1`."""
+    counts = comparison.sessions.items()
+    each = ", ".join(f"{comparison.label(run_id).letter} {number}" for run_id, number in counts)
+    return f"sessions: {each}"
+
+
+def session_lines(comparison: Comparison, metrics: Sequence[str]) -> Iterator[str]:
+    """Yield `Throughput: B against A: better, …` for each verdict on these metrics."""
+    for row in (row for row in comparison.rows if row.metric in metrics):
+        label = METRIC[row.metric].label
+        named = f"{row.stream}, {label}" if len(comparison.streams) > 1 else label
+        yield from (f"{named}: {plain_text(told)}" for told in session_clauses(comparison, row))
+
+
 def no_verdict(comparison: Comparison) -> str:
     """Return why these numbers decide nothing yet."""
     if all(run.spec.trials == 1 for run in comparison.runs):
@@ -242,7 +259,9 @@ def _result_sentence(comparison: Comparison, row: MetricComparison) -> Sentence:
     base = comparison.label(comparison.baseline)
     requests = f"{request_noun(comparison, row.stream)} per second"
     second = sentence("; ", short_ratio_clause(*others[-1], base)) if others else ()
-    return sentence(ratio_clause(*first, requests, base), second, ". ", no_verdict(comparison))
+    decided = list(session_clauses(comparison, row))[:NAMED_RATIOS]
+    last = _separated(decided, " ") or no_verdict(comparison)
+    return sentence(ratio_clause(*first, requests, base), second, ". ", *last)
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:
@@ -366,6 +385,7 @@ def described_comparison(comparison: Comparison) -> Document:
         "asked": plain_text(asked_of_runs(comparison)),
         **document,
         "several_fields": shared_cause(comparison) or "",
+        "sessions": dict(comparison.sessions),
         "deleted": [
             {"id": run.id, "title": run.title, "deleted_at": moment(run.deleted_at)}
             for run in comparison.deleted

@@ -102,7 +102,10 @@ def _claims(found: Document, name: str) -> Iterator[str]:
 def _design(found: Document) -> str:
     design = found["design"]
     blocks = f"{found['blocks']} of {number_of(design['blocks'], 'interleaved block')}"
-    return f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}. {MEANS}"
+    aside = len(found["spoiled"])
+    blocks += f", {aside} set aside (with all: {' '.join(found['with_all'])})" if aside else ""
+    told = f"{blocks}, margin {100 * design['margin']:g} %, seed {found['seed']}. {MEANS}"
+    return _escaped(told) if aside else told
 
 
 def experiment_junit(found: Document) -> str:

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from math import isfinite, isinf
 from typing import Any
 
+from control_plane.analysis.deciding.claims import validity_so_far
 from control_plane.analysis.deciding.critical_values import alpha_spent
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     JudgedPrediction,
-    validity_so_far,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.analysis.prose.sentence import Sentence, number, sentence
@@ -31,6 +31,7 @@ REASONS = {
     "deleted_side": "a side was deleted",
     "no_number": "a trial of one side has no number that can be believed",
     "too_few_blocks": f"at least {FIRST_LOOK} complete blocks are needed",
+    "not_precise": "the interval is not as narrow yet as the rule of this experiment asks",
 }
 """Why there is no verdict."""
 
@@ -60,6 +61,10 @@ def _told(judged: JudgedExperiment) -> Iterator[str]:
     baseline = judged.experiment.arms[0].name
     for metric in sorted(judged.primary, key=lambda found: found.verdict.finding in _OPEN_LAST):
         yield verdict_sentence(metric, baseline, judged.experiment.design.margin)
+    yield from _broken_and_failed(judged)
+
+
+def _broken_and_failed(judged: JudgedExperiment) -> Iterator[str]:
     for broken in judged.broken:
         yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
     for objective in judged.objectives:
@@ -71,6 +76,12 @@ def _failures(judged: JudgedExperiment) -> Iterator[str]:
     for arm, run in zip(judged.experiment.arms, judged.runs, strict=True):
         if run is not None and run.state is State.FAILED:
             yield f"{arm.name} failed: {run.reason}."
+
+
+def sentences_with_all(judged: JudgedExperiment) -> Iterator[str]:
+    """Return what would be found if no block was set aside; nothing where none was."""
+    baseline, margin = judged.experiment.arms[0].name, judged.experiment.design.margin
+    return (verdict_sentence(each, baseline, margin) for each in judged.with_all)
 
 
 _OPEN_LAST = {"likely_better", "likely_worse", "inconclusive", "no_verdict"}
@@ -173,14 +184,7 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "state": judged.state.value,
         "seed": experiment.design.seed,
         "created_at": experiment.created_at.isoformat(),
-        "design": {
-            "metric": experiment.design.metric,
-            "stream": experiment.design.stream,
-            "margin": experiment.design.margin,
-            "blocks": experiment.design.blocks,
-            "rule": "spending",
-            "whole": judged.whole,
-        },
+        "design": _design_document(judged),
         "runs": [
             {
                 "arm": arm.name,
@@ -195,6 +199,8 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "blocks": judged.blocks,
         "sessions": experiment.sessions,
         "discarded": experiment.discarded,
+        "spoiled": [{"block": each.number, "why": each.why} for each in judged.spoiled],
+        "with_all": list(sentences_with_all(judged)),
         "begun": _block_documents(experiment.blocks),
         "control": _control_document(judged),
         "objectives": [asdict(objective) for objective in judged.objectives],
@@ -202,6 +208,12 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
     }
+
+
+def _design_document(judged: JudgedExperiment) -> Document:
+    names = ("metric", "stream", "margin", "blocks", "rule")
+    design = {name: getattr(judged.experiment.design, name) for name in names}
+    return {**design, "whole": judged.whole, "by_place": judged.by_place}
 
 
 def _attempt_documents(experiment: Experiment) -> Document:
@@ -273,7 +285,7 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
     design = judged.experiment.design
     baseline, contender = metric.values
     return {
-        "stream": judged.experiment.design.stream,
+        "stream": design.stream,
         "metric": metric.metric.name,
         "unit": metric.metric.unit,
         "role": metric.role,
@@ -284,9 +296,9 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
         "difference": None if baseline is None or contender is None else contender - baseline,
         **_bounds_of(metric),
         "method": effect.method if effect else None,
-        "rule": "spending",
+        "rule": design.rule,
         "look": judged.look,
-        "alpha_spent": alpha_spent(judged.blocks / design.blocks, 0.05) if judged.look else 0.0,
+        "alpha_spent": _spent(judged),
         "margin": metric.margin,
         "noise_floor": judged.floors.get(metric.metric.name),
         "blocks": effect.blocks if effect else judged.blocks,
@@ -294,6 +306,12 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
         "reason": verdict.reason,
         "more_blocks": verdict.more_blocks,
     }
+
+
+def _spent(judged: JudgedExperiment) -> float:
+    """Return how much of the 5 % is spent by this look."""
+    done = 1.0 if judged.stops else judged.blocks / judged.experiment.design.blocks
+    return alpha_spent(min(1.0, done), 0.05) if judged.look else 0.0
 
 
 def _bounds_of(metric: JudgedMetric) -> Document:
@@ -321,16 +339,7 @@ def experiment_headline(
     first, *others = sorted(judged.primary, key=_clearness)
     lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)
     more = [part for other in others for part in _further(other, by_name[other.contender])]
-    broken = [
-        f"Guardrail broken: {each.metric.label} of {each.contender} got worse."
-        for each in judged.broken
-    ]
-    broken += [
-        f"Objective failed: {objective.text}."
-        for objective in judged.objectives
-        if objective.outcome == "failed"
-    ]
-    return lead, sentence(*more, " ".join([*broken, *_failures(judged)]))
+    return lead, sentence(*more, " ".join([*_broken_and_failed(judged), *_failures(judged)]))
 
 
 def _clearness(judged: JudgedMetric) -> tuple[bool, float]:

@@ -13,7 +13,7 @@ from control_plane.analysis.validity.gate import (
     GateLevel,
     MeasuredRun,
 )
-from control_plane.domain.result import Summary, Trial, Validity
+from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 
@@ -193,6 +193,21 @@ def judge(trials: Sequence[Trial], merged: Sequence[Summary], spec: Spec) -> Val
     if not fired:
         return Validity("valid", (), judged)
     return Validity("invalid" if fired[0].level == "invalid" else "suspect", tuple(fired), judged)
+
+
+OUTSIDE = ("other_load", "stolen", "overheated")
+"""Gates on what neither the target nor its client did."""
+SHORTEST_TOLD_S = 1.0
+"""In a shorter window the kernel's count of processor time is too coarse to tell."""
+
+
+def disturbances(trial: Trial, spec: Spec) -> tuple[Reason, ...]:
+    """Return what outside of target and client disturbed a trial; () where nothing can tell."""
+    if max((stream.duration_s for stream in trial.streams), default=0.0) < SHORTEST_TOLD_S:
+        return ()
+    run = MeasuredRun((trial,), spec)
+    found = (GATES[name].reason(run) for name in OUTSIDE)
+    return tuple(reason for reason in found if reason is not None and reason.level != "ok")
 
 
 @dataclass(frozen=True)

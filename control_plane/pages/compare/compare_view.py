@@ -1,7 +1,9 @@
 """One to twelve runs side by side, as their page shows them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from secrets import token_urlsafe
 from typing import ClassVar
 
 from control_plane.analysis.charts.curve import curves_of_runs
@@ -28,6 +30,7 @@ from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
+    sessions_text,
     shared_cause,
 )
 from control_plane.analysis.prose.sentence import Sentence
@@ -43,7 +46,12 @@ from control_plane.pages.compare.numbers_table import (
     numbers_table,
     ratio_table,
 )
-from control_plane.pages.compare.ratio_plot import RatioPlot, ratio_plot
+from control_plane.pages.compare.ratio_plot import (
+    RatioPlot,
+    SessionPlot,
+    ratio_plot,
+    session_plot,
+)
 from control_plane.pages.compare.run_header import (
     HeaderRow,
     RunColumn,
@@ -69,6 +77,7 @@ class ComparisonFigures:
 
     ratios: RatioPlot | None
     ratio_rows: tuple[StreamRows, ...]
+    sessions: SessionPlot | None
     curves: tuple[Figure, ...]
     shares: tuple[Figure, ...]
     bars: BarChart
@@ -112,6 +121,7 @@ def comparison_figures(
     return ComparisonFigures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
+        sessions=session_plot(comparison, stream),
         curves=(percentile_chart(curves, linear=query.linear), *((shift,) if shift else ())),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
@@ -148,9 +158,9 @@ class CompareFragment(View):
     `refused` names both values where machines differ; `instead` could be the baseline where
     that left no result; `shared` says why a ratio has several causes. `environment` is that of the
     first run that has one; `same_environment`: it is known to be that of all. All runs are arms of
-    `experiment`, where there is one. `asked` says what was
-    asked of each where that differs, `without` which runs were deleted; `fields` has all of specs
-    and environments. `pins` are those of its runs that are pinned.
+    `experiment`, where there is one; `key` is sent with the form that starts one, once. `asked`
+    says what was asked of each where that differs, `without` which runs were deleted; `fields` has
+    all of specs and environments. `pins` are those of its runs that are pinned.
     """
 
     template: ClassVar[str] = "partials/compare.html"
@@ -177,6 +187,7 @@ class CompareFragment(View):
     specs: tuple[str, ...]
     experiment: Experiment | None = None
     pins: tuple[Pin, ...] = ()
+    key: str = field(default_factory=partial(token_urlsafe, 12))
 
 
 @dataclass(frozen=True)
@@ -195,6 +206,7 @@ class ComparePage(View):
 
 def compare_fragment(
     details: Sequence[RunDetail],
+    comparison: Comparison,
     query: CompareQuery,
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
@@ -204,7 +216,6 @@ def compare_fragment(
     `progress` by id of the runs that are not over, `live` of those that are measured.
     Raises InvalidInput for another stream.
     """
-    comparison = compared(details, query)
     stream = drawn_stream(comparison, query.stream)
     if comparison.own_names:
         live = {run_id: rename_stream_of_live(state, stream) for run_id, state in live.items()}
@@ -219,7 +230,7 @@ def compare_fragment(
         title=comparison_title(comparison, stream),
         caveats=caveats(comparison, stream),
         badges=_badges(columns.columns),
-        facts=_facts(comparison.runs),
+        facts=tuple(_facts(comparison)),
         stream=stream,
         run_header=columns,
         refused=None if query.anyway else _refused(comparison),
@@ -286,13 +297,15 @@ def _badges(columns: Sequence[RunColumn]) -> tuple[Badge, ...]:
     return tuple(badges)
 
 
-def _facts(runs: Sequence[Run]) -> tuple[str, ...]:
-    if len(runs) == 1:
-        return ()
-    trials = sorted({run.spec.trials for run in runs})
+def _facts(comparison: Comparison) -> Iterator[str]:
+    if len(comparison.runs) == 1:
+        return
+    trials = sorted({run.spec.trials for run in comparison.runs})
     each = f"{trials[0]}" if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
     plural = "" if trials == [1] else "s"
-    return (f"{each} trial{plural} of each run, not interleaved",)
+    yield f"{each} trial{plural} of each run, not interleaved"
+    if comparison.sessions:
+        yield sessions_text(comparison)
 
 
 def _refused(comparison: Comparison) -> str | None:

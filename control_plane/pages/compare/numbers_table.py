@@ -314,3 +314,22 @@ def comparison_grid(comparison: Comparison) -> Table:
         columns=("stream", "metric", "unit", *(label.text for label in comparison.labels)),
         rows=((None, "validity", None, *outcomes), *measured),
     )
+
+
+MARKDOWN_MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
+
+
+def markdown_cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
+    """Return a value as Markdown, with its ratio to the baseline and marks of how far both go."""
+    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    if value is None or level == "hidden":
+        return NO_ANSWER if run.id in row.unanswered else NONE
+    text = _marked(row.text(run.id), level)
+    against = shown_ratio(comparison, row, run.id)
+    if against is None:
+        return text
+    return f"{text} {_marked(f'({ratio(against)})', ratio_trust(comparison, row, run.id))}"
+
+
+def _marked(text: str, level: Trust) -> str:
+    return f"{MARKDOWN_MARKS[level]}{text}{MARKDOWN_MARKS[level]}"

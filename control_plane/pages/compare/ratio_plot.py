@@ -1,11 +1,13 @@
 """Ratios to the baseline on one log scale, where right is always better. Drawn by the server."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.comparison import Comparison, MetricComparison
+from control_plane.analysis.comparison import Comparison, MetricComparison, SessionVerdict
+from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.prose.comparison_sentences import MARGIN
+from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.run import Run
@@ -28,6 +30,63 @@ WIDENED = 1.15
 NARROWEST = math.log(1.1)
 TICK_GAP = 11.0
 """Per cent between ticks: the width of their text."""
+
+
+VERDICT_WORDS = {
+    "better": "better",
+    "worse": "worse",
+    "small_but_real": "small but real",
+    "equivalent": "equivalent",
+    "likely_better": "likely better",
+    "likely_worse": "likely worse",
+    "inconclusive": "inconclusive",
+    "no_verdict": "no verdict",
+    "held": "held",
+    "broken": "broken",
+    "undecided": "undecided",
+}
+
+
+@dataclass(frozen=True)
+class EffectMark:
+    """One contender on the scale of its metric: `at`, `low` and `high` in per cent, 50 is same.
+
+    `at` None: there is no interval, and `text` says why. An end at 0 or 100 lies beyond the scale.
+    """
+
+    label: RunLabel
+    at: float | None
+    low: float
+    high: float
+    text: str
+    interval: str
+    values: str
+    verdict: str
+    word: str
+    more: int | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether its mark is filled: the interval says something."""
+        return self.verdict not in {"inconclusive", "no_verdict", "undecided"}
+
+
+@dataclass(frozen=True)
+class EffectGroup:
+    """One metric; `leads`: it stands in view, while others are folded."""
+
+    label: str
+    note: str
+    margin: float
+    leads: bool
+    marks: tuple[EffectMark, ...]
+
+    @property
+    def nothing(self) -> str:
+        """What stands in the place of all marks, where they all lack an interval for one reason."""
+        said = {(mark.at, mark.text, mark.verdict) for mark in self.marks}
+        first = self.marks[0]
+        return first.text if len(said) == 1 and first.at is None and len(self.marks) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +163,81 @@ def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) 
     better = -math.log(value) if row.less_is_better else math.log(value)
     at = round(50 + 50 * better / half, 2)
     return RatioMark(label, at, ratio(value), outcome, ratio_trust(comparison, row, run.id))
+
+
+@dataclass(frozen=True)
+class SessionPlot:
+    """What sessions decide, each metric with its intervals on one log scale."""
+
+    baseline: RunLabel
+    ticks: tuple[AxisTick, ...]
+    groups: tuple[EffectGroup, ...]
+
+
+def session_plot(comparison: Comparison, stream: str) -> SessionPlot | None:
+    """Return the plot of one stream over sessions; None where there are too few."""
+    rows = [comparison.row(stream, metric) for metric in PLOTTED]
+    decided = [row for row in rows if row.verdicts]
+    if not decided:
+        return None
+    bounds = [bound for row in decided for found in row.verdicts.values() for bound in _ends(found)]
+    half = scale_half(bounds, MARGIN)
+    base, margin = comparison.label(comparison.baseline), round(50 * MARGIN / half, 2)
+    groups = tuple(
+        EffectGroup(
+            METRIC[row.metric].label,
+            "",
+            margin,
+            leads=True,
+            marks=tuple(
+                _session_mark(
+                    comparison.label(run_id), found, half, less_is_better=bool(row.less_is_better)
+                )
+                for run_id, found in row.verdicts.items()
+            ),
+        )
+        for row in decided
+    )
+    return SessionPlot(base, tuple(ratio_ticks(half)), groups)
+
+
+def _ends(found: SessionVerdict) -> tuple[float, ...]:
+    return found.ratio, found.low, found.high
+
+
+def _session_mark(
+    label: RunLabel, found: SessionVerdict, half: float, *, less_is_better: bool
+) -> EffectMark:
+    at, *ends = (placed(value, half, less_is_better=less_is_better) for value in _ends(found))
+    text, interval = ratio_with_interval(found.ratio, Interval(found.low, found.high))
+    over = f"{found.sessions} sessions of each"
+    return EffectMark(
+        label,
+        at,
+        min(ends),
+        max(ends),
+        text,
+        interval,
+        over,
+        found.verdict,
+        VERDICT_WORDS[found.verdict],
+        None,
+    )
+
+
+def scale_half(ratios: Sequence[float], margin: float) -> float:
+    """Return the logarithm that a scale of ratios reaches to either side.
+
+    One wide interval must not make all others points.
+    """
+    sizes = [abs(math.log(value)) for value in ratios if 0 < value < math.inf]
+    return min(max(WIDENED * max(sizes, default=0), NARROWEST, 2 * margin), math.log(1_000))
+
+
+def placed(value: float, half: float, *, less_is_better: bool = False) -> float:
+    """Return the place of a ratio in per cent, 50 is same and right is better; cut at the ends."""
+    size = math.log(max(value, 1e-9)) * (-1 if less_is_better else 1)
+    return round(min(100.0, max(0.0, 50 + 50 * size / half)), 2)
 
 
 def ratio_ticks(half: float) -> Iterator[AxisTick]:

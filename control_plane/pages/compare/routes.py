@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
@@ -17,6 +18,7 @@ from control_plane.pages.compare.compare_view import (
     CompareFragment,
     ComparePage,
     compare_fragment,
+    compared,
     shared_configuration,
     shared_workload,
 )
@@ -92,7 +94,8 @@ def current_fragment(store: Store, service: RunService, query: CompareQuery) -> 
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    shown = compare_fragment(details, query, progress, live)
+    comparison = with_sessions(compared(details, query), store.repeats)
+    shown = compare_fragment(details, comparison, query, progress, live)
     pins = tuple(pin for pin in store.pins() if pin.run_id in query.ids)
     experiment = _common_experiment(store, query)
     facts = () if experiment else shown.facts

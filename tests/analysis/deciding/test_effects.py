@@ -17,6 +17,7 @@ from control_plane.analysis.deciding.effects import (
     paired_effect,
     session_effect,
 )
+from control_plane.domain.experiment import trial_order
 
 NOISE = np.random.default_rng(4).standard_normal((6, 10)) * 0.03
 
@@ -35,12 +36,16 @@ def test_a_pair_is_the_paired_t_of_scipy() -> None:
 
 
 def test_sessions_are_the_welch_t_of_scipy() -> None:
-    sides = NOISE[0, :4], NOISE[1] * 3 + 0.2
+    sides = NOISE[0, :4], NOISE[1, 6:] * 3 + 0.2
     effect = effect_of(session_effect(*(side.tolist() for side in sides)))
     wanted = stats.ttest_ind(sides[1], sides[0], equal_var=False).confidence_interval(0.9)
     found = effect.interval(0.1)
     assert (log(found.low), log(found.high)) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+    more = (NOISE[0, :4].tolist(), (NOISE[1] * 3 + 0.2).tolist())
+    assert session_effect(*more) == effect
     assert session_effect([0.1, 0.2], [0.1, 0.2, 0.3]) is None
+    alike = effect_of(session_effect([0.1] * 3, [0.1] * 3))
+    assert alike.interval(0.05).low < 1 < alike.interval(0.05).high
 
 
 def test_a_block_that_lacks_a_side_leaves_the_pair() -> None:
@@ -148,3 +153,36 @@ def test_the_family_is_that_which_was_declared() -> None:
     assert fewer.family == whole.family == 3
     alone = effect_of(contender_effects(NOISE[:2], family=3)[0])
     assert (alone.method, alone.family) == ("bonferroni", 3)
+
+
+def shifted(arms: int, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with 0.1 for each place further back, and the places from the middle."""
+    order = trial_order(arms, blocks, seed=2)
+    places = np.array([[row.index(arm) for row in order] for arm in range(arms)]) - (arms - 1) / 2
+    return NOISE[:arms, :blocks] + 0.1 * places, places
+
+
+@pytest.mark.parametrize(("arms", "blocks"), [(2, 7), (4, 7)])
+def test_the_place_in_a_block_is_a_linear_term(arms: int, blocks: int) -> None:
+    values, places = shifted(arms, blocks)
+    found = [effect_of(effect) for effect in contender_effects(values, places=places)]
+    arm, block = np.indices(values.shape).reshape(2, -1)
+    model = np.column_stack(
+        [*(arm == each for each in range(1, arms)), *(block == each for each in range(blocks)),
+         places.ravel()]
+    ).astype(float)  # fmt: skip
+    solution, (left,), rank, _ = np.linalg.lstsq(model, values.ravel(), rcond=None)
+    df = values.size - rank
+    errors = np.sqrt(left / df * np.diag(np.linalg.inv(model.T @ model)))
+    assert [each.log_ratio for each in found] == pytest.approx(list(solution[: arms - 1]))
+    assert [each.df for each in found] == [df] * (arms - 1)
+    assert [each.standard_error for each in found] == pytest.approx(list(errors[: arms - 1]))
+
+
+def test_places_that_cost_too_much_or_are_alike_change_nothing() -> None:
+    values, places = shifted(2, 4)
+    assert contender_effects(values, places=places) == contender_effects(values)
+    few = values[:, :3], places[:, :3]
+    assert contender_effects(few[0], places=few[1]) == contender_effects(few[0])
+    first = np.tile([[-0.5], [0.5]], 7)
+    assert contender_effects(NOISE[:2, :7], places=first) == contender_effects(NOISE[:2, :7])

@@ -19,7 +19,11 @@ from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
 )
-from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
+from control_plane.domain.experiment import (
+    Experiment,
+    ExperimentArm,
+    ExperimentDesign,
+)
 from control_plane.domain.objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State

@@ -12,8 +12,10 @@ from control_plane.analysis.deciding.verdicts import (
     guard,
     judge_objective,
     judge_prediction,
+    levels_at_stop,
     levels_of_look,
     machine_moved,
+    precise,
     withheld,
 )
 
@@ -74,6 +76,17 @@ def test_looks_are_stricter_before_the_last() -> None:
     last = levels_of_look(10, 10)
     assert 0.02 < last.for_95 < FIXED.for_95
     assert 0.04 < last.for_90 < FIXED.for_90
+
+
+def test_an_experiment_stops_where_its_intervals_are_narrow() -> None:
+    levels = levels_at_stop(20)
+    assert 0.01 < levels.for_95 < FIXED.for_95
+    assert 0.02 < levels.for_90 < FIXED.for_90
+    narrow, wide = effect(1.2, 0.004, 8), effect(1.2, 0.01, 8)
+    assert precise([narrow, narrow], 8, 0.03, levels)
+    assert not precise([narrow, wide], 8, 0.03, levels)
+    assert not precise([narrow], 5, 0.03, levels)
+    assert not precise([None], 8, 0.03, levels)
 
 
 def test_a_verdict_that_is_withheld_keeps_its_numbers() -> None:

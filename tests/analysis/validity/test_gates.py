@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.analysis.validity.gate import GateLimits
-from control_plane.analysis.validity.gates import GATES, gate_rows, judge
+from control_plane.analysis.validity.gates import GATES, disturbances, gate_rows, judge
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Censored, MachineUse, SendLag, Throttling, Validity
 from tests.builders.trials import spec, summary, trial, with_spaces
@@ -28,6 +28,15 @@ def test_each_judged_gate_has_a_row():
         ("Other processes", "0.060 cores", "≤ 0.2 cores"),
     ]
     assert {row.level for row in rows} == {"ok"}
+
+
+def test_what_disturbed_a_trial_from_outside():
+    spoiled = trial(summary(), other_cpu=0.9, busiest_cpu_share=1.0)
+    assert [reason.gate for reason in disturbances(spoiled, spec())] == ["other_load"]
+    hot = replace(trial(summary()), machine=MachineUse(overheated=2, stolen_cores=0.3))
+    assert [reason.gate for reason in disturbances(hot, spec())] == ["stolen", "overheated"]
+    assert disturbances(trial(summary(errors={"reset": 500}, error_share=0.3)), spec()) == ()
+    assert disturbances(trial(summary(duration_s=0.4), other_cpu=0.9), spec()) == ()
 
 
 def test_nothing_judged_no_rows():

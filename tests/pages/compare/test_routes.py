@@ -2,14 +2,19 @@
 
 import csv
 import io
+import sqlite3
+from contextlib import closing
 from html import unescape
+from pathlib import Path
 
 import pytest
 
 from control_plane.domain.spec_json import write_spec
-from tests.builders.runs import two_streams
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, BLOCKING, finished, items, two_streams
 from tests.dashboard import free_port, items_spec, long_spec, until
 from tests.html import Element, read_html
+from tests.in_process import in_process
 from tests.pages.stored import Stored, figures, words
 
 
@@ -310,3 +315,42 @@ def test_it_fills_as_runs_finish(stored: Stored) -> None:
     assert last.lstrip().startswith('<div id="compare">')
     assert "percentiles" in figures(last)
     assert "cancelled" in last
+
+
+def test_sessions_of_both_specs_decide(tmp_path: Path) -> None:
+    shapes = (("quick", 1.0, ASYNC), ("slow", 2.0, BLOCKING))
+    sides = [(items(title=title, warmup_s=warmup), shape) for title, warmup, shape in shapes]
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        ids = [[finished(store, spec, shape).id for _ in range(3)] for spec, shape in sides]
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        for seq in range(6):
+            hour = f"2026-11-20 {10 + seq}:00:00.000000"
+            database.execute(
+                "UPDATE run SET started_at = ?, finished_at = ? WHERE seq = ?",
+                (hour, hour, seq + 1),
+            )
+    first, second = ids[0][2], ids[1][2]
+    with in_process(tmp_path) as looplab:
+        page = looplab.get(f"/compare?runs={first},{second}").text
+        document = looplab.get(f"/compare.json?runs={first},{second}").json()
+        rows = csv.DictReader(io.StringIO(looplab.get(f"/compare.csv?runs={first},{second}").text))
+        markdown = looplab.get(f"/compare.md?runs={first},{second}").text
+        alone = looplab.get(f"/compare?runs={ids[0][0]},{ids[0][1]}").text
+    assert "B slow against A quick: worse, ÷" in document["sentence"]
+    assert "sessions: A 3, B 3" in words(page)
+    (table,) = [
+        each for each in read_html(page).by_role("table") if each.attributes.get("id") == "sessions"
+    ]
+    assert "3 sessions of each worse" in table.text
+    (found,) = [row for row in document["rows"] if row["metric"] == "throughput_per_s"]
+    verdict = found["verdicts"][second]
+    assert (verdict["verdict"], verdict["method"], verdict["sessions"]) == (
+        "worse",
+        "sessions",
+        3,
+    )
+    assert document["sessions"] == {first: 3, second: 3}
+    (line,) = [row for row in rows if row["run"] == second and row["metric"] == found["metric"]]
+    assert (line["verdict"], float(line["session_high"])) == ("worse", verdict["high"])
+    assert "over 3 sessions of each" in markdown
+    assert "Over sessions" not in words(alone)

@@ -1,0 +1,90 @@
+"""What runs that were not interleaved decide, over sessions of their specs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.deciding.sessions import sessions_of, with_sessions
+from control_plane.analysis.prose.comparison_sentences import comparison_title
+from control_plane.analysis.prose.sentence import plain_text
+from control_plane.domain.result import Validity
+from control_plane.domain.run import Run
+from tests.builders.trials import START, run, spec, summary, trial, with_spaces
+
+INVALID = Validity("invalid", ())
+
+
+def measured(number: int, per_s: float, minutes: float, **chosen) -> Run:
+    """A run that began so many minutes after the first, and took 9 s."""
+    begun = START + timedelta(minutes=minutes)
+    stream = summary(throughput_per_s=per_s)
+    return run(
+        f"000000000{number:x}",
+        started_at=begun,
+        finished_at=begun + timedelta(seconds=9),
+        streams=(stream,),
+        trials=(trial(stream),),
+        **chosen,
+    )
+
+
+QUICK = [measured(at, 1_500 + 10 * at, 20 * at) for at in range(3)]
+SLOW = [measured(8 + at, 1_000 + 10 * at, 20 * at, spec=spec("blocking")) for at in range(3)]
+
+
+def decided(first: Sequence[Run], second: Sequence[Run]) -> Comparison:
+    """The last run of either side compared, the others known."""
+    known = {run.id: side for side in (first, second) for run in side}
+    made = compare([first[-1], second[-1]], first[-1].id)
+    return with_sessions(made, known.__getitem__)
+
+
+def test_three_sessions_of_each_side_decide() -> None:
+    found = decided(SLOW, QUICK)
+    (verdict,) = found.row("items", "throughput_per_s").verdicts.values()
+    assert verdict.verdict == "better"
+    assert verdict.low < verdict.low_90 < verdict.ratio < verdict.high_90 < verdict.high
+    assert verdict.ratio == pytest.approx(1.5, rel=0.01)
+    assert (verdict.sessions, dict(found.sessions)) == (3, {SLOW[2].id: 3, QUICK[2].id: 3})
+    said = with_spaces(plain_text(comparison_title(found)))
+    assert "against A" in said
+    assert ": better, ×1.5" in said
+    assert "over 3 sessions of each." in said
+    assert not found.row("items", "error_share").verdicts
+
+
+@pytest.mark.parametrize("minutes", [1, 9])
+def test_runs_that_follow_each_other_are_one_session(minutes: int) -> None:
+    close = [replace(each, started_at=START + timedelta(minutes=minutes * at),
+                     finished_at=START + timedelta(minutes=minutes * at, seconds=9))
+             for at, each in enumerate(QUICK)]  # fmt: skip
+    assert [len(session) for session in sessions_of(close[0], close)] == [3]
+    found = decided(SLOW, close)
+    assert not found.row("items", "throughput_per_s").verdicts
+    assert dict(found.sessions) == {SLOW[2].id: 3, QUICK[2].id: 1}
+    assert "One trial gives no verdict" in plain_text(comparison_title(found))
+
+
+def test_another_environment_is_no_session_of_it_and_another_boot_is() -> None:
+    facts = QUICK[0].environment or {}
+    other = replace(QUICK[0], environment={**facts, "python": "3.12.1"})
+    booted = replace(QUICK[1], environment={**facts, "boot_id": "b"})
+    assert sessions_of(QUICK[2], [other, booted, QUICK[2]]) == [[booted], [QUICK[2]]]
+
+
+def test_a_session_without_a_number_gives_no_interval() -> None:
+    nothing = summary(throughput_per_s=0.0)
+    without = [replace(QUICK[0], trials=(trial(nothing),)), *QUICK[1:]]
+    found = decided(SLOW, without)
+    assert not found.row("items", "throughput_per_s").verdicts
+    assert found.row("items", "response_time_s.p50").verdicts
+
+
+def test_nothing_is_decided_of_the_same_spec_or_of_an_invalid_side() -> None:
+    again = with_sessions(compare(QUICK[1:], QUICK[1].id), lambda _: QUICK)
+    assert not any(row.verdicts for row in again.rows)
+    invalid = [*QUICK[:2], replace(QUICK[2], validity=INVALID)]
+    assert not decided(SLOW, invalid).sessions

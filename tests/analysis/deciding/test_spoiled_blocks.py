@@ -1,0 +1,62 @@
+"""Blocks that are set aside, an end by precision, and places in a block: from chosen numbers."""
+
+from dataclasses import replace
+
+import pytest
+
+from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.domain.experiment import ExperimentBlock
+from control_plane.domain.run import State
+from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
+from tests.builders.trials import summary, with_spaces
+
+
+def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
+    """Of seven blocks that were measured the second was disturbed, and its row came again."""
+    blocks = tuple(
+        ExperimentBlock(number, row, 1, "spoiled" if number == 1 else "complete")
+        for number, row in enumerate((0, 1, 2, 3, 4, 5, 1))
+    )
+    runs = [arm(place, factor, 7) for place, factor in enumerate((1.0, 1.5))]
+    slowed = replace(
+        runs[1].trials[1],
+        streams=(replace(summary(), throughput_per_s=300.0),),
+        client=replace(runs[1].trials[1].client, other_cpu=0.9),
+    )
+    runs[1] = replace(runs[1], trials=(runs[1].trials[0], slowed, *runs[1].trials[2:]))
+    found = judge_experiment(replace(experiment(), blocks=blocks), runs)
+    assert (found.blocks, found.primary[0].verdict.finding) == (6, "better")
+    assert found.with_all[0].verdict.finding == "inconclusive"
+    document = experiment_document(found)
+    (spoiled,) = document["spoiled"]
+    assert spoiled["block"] == 1
+    assert "Other processes used 0.9" in with_spaces(spoiled["why"])
+    assert "is not known yet" in document["with_all"][0]
+    assert "1 set aside" in experiment_markdown(document)
+    assert experiment_document(judged(1.0, 1.5))["with_all"] == []
+
+
+def test_no_verdict_before_the_interval_is_precise() -> None:
+    early = judged(1.0, 1.5, blocks=6, rule="precision", margin=0.001)
+    assert early.primary[0].verdict.finding == "better"
+    wide = judge_experiment(experiment(blocks=20, rule="precision", margin=0.001), early.runs)
+    assert (wide.primary[0].verdict.reason, wide.stops) == ("not_precise", False)
+    narrow = judge_experiment(experiment(blocks=20, rule="precision", margin=0.1), early.runs)
+    assert (narrow.primary[0].verdict.finding, narrow.stops) == ("better", True)
+    first = experiment_document(narrow)["verdicts"][0]
+    assert (first["rule"], first["look"], first["alpha_spent"]) == (
+        "precision",
+        1,
+        pytest.approx(0.05),
+    )
+
+
+def test_place_counts_where_it_ends_inside_a_square() -> None:
+    found = [judged(1.0, 1.5, 1.0, blocks=blocks) for blocks in (6, 5)]
+    assert [each.by_place for each in found] == [False, True]
+    effects = [each.primary[0].verdict.effect for each in found]
+    assert [effect.df for effect in effects if effect] == [10, 7]
+    running = [replace(each, state=State.RUNNING) for each in found[1].runs if each]
+    assert not judge_experiment(experiment(3), running).by_place
