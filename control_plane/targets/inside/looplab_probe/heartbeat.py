@@ -125,7 +125,7 @@ class StackDumper:
             looks = int((now_s - self._since_s) / EVERY_S)
             passed, self._looks = min(looks - self._looks, MOST_LOOKS), looks
             self._set_timer(now_s)
-            if frame is not None and frame.f_back is not None and _only_entered(frame):
+            while frame is not None and frame.f_back is not None and _only_entered(frame):
                 frame = frame.f_back
             if passed > 0:
                 self._append(_written(frame, passed))
@@ -184,15 +184,18 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _RESUME = opcode.opmap.get("RESUME", -1)
 _AFTER_AWAIT = 3
+_OWN_FOLDER = os.path.dirname(__file__)
 
 
 def _only_entered(frame: FrameType) -> bool:
     """Whether nothing of its function has run yet, so that the time was spent by its caller.
 
-    From Python 3.11 on signals that came before, during a `+` in C, are seen there.
+    From Python 3.11 on signals that came before, during a `+` in C, are seen there. So it is with
+    the probe itself, where a signal comes while the one before is handled.
     """
     code, at = frame.f_code.co_code, frame.f_lasti
-    return code[at] == _RESUME and not code[at + 1] & _AFTER_AWAIT
+    own = frame.f_code.co_filename.startswith(_OWN_FOLDER)
+    return own or (code[at] == _RESUME and not code[at + 1] & _AFTER_AWAIT)
 
 
 def _written(frame: FrameType | None, looks: int) -> bytes:
