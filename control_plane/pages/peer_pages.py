@@ -21,7 +21,7 @@ from control_plane.analysis.peer_comparison import (
 from control_plane.dependencies import StoreDep
 from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
-from control_plane.domain.units import count, figures, rate, seconds, share, size
+from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
 from control_plane.pages.form.form_data import FormDep
 from control_plane.pages.number_cells import Cell, ColumnHead
 from control_plane.pages.peer_compare import ShortText, figure_file
@@ -184,7 +184,7 @@ def _headline(result: PeerResult) -> str:
 
 def _tiles(stream: PeerStream) -> Iterator[Tile]:
     if stream.throughput_per_s is not None:
-        ended = f"{count(stream.requests)} requests" if stream.requests is not None else ""
+        ended = number_of(stream.requests, "request") if stream.requests is not None else ""
         duration = f" in {seconds(stream.duration_s)}" if stream.duration_s and ended else ""
         yield Tile("Throughput", figures(stream.throughput_per_s), "/s", f"{ended}{duration}")
     for percent, label in TILES:
@@ -195,7 +195,9 @@ def _tiles(stream: PeerStream) -> Iterator[Tile]:
         yield _time_tile("Maximum", stream.times.max, f"mean {seconds(mean)}" if mean else "")
     if stream.failed is not None:
         kinds = ", ".join(f"{count(many)} {kind}" for kind, many in stream.errors.items())
-        of_all = f"of {count(stream.requests)} requests" if stream.requests is not None else ""
+        of_all = (
+            f"of {number_of(stream.requests, 'request')}" if stream.requests is not None else ""
+        )
         tile = Tile("Errors", count(stream.failed), "", kinds[:80] or of_all)
         yield replace(tile, state="alarm") if stream.failed else tile
 

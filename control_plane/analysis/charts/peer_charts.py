@@ -36,7 +36,7 @@ from control_plane.analysis.peer_comparison import Measurement
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.peer_result import PeerSeconds, PeerStream
 from control_plane.domain.times_and_percentiles import GREYED
-from control_plane.domain.units import SPACE, count, figures, rate, seconds
+from control_plane.domain.units import SPACE, figures, number_of, rate, seconds
 
 PERCENTILE_WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 LEAST_MOMENTS = 3
@@ -238,7 +238,7 @@ def _rates_panel(course: PeerSeconds, stream: PeerStream) -> Panel | None:
     labels = [EndLabel(rate(known[-1]), figures(known[-1]), "$run-1-text", known[-1])]
     if failed:
         traces.append(_steps(course, list(course.errors), "$bad", 1.5))
-        text = "errors" if stream.failed is None else f"{count(stream.failed)} errors"
+        text = "errors" if stream.failed is None else number_of(stream.failed, "error")
         labels.append(EndLabel(text, "errors", "$bad", 0.0))
     axis = zero_based_axis(high, nticks=4, ticksuffix=f"{SPACE}/s")
     return Panel("Throughput", axis, traces, labels, weight=2)
