@@ -22,6 +22,8 @@ from control_plane.store.store import open_store
 from tests.builders.states import in_state
 from tests.dashboard import BARE, dashboard, instance_of, items_spec, long_spec, marked, until
 
+WRK = Path(__file__).parent / "peers" / "files" / "wrk.txt"
+
 
 def looplab(
     arguments: Sequence[str], folder: Path, stdin: str | None = None
@@ -93,7 +95,7 @@ def test_version(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) -> None:
+def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_file: Path) -> None:
     ids = []
     for arguments, stdin in (([str(spec_file)], None), (["-"], spec_file.read_text())):
         done = looplab(["run", *arguments, "--json"], tmp_path, stdin)
@@ -112,6 +114,12 @@ def test_run_and_compare_without_a_dashboard(tmp_path: Path, spec_file: Path) ->
     taken = looplab(["import", "all.looplab", "--db", "other.db"], tmp_path)
     assert taken.stdout.startswith(f"2 runs imported. sha256 {bundle['sha256']}\n")
     assert "2 here already" in looplab(["import", "all.looplab"], tmp_path).stdout
+    (peer,) = json.loads(call(["import", str(WRK), "--kind", "wrk", "--json"]).stdout)["peers"]
+    beside = call(["compare", peer, ids[0]]).stdout
+    assert "measured by wrk, not judged" in beside
+    assert "4,610" in beside
+    assert "No ratios: files of other tools do not say on which machine" in beside
+    assert "looks like that of wrk" in call(["import", str(WRK), "--kind", "k6"]).stderr
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
