@@ -24,6 +24,8 @@ PATHS = (
     "/workloads",
     "/glossary",
     "/not-starting",
+    "/shares",
+    "/audit",
 )
 WIDTHS = (360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560)
 COLOURS = ["color-contrast", "link-in-text-block"]

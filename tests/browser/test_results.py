@@ -15,6 +15,13 @@ SMALL: ViewportSize = {"width": 390, "height": 844}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+COPIED = "sign => navigator.clipboard.readText().then((text) => text.startsWith(sign))"
+PICTURED = """() => navigator.clipboard.read().then(
+  (items) => items.some((item) => item.types.includes("image/png")))"""
+DRAWN = """() => [...document.querySelectorAll("lab-figure")]
+  .every((figure) => figure.querySelector(".main-svg"))"""
+
+
 def addresses(stored: Stored) -> dict[str, str]:
     runs = stored.runs
     return {
@@ -31,10 +38,7 @@ def addresses(stored: Stored) -> dict[str, str]:
 def opened(page: Page, stored: Stored, name: str) -> Page:
     """The page with every figure drawn."""
     page.goto(stored.looplab.url + addresses(stored)[name])
-    page.wait_for_function(
-        """() => [...document.querySelectorAll("lab-figure")]
-          .every((figure) => figure.querySelector(".main-svg"))"""
-    )
+    page.wait_for_function(DRAWN)
     return page
 
 
@@ -164,14 +168,42 @@ def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Sto
         "compare",
     )
     first.click("text=make baseline >> nth=1")
+    expect(first.locator("h1")).to_contain_text("than C async")
     said = first.inner_text("h1")
-    assert "than C async" in said
     first.click("text=Copy as")
     first.get_by_role("button", name="Link", exact=True).click()
+    first.wait_for_function(COPIED, arg="http")
     address = first.evaluate("navigator.clipboard.readText()")
     other = open_page(viewport=WIDE)
     other.goto(address)
     assert other.inner_text("h1") == said
+
+
+def test_a_result_is_copied_and_shared(
+    open_page: OpenPage, stored: Stored, problems: Problems
+) -> None:
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = opened(open_page(viewport=WIDE, permissions=clipboard), stored, "compare")
+    page.keyboard.press("e")
+    expect(page.locator("#export")).to_be_visible()
+    page.keyboard.press("Escape")
+    for form, sign in (("Markdown", "**"), ("Table for a spreadsheet", "stream\tmetric")):
+        page.click("[popovertarget=copy-as]")
+        page.get_by_role("button", name=form, exact=True).click()
+        page.wait_for_function(COPIED, arg=sign)
+    page.click("[popovertarget=copy-as]")
+    page.get_by_role("button", name="Picture of the percentiles, PNG").click()
+    page.wait_for_function(PICTURED)
+    page.get_by_role("link", name="Share", exact=True).click()
+    page.get_by_role("button", name="Make a link").click()
+    guest = open_page(viewport=WIDE)
+    guest.goto(page.inner_text("#made-link"))
+    guest.wait_for_function(DRAWN)
+    is_never_wider_than_its_window(guest)
+    problems.expect("inline")
+    for shown in (page, guest):
+        found = Axe().run(shown, options={"preload": False, "resultTypes": ["violations"]})
+        assert found.violations_count == 0, found.generate_report()
 
 
 def runs_are_added_and_removed_by_hand(page: Page) -> None:
