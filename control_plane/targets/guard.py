@@ -35,6 +35,8 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
 _PUNCH_HOLE_KEEP_SIZE = 3
 _FAILED_TO_START = 127
+_IGNORED_BY_PYTHON = (13, 25)
+"""SIGPIPE and SIGXFSZ."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -121,6 +123,7 @@ def _become(command: list[str], cores: set[int], guard: int) -> None:
         os.sched_setaffinity(0, cores)
     _take_normal_priority()
     _set_limits()
+    _heed_signals()
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
     os.dup2(LOG, STDOUT)
     os.execvp(command[0], command)
@@ -141,6 +144,12 @@ def _set_limits() -> None:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _heed_signals() -> None:
+    """Undo that Python ignores these signals: a shell, and what it runs, would ignore them too."""
+    for number in _IGNORED_BY_PYTHON:
+        _libc.signal(number, None)
 
 
 def wait_for_stop(server: int, pidfd: int, above: int, inside: str) -> float | None:

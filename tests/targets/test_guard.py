@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -267,3 +268,12 @@ async def test_orphans_of_the_server_are_reaped(site: Site) -> None:
         os.kill(get_json(started.url, "/pid"), signal.SIGKILL)
         until(lambda: started.ended_workers().all == 1, lambda: "the worker is gone", 3)
         until(lambda: len(procfs.children(guard)) == 1, lambda: "no zombie is left", 3)
+
+
+def test_a_program_heeds_the_signals_that_python_ignores() -> None:
+    guard = [sys.executable, "-I", "-S", str(ROOT / "control_plane/targets/guard.py")]
+    command = ["all", "", "", "grep", "SigIgn", "/proc/self/status"]
+    with subprocess.Popen([*guard, *command], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stderr is not None
+        ignored = int(process.stderr.readline().split()[1], 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)

@@ -79,9 +79,36 @@ def test_a_child_made_by_a_thread_outlives_the_thread() -> None:
             process.kill()
 
 
-def test_the_hidden_sitecustomize_runs(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys; sys.found = __file__")
-    with started("import sys; print(sys.found)", tmp_path) as process:
+DAEMON = """
+import os, time
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.read(reading, 1)
+        print(os.getpid(), flush=True)
+        time.sleep(300)
+    os._exit(0)
+os.wait()
+os.write(writing, b"x")
+time.sleep(300)
+"""
+
+
+def test_a_daemon_outlives_those_that_made_it() -> None:
+    with started(DAEMON) as process:
+        daemon = first_number(process)
+        try:
+            process.kill()
+            process.wait()
+            assert procfs.started_at(daemon) is not None
+        finally:
+            os.kill(daemon, signal.SIGKILL)
+
+
+def test_the_hidden_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("found = __spec__.origin")
+    with started("import sitecustomize; print(sitecustomize.found)", tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.read().strip() == str(tmp_path / "sitecustomize.py")
 

@@ -6,38 +6,53 @@ this file hides, where there is one. Imports only what is loaded already or quic
 every target waits for it.
 """
 
-import ctypes
+from __future__ import annotations
+
 import os
 import sys
+from _collections_abc import Callable
 from importlib import import_module
-from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.machinery import PathFinder
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SIGKILL = 9
 
 
-def tie_to_parent() -> None:
-    """Ask for SIGKILL when the parent dies, unless a thread of a pool made this process.
+def tie_family() -> None:
+    """Tie this process to its parent, and every forked child to the one that forks it.
 
-    The kernel watches the thread that made us, not its process.
+    A child that finds its parent gone was too late, and ends itself. A daemon, which has left the
+    session, is tied to nobody: its parent means to end. Nothing where the interpreter has no
+    `ctypes`, which is called for once: a child of a process with threads may find its lock taken.
     """
-    if made_by_main_thread(os.getppid()):
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, _SIGKILL, 0, 0, 0)
-
-
-def tie_every_fork() -> None:
-    """Tie every forked child; one that finds its parent gone was too late, and ends itself."""
-    forking = [0]
+    try:
+        prctl = import_module("ctypes").CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return
+    session, forking = os.getsid(0), [0]
 
     def remember() -> None:
         forking[0] = os.getpid()
 
     def tie() -> None:
-        tie_to_parent()
+        if os.getsid(0) != session:
+            return
+        tie_to_parent(prctl)
         if os.getppid() != forking[0]:
             os.kill(os.getpid(), _SIGKILL)
 
+    if session != os.getpid():
+        tie_to_parent(prctl)
     os.register_at_fork(before=remember, after_in_child=tie)
+
+
+def tie_to_parent(prctl: Callable[..., int]) -> None:
+    """Ask for SIGKILL when the parent dies, unless a thread of a pool made this process.
+
+    The kernel watches the thread that made us, not its process.
+    """
+    if made_by_main_thread(os.getppid()):
+        prctl(_SET_PARENT_DEATH_SIGNAL, _SIGKILL, 0, 0, 0)
 
 
 def made_by_main_thread(parent: int) -> bool:
@@ -67,15 +82,16 @@ def install_probe() -> None:
 
 
 def run_hidden() -> None:
-    """Run the next `sitecustomize` on the path."""
+    """Import the next `sitecustomize` on the path, which takes the place of this one."""
     here = os.path.dirname(__file__)
-    hidden = PathFinder.find_spec("sitecustomize", [entry for entry in sys.path if entry != here])
-    loader = hidden.loader if hidden else None
-    if isinstance(loader, SourceFileLoader) and (code := loader.get_code("sitecustomize")):
-        exec(code, {"__name__": "sitecustomize", "__file__": loader.path})
+    behind = sys.path[sys.path.index(here) + 1 :] if here in sys.path else []
+    hidden = PathFinder.find_spec("sitecustomize", behind)
+    if hidden is not None and hidden.loader is not None:
+        module = import_module("importlib.util").module_from_spec(hidden)
+        sys.modules["sitecustomize"] = module
+        hidden.loader.exec_module(module)
 
 
-tie_to_parent()
-tie_every_fork()
+tie_family()
 install_probe()
 run_hidden()
