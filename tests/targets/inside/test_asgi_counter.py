@@ -1,5 +1,7 @@
 """The counted application is the application, as far as its server can tell."""
 
+import asyncio
+import inspect
 from typing import Any
 
 from control_plane.targets.inside.looplab_probe.asgi_counter import count_requests
@@ -55,3 +57,16 @@ def test_what_is_no_application_and_what_is_counted_stay() -> None:
     assert count_requests(count_requests(app)) is not app
     once = count_requests(app)
     assert count_requests(once) is once
+
+
+async def test_what_sends_is_a_coroutine_function_and_leaves_refusing_to_the_server() -> None:
+    seen: list[bool] = []
+
+    async def asking(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend((inspect.iscoroutinefunction(send), asyncio.iscoroutinefunction(send)))
+        await send("no message")
+
+    server = Server()
+    await count_requests(asking)({"type": "http"}, server.receive, server.send)
+    assert any(seen)
+    assert server.sent == ["no message"]

@@ -9,6 +9,8 @@ Connections of uvicorn report each response themselves, because to look at what 
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from typing import Any, Awaitable, Callable
 
 from . import never_raise
@@ -66,13 +68,18 @@ class _CountingSend:
     """
 
     __slots__ = ("_open", "_send")
+    # Calls return what a coroutine function returns, and `iscoroutinefunction` is asked by some.
+    _is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
+    _is_coroutine_marker = getattr(inspect, "_is_coroutine_mark", None)
 
     def __init__(self, send: AsgiSend) -> None:
         self._send, self._open = send, True
 
     def __call__(self, message: Any) -> Awaitable[None]:
+        # What is no message is for the server to refuse.
         if (
             self._open
+            and isinstance(message, dict)
             and message.get("type") == "http.response.body"
             and not message.get("more_body")
         ):
