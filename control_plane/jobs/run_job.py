@@ -70,6 +70,7 @@ class RunJob:
         self.live_run.deadline_s = spec.timeout_s
         self.termination = Termination(run, store, self.live_run)
         self.places = spec.trials
+        self._interpreters = runtime.interpreters
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
         self._secrets: Mapping[str, str] = {}
@@ -208,7 +209,7 @@ class RunJob:
         application = self._runtime.applications.get(self.run.spec.target.application or "")
         by_import = application is not None and not application.command
         python = application.interpreter if application and by_import else None
-        serving = await target_environment(python, pids, self._runtime.instance)
+        serving = await target_environment(python, pids, self._interpreters)
         return {**of_client_only(facts), **serving}
 
     def _reserve_numbers(self) -> ReservedNumbers:

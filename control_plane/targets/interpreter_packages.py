@@ -128,14 +128,14 @@ def _parse_line(line: str) -> tuple[str, str] | None:
 
 
 async def target_environment(
-    python: Path | None, pids: Sequence[int], instance: str
+    python: Path | None, pids: Sequence[int], interpreters: "Interpreters"
 ) -> Environment:
     """Return version and packages of the interpreter that serves, which may be found by its `pids`.
 
     None where it is no Python, or its processes cannot be seen; then `target_program` names it.
     """
     python = python or interpreter_of(pids)
-    found = await inspect_interpreter(python, instance) if python else Interpreter()
+    found = await interpreters.current(python) if python else Interpreter()
     rank = {name: place for place, name in enumerate(LISTED_FIRST)}
     names = sorted(found.packages, key=lambda name: (rank.get(name, len(rank)), name))
     packages = {name: found.packages[name] for name in names}
@@ -240,6 +240,14 @@ class Interpreters:
                     found = thread.submit(asyncio.run, asking).result()
                 known = self._known[python] = (found, _stamp(python, found))
             return known[0]
+
+    async def current(self, python: Path) -> Interpreter:
+        """Return what it has now, for a run that waits for that: asked again where it changed."""
+        known = self._known.get(python)
+        if known is None or known[0].fault or known[1] != _stamp(python, known[0]):
+            found = await inspect_interpreter(python, self._instance)
+            known = self._known[python] = (found, _stamp(python, found))
+        return known[0]
 
 
 def _stamp(python: Path, interpreter: Interpreter) -> tuple[int, ...]:

@@ -63,12 +63,13 @@ async def test_one_that_runs_tells_its_packages() -> None:
 
 
 def test_a_changed_one_is_not_asked_again_while_a_run_works(tmp_path: Path) -> None:
-    python, works = tmp_path / "python", [True]
+    """But for the run itself, once before its load."""
+    python, works, asked = tmp_path / "python", [True], tmp_path / "asked"
     known = Interpreters("test")
     known.give_way_while(lambda: works[0], bool)
 
     def becomes(version: str) -> None:
-        python.write_text(f"""#!/bin/sh\necho '["", "{version}"]'\n""")
+        python.write_text(f"""#!/bin/sh\necho >>{asked}\necho '["", "{version}"]'\n""")
         python.chmod(0o700)
         os.utime(python, ns=(len(version), len(version)))
 
@@ -78,6 +79,11 @@ def test_a_changed_one_is_not_asked_again_while_a_run_works(tmp_path: Path) -> N
     assert known.inspect(python).version == "3.9"
     works[0] = False
     assert known.inspect(python).version == "3.10"
+    works[0] = True
+    for version in ("3.10", "3.100", "3.100"):
+        becomes(version)
+        assert asyncio.run(known.current(python)).version == version
+    assert asked.read_text().count("\n") == 3
 
 
 def test_one_that_was_never_asked_waits_until_the_load_is_over(tmp_path: Path) -> None:
