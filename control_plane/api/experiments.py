@@ -27,7 +27,7 @@ from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.store.store import Store
 
-router = APIRouter(tags=["experiments"], responses=ERROR_RESPONSES)
+router = APIRouter(prefix="/api", tags=["experiments"], responses=ERROR_RESPONSES)
 
 
 @router.post("/experiments", status_code=202)

@@ -153,7 +153,7 @@ def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-access = APIRouter(tags=["access"])
+access = APIRouter(prefix="/api", tags=["access"])
 
 
 @access.get("/audit")

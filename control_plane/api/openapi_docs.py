@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from control_plane.domain.spec_json import SUBMITTED_SPEC
+from control_plane.domain.spec import SubmittedSpec
+from control_plane.domain.spec_json import adapter
 
 _ERROR = {
     "type": "object",
@@ -44,7 +45,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def spec_schemas() -> dict[str, Any]:
     """Return the schema of the spec, and of all that it holds, by name."""
-    spec = SUBMITTED_SPEC.json_schema(ref_template="#/components/schemas/{model}")
+    spec = adapter(SubmittedSpec).json_schema(ref_template="#/components/schemas/{model}")
     return {**spec.pop("$defs", {}), "Spec": spec}
 
 

@@ -25,10 +25,10 @@ from control_plane.domain.spec_json import Document, read_document
 from control_plane.peers import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
-router = APIRouter(tags=["runs"], responses=ERROR_RESPONSES)
-pinned = APIRouter(tags=["pins"], responses=ERROR_RESPONSES)
-peers = APIRouter(tags=["results of other tools"], responses=ERROR_RESPONSES)
-comparisons = APIRouter(tags=["compare"], responses=ERROR_RESPONSES)
+router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)
+pinned = APIRouter(prefix="/api", tags=["pins"], responses=ERROR_RESPONSES)
+peers = APIRouter(prefix="/api", tags=["results of other tools"], responses=ERROR_RESPONSES)
+comparisons = APIRouter(prefix="/api", tags=["compare"], responses=ERROR_RESPONSES)
 
 
 async def _document(request: Request) -> Document:

@@ -8,7 +8,7 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.stored_ceilings import ceiling_documents
 
-router = APIRouter()
+router = APIRouter(prefix="/api")
 
 
 @router.get("/applications", tags=["applications"])

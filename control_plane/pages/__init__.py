@@ -1,6 +1,4 @@
-"""HTML for people: a package for each page, above what pages share, and all in one router."""
-
-from fastapi import APIRouter
+"""HTML for people: a package for each page, above what pages share, and the routes of all."""
 
 from control_plane.pages import (
     experiment_pages,
@@ -22,8 +20,7 @@ from control_plane.pages.site.login_page import router as login
 from control_plane.pages.site.routes import router as site
 from control_plane.pages.targets.routes import router as targets
 
-router = APIRouter(include_in_schema=False)
-for page in (
+_ROUTERS = (
     home.router,
     new_run,
     report.router,
@@ -41,5 +38,5 @@ for page in (
     compare,
     live.router,
     run,
-):
-    router.include_router(page)
+)
+PAGE_ROUTES = tuple(route for router in _ROUTERS for route in router.routes)

@@ -315,7 +315,7 @@ def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
             yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)
 
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @router.get(HISTORY)

@@ -90,7 +90,7 @@ def preset_time(name: str, service: RunService) -> str:
     return about(service.expected_seconds(service.check(preset_catalogue().preset(name).document)))
 
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 RECENT_RUNS, MOST_OFFERED, MOST_CARDS = 8, 3, 6
 

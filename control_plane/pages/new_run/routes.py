@@ -54,7 +54,7 @@ from control_plane.pages.new_run.preview import with_check_result
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 FIRST_PRESET = "items"
 """What a form begins with that names nothing."""

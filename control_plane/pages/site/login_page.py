@@ -13,7 +13,7 @@ from control_plane.domain.errors import TooManyGuesses
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, plain_page
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 _OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
 _NO_NAME = re.compile(r"[^\w .@+-]")

@@ -20,7 +20,7 @@ from control_plane.pages.site.templating import TermGroup, fragment, groups, pag
 from control_plane.pages.urls import AUDIT, COMPARE, DOCS, GLOSSARY, NOT_STARTING, OPENAPI, PEERS
 from control_plane.store.audit_log import KEPT_ENTRIES, AuditEntry
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from control_plane.pages.urls import (
     configuration_url,
 )
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 
 ConfigurationName = Annotated[str, Query(max_length=200)]
 
