@@ -65,14 +65,17 @@ def _is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+_ADDING = re.compile(r"(_?[A-Z][A-Z_0-9]+|adapter\(.+\))\.")
+
+
 def _handed_on(statement: ast.stmt) -> list[str]:
     """Names of the arguments when the statement is one call with plain names, else none.
 
-    A method of a module's constant, such as a type adapter, adds the constant: not meant.
+    A method of a module's constant or of an adapter adds that: not meant.
     """
     value = statement.value if isinstance(statement, ast.Return | ast.Expr) else None
     call = value.value if isinstance(value, ast.Await) else value
-    if not isinstance(call, ast.Call) or re.match(r"_?[A-Z][A-Z_0-9]+\.", ast.unparse(call.func)):
+    if not isinstance(call, ast.Call) or _ADDING.match(ast.unparse(call.func)):
         return []
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
     names = [value.id for value in given if isinstance(value, ast.Name)]

@@ -14,7 +14,7 @@ from control_plane.analysis.start_hints import (
     StartReason,
 )
 from control_plane.domain.metrics import METRICS
-from control_plane.domain.result import ERROR_CLASSES
+from control_plane.domain.stream_record import ERROR_CLASSES
 from scripts.budget import ROOT
 
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))

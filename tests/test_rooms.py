@@ -239,6 +239,7 @@ def test_smells_are_found(smell, text: str) -> None:
         (smells.pass_through, "def f(a, b):\n    return g(b, a)"),
         (smells.pass_through, "@app.get('/')\ndef f(a):\n    return g(a)"),
         (smells.pass_through, "def f(a):\n    return SPEC.validate_json(a)"),
+        (smells.pass_through, "def f(a):\n    return adapter(Spec).validate_json(a)"),
         (smells.broad_excepts, "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
         (smells.unnamed, "f(one)"),
         (smells.asks_for_class, "isinstance(load, Opening)"),

@@ -6,17 +6,16 @@ from datetime import datetime
 from random import Random
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from pydantic import Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import bounded, bounded_text, counted
-from control_plane.domain.load_models import STRICT
+from control_plane.domain.load_models import Checked
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.objectives import MOST_OBJECTIVES, ArmObjective, Prediction
 from control_plane.domain.run import State
-from control_plane.domain.spec_json import Document, field_error
+from control_plane.domain.spec_json import Document, adapter, field_error
 
 MOST_ARMS = 64
 ERROR_SHARE = "error_share"
@@ -27,24 +26,24 @@ DEFAULT_BLOCKS = 10
 StoppingRule = Literal["spending", "precision"]
 
 
-@checked_dataclass(frozen=True, config=STRICT)
-class Guardrail:
+@dataclass(frozen=True)
+class Guardrail(Checked):
     """A metric that must not get worse by more than its margin, a share of it."""
 
     metric: str
     margin: float = 0.1
 
 
-@checked_dataclass(frozen=True, config=STRICT)
-class SubmittedArm:
+@dataclass(frozen=True)
+class SubmittedArm(Checked):
     """One arm as it is handed in: a spec, laid over that of the experiment."""
 
     name: str
     spec: dict[str, Any]
 
 
-@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
-class ExperimentDesign:
+@dataclass(frozen=True, kw_only=True)
+class ExperimentDesign(Checked):
     """What is to be decided, and how.
 
     `slug` names the bundled experiment that it is one of, "" for another; `note` stands beside its
@@ -79,7 +78,7 @@ class ExperimentDesign:
     confirms: str = ""
 
 
-@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SubmittedExperiment(ExperimentDesign):
     """An experiment as it is handed in: the first arm is the baseline, `spec` common to all."""
 
@@ -161,7 +160,7 @@ class BlockVariance:
     df: float
 
 
-@checked_dataclass(frozen=True)
+@dataclass(frozen=True)
 class MetricNoise:
     """What earlier experiments say of one metric: the noise floor, and the prior of its variance.
 
@@ -250,14 +249,11 @@ class Experiment:
         return self.arms[1:-1] if self.design.control else self.arms[1:]
 
 
-_SUBMITTED: TypeAdapter[SubmittedExperiment] = TypeAdapter(SubmittedExperiment)
-
-
 def read_experiment(document: Mapping[str, Any]) -> SubmittedExperiment:
     """Return the experiment of a document. Raises InvalidInput with the wrong fields."""
     given = dict(document)
     try:
-        submitted = _SUBMITTED.validate_json(to_json(given))
+        submitted = adapter(SubmittedExperiment).validate_json(to_json(given))
     except PydanticSerializationError as error:
         raise InvalidInput(
             "This is no document: it is too deep, or holds no plain text."

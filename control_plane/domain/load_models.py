@@ -4,10 +4,10 @@ A new model is a class here, its pacing in `load/schedule.py` and its fields in 
 else asks what `LoadModel` answers.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Discriminator, Tag
-from pydantic.dataclasses import dataclass
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
@@ -19,7 +19,13 @@ MAX_STEPS = 100
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class LoadModel:
+class Checked:
+    """What is checked by its types where a document is read, and trusted where code makes it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+
+class LoadModel(Checked):
     """What the product asks of every load model. The defaults hold for a model without pauses."""
 
     starts_by: ClassVar[Literal["schedule", "response", "interval"]] = "schedule"
@@ -165,7 +171,7 @@ def _rate_per_s(field: str, rate: float, limits: Limits) -> Wrong:
     yield from bounded(field, rate, LEAST_RATE_PER_S, limits.max_rate_per_s, "max_rate_per_s")
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Closed(LoadModel):
     """A fixed number of users; each sends the next request when the last one ended."""
 
@@ -207,7 +213,7 @@ class Closed(LoadModel):
         return f"{self.label}{think}"
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Burst(LoadModel):
     """All requests are meant to start at once, over at most `connections` connections."""
 
@@ -236,8 +242,8 @@ class Burst(LoadModel):
         return f"in a burst over {number_of(self.users, 'connection')}"
 
 
-@dataclass(frozen=True, config=STRICT)
-class RateStep:
+@dataclass(frozen=True)
+class RateStep(Checked):
     """A rate that holds for `duration_s`."""
 
     rate_per_s: float
@@ -265,7 +271,7 @@ Rate = Annotated[
 ]
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Open(LoadModel):
     """Requests are meant to start on a schedule, whatever the responses do.
 
@@ -341,7 +347,7 @@ class Open(LoadModel):
         return f"of {offered} offered"
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Periodic(LoadModel):
     """Each user sends, awaits the response, and sends again `interval_s` after its last start.
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from pydantic.dataclasses import dataclass as checked_dataclass
-
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import bounded, bounded_text, counted
-from control_plane.domain.load_models import STRICT
+from control_plane.domain.load_models import Checked
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.units import WRITTEN
 
@@ -18,8 +16,8 @@ MOST_OBJECTIVES = 20
 _LARGEST = 1e15
 
 
-@checked_dataclass(frozen=True, config=STRICT)
-class Objective:
+@dataclass(frozen=True)
+class Objective(Checked):
     """A bound on a metric of a stream ("": of the first), in the unit of the metric."""
 
     metric: str
@@ -50,7 +48,7 @@ def wrong_objectives(
         yield from objective.wrong(f"objectives.{index}", streams)
 
 
-@checked_dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class ArmObjective(Objective):
     """An objective of one arm of an experiment; of every contender where none is named."""
 
@@ -110,8 +108,8 @@ _ABOUT = 1.25
 Word = Literal["the same", "better", "worse", "faster", "slower"]
 
 
-@checked_dataclass(frozen=True, config=STRICT, kw_only=True)
-class Prediction:
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Checked):
     """A claim about one arm, written down before: its ratio to the baseline, or its value.
 
     What is expected is said in one way: `about` a number (within a quarter), a `word`, or from

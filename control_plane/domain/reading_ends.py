@@ -1,18 +1,18 @@
 """Where the reading of a response ends that does not end itself."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Tag
-from pydantic.dataclasses import dataclass
 
-from control_plane.domain.load_models import STRICT
+from control_plane.domain.load_models import Checked
 from control_plane.domain.request_bodies_and_values import one_of
 from control_plane.domain.units import SPACE, number_of
 
 
-@dataclass(frozen=True, config=STRICT)
-class UntilBytes:
+@dataclass(frozen=True)
+class UntilBytes(Checked):
     """Reading ends when so many bytes of the body came."""
 
     bytes: int
@@ -23,8 +23,8 @@ class UntilBytes:
         return f"until {number_of(self.bytes, 'byte')} came"
 
 
-@dataclass(frozen=True, config=STRICT)
-class UntilSeconds:
+@dataclass(frozen=True)
+class UntilSeconds(Checked):
     """Reading ends so long after the head of the response came."""
 
     seconds: float
@@ -35,8 +35,8 @@ class UntilSeconds:
         return f"for {self.seconds:g}{SPACE}s"
 
 
-@dataclass(frozen=True, config=STRICT)
-class UntilEvent:
+@dataclass(frozen=True)
+class UntilEvent(Checked):
     """Reading ends behind that event of a stream of server-sent events, from 1."""
 
     event: int

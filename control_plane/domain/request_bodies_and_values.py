@@ -8,35 +8,41 @@ themselves.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     Discriminator,
-    Field,
     GetPydanticSchema,
     SerializerFunctionWrapHandler,
     Tag,
     model_serializer,
 )
-from pydantic.dataclasses import dataclass
 
-from control_plane.domain.load_models import STRICT
+from control_plane.domain.load_models import Checked
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.units import count, number_of
 
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
+Document = dict[str, Any]
+"""A JSON object."""
 
 
-@dataclass(frozen=True, config=STRICT)
-class BaseValue:
+def as_object(found: Any) -> Document:
+    """Return it if it is a JSON object, else an empty one."""
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class BaseValue(Checked):
     """What every value has. `repeat`: it depends on the seed alone, so that each trial, run and
     strategy sends the same ones again.
     """
 
-    repeat: bool = Field(default=False, kw_only=True)
+    repeat: bool = field(default=False, kw_only=True)
 
     @model_serializer(mode="wrap")
     def _without_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -45,7 +51,7 @@ class BaseValue:
         return {name: value for name, value in document.items() if value is not False}
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class IntegerValue(BaseValue):
     """Uniform integers from `low` to `high`, both included."""
 
@@ -54,7 +60,7 @@ class IntegerValue(BaseValue):
     high: int
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class SequenceValue(BaseValue):
     """`start`, `start + step`, `start + 2 step` and so on, in the order of sending.
 
@@ -66,16 +72,16 @@ class SequenceValue(BaseValue):
     step: int = 1
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class ChoiceValue(BaseValue):
     """One of the given values, each with the same probability. `secret`: they are never shown."""
 
     kind: Literal["choice"]
     of: tuple[str | int | float, ...]
-    secret: bool = Field(default=False, kw_only=True)
+    secret: bool = field(default=False, kw_only=True)
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class StringValue(BaseValue):
     """Random lowercase letters, which do not come twice while there are others of that length."""
 
@@ -83,7 +89,7 @@ class StringValue(BaseValue):
     length: int
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class UuidValue(BaseValue):
     """Random version 4 UUIDs, which never come twice."""
 
@@ -98,7 +104,7 @@ _Columns = Annotated[tuple[str, ...], AfterValidator(_in_order)]
 """Names whose order says nothing, so that the same ones are written the same way."""
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class RowValue(BaseValue):
     """Some columns of one row, which are placeholders by their names and are used together.
 
@@ -109,7 +115,7 @@ class RowValue(BaseValue):
     file: RowFile
     columns: _Columns
     order: Literal["in_order", "shuffled", "each_once"] = "in_order"
-    secret: _Columns = Field(default=(), kw_only=True)
+    secret: _Columns = field(default=(), kw_only=True)
 
     @property
     def label(self) -> str:
@@ -139,8 +145,8 @@ FormFields = dict[str, Scalar | tuple[Scalar, ...]]
 """The fields of a form by name: one value each, or several; all may hold placeholders."""
 
 
-@dataclass(frozen=True, config=STRICT)
-class JsonBody:
+@dataclass(frozen=True)
+class JsonBody(Checked):
     """A JSON value, whose keys and strings may hold placeholders.
 
     A string that is nothing but a placeholder becomes the value itself: an integer is a number.
@@ -149,22 +155,22 @@ class JsonBody:
     json: Json
 
 
-@dataclass(frozen=True, config=STRICT)
-class TextBody:
+@dataclass(frozen=True)
+class TextBody(Checked):
     """A text that may hold placeholders; what it is, its `Content-Type` tells."""
 
     text: str
 
 
-@dataclass(frozen=True, config=STRICT)
-class FormBody:
+@dataclass(frozen=True)
+class FormBody(Checked):
     """The fields of a form, sent as `application/x-www-form-urlencoded`."""
 
     form: FormFields
 
 
-@dataclass(frozen=True, config=STRICT)
-class UploadedFile:
+@dataclass(frozen=True)
+class UploadedFile(Checked):
     """A file of `size_bytes` random bytes in the field `name` of a form."""
 
     size_bytes: int
@@ -173,52 +179,52 @@ class UploadedFile:
     content_type: str = "application/octet-stream"
 
 
-@dataclass(frozen=True, config=STRICT)
-class Multipart:
+@dataclass(frozen=True)
+class Multipart(Checked):
     """The fields of a form, and a file after them."""
 
-    fields: FormFields = Field(default_factory=dict)
+    fields: FormFields = field(default_factory=dict)
     file: UploadedFile | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
-class MultipartBody:
+@dataclass(frozen=True)
+class MultipartBody(Checked):
     """The fields of a form and a file, sent as `multipart/form-data`."""
 
     multipart: Multipart
 
 
-@dataclass(frozen=True, config=STRICT)
-class Generated:
+@dataclass(frozen=True)
+class Generated(Checked):
     """`name-data`: a JSON object `{"name", "data"}` of about `size_bytes`."""
 
     shape: Literal["name-data"]
     size_bytes: int
 
 
-@dataclass(frozen=True, config=STRICT)
-class GeneratedBody:
+@dataclass(frozen=True)
+class GeneratedBody(Checked):
     """A body that is made before the window."""
 
     generated: Generated
 
 
-@dataclass(frozen=True, config=STRICT)
-class JsonCapture:
+@dataclass(frozen=True)
+class JsonCapture(Checked):
     """The value of a JSON answer that a dotted path leads to: `access_token`, `items.0.id`."""
 
     json: str
 
 
-@dataclass(frozen=True, config=STRICT)
-class HeaderCapture:
+@dataclass(frozen=True)
+class HeaderCapture(Checked):
     """The value of a header of the answer."""
 
     header: str
 
 
-@dataclass(frozen=True, config=STRICT)
-class CookieCapture:
+@dataclass(frozen=True)
+class CookieCapture(Checked):
     """The value of a cookie that the answer sets."""
 
     cookie: str
@@ -260,8 +266,8 @@ Body = Annotated[
 ]
 
 
-@dataclass(frozen=True, config=STRICT)
-class SizeRange:
+@dataclass(frozen=True)
+class SizeRange(Checked):
     """How many bytes a body may have, both ends included; `at_most` None: no more than
     `max_body_bytes`.
     """
@@ -287,8 +293,8 @@ def _bytes(number: int) -> str:
     return number_of(number, "byte")
 
 
-@dataclass(frozen=True, config=STRICT)
-class Expectation:
+@dataclass(frozen=True)
+class Expectation(Checked):
     """What a response must be to count as completed. None: nothing is asked of it.
 
     `statuses` None stands for 200 to 299. `text` and `json_key` may hold placeholders; a dotted

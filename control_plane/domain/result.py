@@ -10,14 +10,6 @@ from control_plane.domain.stack_frames import LoopSamples
 from control_plane.domain.stream_record import FailedResponse
 from control_plane.domain.times_and_percentiles import Times, begins_early
 
-ERROR_CLASSES = (
-    "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
-    "no_local_port", "no_files", "body_too_large", "redirect", "status", "content",
-)  # fmt: skip
-
-UNANSWERED_CLASSES = frozenset(ERROR_CLASSES[:8])
-"""Classes of requests that ended without an answer; the others had one, if not the right one."""
-
 
 @dataclass(frozen=True)
 class Censored:

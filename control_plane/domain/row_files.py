@@ -4,12 +4,10 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from io import StringIO
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from control_plane.domain.load_models import STRICT
+from control_plane.domain.load_models import Checked
 from control_plane.domain.units import number_of
 
 STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
@@ -23,14 +21,14 @@ Row = Mapping[str, str | int | float]
 """The values of one row by column."""
 
 
-@dataclass(frozen=True, config=STRICT)
-class RowFile:
+@dataclass(frozen=True)
+class RowFile(Checked):
     """A table as text: CSV with a line of names, or JSON lines. `name` is what its file was called.
 
     `rows` is how many it has, where it is kept and its content is not shown.
     """
 
-    content: str = Field(repr=False)
+    content: str = field(repr=False)
     name: str = "rows.csv"
     rows: int | None = None
 

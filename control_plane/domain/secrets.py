@@ -19,16 +19,17 @@ from urllib.parse import quote, quote_plus, unquote
 
 from control_plane.domain.request_bodies_and_values import (
     ChoiceValue,
+    Document,
     Placeholder,
     RowValue,
     Value,
+    as_object,
     placeholder_names,
     template_parts,
 )
 from control_plane.domain.request_rules import expected_texts, template_texts
 from control_plane.domain.row_files import STANDS_FOR_SECRET, RowFile, UnreadableRows, read_rows
 from control_plane.domain.spec import BaseRequest, Stream
-from control_plane.domain.spec_json import Document, as_object, request_classes
 
 SHORTEST_SECRET = 6
 """A shorter value, such as `1` or `debug`, would blank out half of what is shown."""
@@ -81,6 +82,9 @@ def hide_spec(document: Mapping[str, Any], key: bytes) -> HiddenSpec:
     what is marked `"secret": true`, and of every `choice` that a secret header has a place for.
     Files of rows are taken out whole; their columns are secret by name, by mark or by their place.
     """
+    # Load workers hide texts alone, and need not wait for what reads documents.
+    from control_plane.domain.spec_json import request_classes
+
     hidden = deepcopy(dict(document))
     hiding = _Hiding(key)
     for place, request in request_classes(hidden):

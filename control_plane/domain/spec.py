@@ -6,10 +6,11 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 """
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     GetPydanticSchema,
@@ -17,12 +18,11 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic.dataclasses import dataclass
-from pydantic_core import ArgsKwargs, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
-from control_plane.domain.load_models import STRICT, Load
+from control_plane.domain.load_models import STRICT, Checked, Load
 from control_plane.domain.objectives import Objective
 from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
@@ -47,7 +47,7 @@ DEFAULT_THREADS = 40
 """The worker threads that AnyIO lends where nobody says otherwise."""
 
 
-class BaseTarget:
+class BaseTarget(Checked):
     """What the product asks of every target: None or empty where that kind has no such thing."""
 
     @property
@@ -55,10 +55,8 @@ class BaseTarget:
         """The target itself where Looplab starts its server; None where it runs already."""
         return None
 
-    @property
-    def url(self) -> str:
-        """The address of a server that runs already, else empty."""
-        return ""
+    url = ""
+    """The address of a server that runs already, else empty."""
 
     @property
     def host(self) -> str | None:
@@ -81,7 +79,7 @@ class BaseTarget:
         return False
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Target(BaseTarget):
     """A server that is started for each trial. None marks what the server does not have.
 
@@ -103,7 +101,7 @@ class Target(BaseTarget):
     keep_alive_s: int | None = DEFAULT_KEEP_ALIVE_S
     backlog: int | None = DEFAULT_BACKLOG
     host: str | None = None
-    settings: dict[str, float | str] = Field(default_factory=dict)
+    settings: dict[str, float | str] = field(default_factory=dict)
 
     @property
     def started(self) -> "Target":
@@ -127,18 +125,18 @@ RESPONDER = Target(
 """The bare responder: it costs next to nothing, so that what a run shows is the client."""
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class UrlTarget(BaseTarget):
     """A server that runs already; `url` is scheme, host and optional port.
 
     `host` None: host and port as they stand in `url`.
     """
 
-    url: str = Field()
+    url: str = field()
     host: str | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class NamedTarget(BaseTarget):
     """The name of a configuration, which a spec that is handed in may give in place of a target.
 
@@ -170,8 +168,8 @@ _Resolved = Annotated[Target, Tag("started")] | Annotated[UrlTarget, Tag("url")]
 _Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
 
 
-@dataclass(frozen=True, config=STRICT)
-class BaseRequest:
+@dataclass(frozen=True)
+class BaseRequest(Checked):
     """What every request has: `{name}` in path, header values and body comes from `values`.
 
     `expect` is what a response must be to count as completed; None means a status from 200 to 299.
@@ -179,8 +177,8 @@ class BaseRequest:
 
     method: Method = "GET"
     path: str = "/"
-    values: dict[str, Value] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     body: Body | None = None
     expect: Expect | None = None
 
@@ -195,7 +193,7 @@ class BaseRequest:
         return f"{self.method} {self.path}"
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class RequestClass(BaseRequest):
     """One kind of request of a stream; `weight` is its share among them.
 
@@ -206,7 +204,7 @@ class RequestClass(BaseRequest):
     weight: float = 1
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class BeforeRequest(BaseRequest):
     """A request before the load of each trial, sent once, or once for each user.
 
@@ -215,7 +213,7 @@ class BeforeRequest(BaseRequest):
     """
 
     per: Literal["run", "user"] = "run"
-    capture: dict[str, Capture] = Field(default_factory=dict)
+    capture: dict[str, Capture] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -233,21 +231,22 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-_LEFT_OUT = Field(default=None, json_schema_extra=_without_default)
+_LEFT_OUT = Field(json_schema_extra=_without_default)
 
 
 _STOPS = ("requests", "duration_s")
 
 
-@dataclass(
-    frozen=True,
-    config=STRICT | {"json_schema_extra": {"oneOf": [{"required": [name]} for name in _STOPS]}},
-)
+@dataclass(frozen=True)
 class Stop:
     """When a stream ends: after a number of requests, or after a time. Exactly one is not None."""
 
-    requests: Annotated[int | None, _never_null(int)] = _LEFT_OUT
-    duration_s: Annotated[float | None, _never_null(float)] = _LEFT_OUT
+    __pydantic_config__ = STRICT | ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in _STOPS]}
+    )
+
+    requests: Annotated[int | None, _never_null(int), _LEFT_OUT] = None
+    duration_s: Annotated[float | None, _never_null(float), _LEFT_OUT] = None
 
     @property
     def label(self) -> str:
@@ -259,11 +258,8 @@ class Stop:
     @model_validator(mode="before")
     @classmethod
     def _exactly_one(cls, value: Any) -> Any:
-        """Count the keys of a JSON object, and the arguments where Python makes one."""
-        if isinstance(value, ArgsKwargs):
-            names = [*_STOPS[: len(value.args)], *(value.kwargs or {})]
-        else:
-            names = list(value) if isinstance(value, dict) else []
+        """Count the keys of a JSON object."""
+        names = list(value) if isinstance(value, dict) else []
         if not isinstance(value, Stop) and len([name for name in _STOPS if name in names]) != 1:
             raise PydanticCustomError(ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
         return value
@@ -273,8 +269,8 @@ class Stop:
         return {name: value for name in _STOPS if (value := getattr(self, name)) is not None}
 
 
-@dataclass(frozen=True, config=STRICT)
-class Stream:
+@dataclass(frozen=True)
+class Stream(Checked):
     """Weighted request classes with one load model. It starts `start_after_s` after the others."""
 
     requests: tuple[RequestClass, ...]
@@ -308,15 +304,15 @@ class Stream:
         return f"{self.requests[0].line}{more}"
 
 
-@dataclass(frozen=True, config=STRICT)
-class Workload:
+@dataclass(frozen=True)
+class Workload(Checked):
     """The streams of a run, which run at the same time."""
 
     streams: tuple[Stream, ...]
 
 
-@dataclass(frozen=True, config=STRICT)
-class Client:
+@dataclass(frozen=True)
+class Client(Checked):
     """How load is driven. `max_body_bytes` bounds one answer.
 
     `cookies`: each user keeps what answers set, those of requests before the load as well, and
@@ -332,24 +328,26 @@ class Client:
     cookies: bool = False
 
 
-@dataclass(frozen=True, config=STRICT)
-class Cores:
+@dataclass(frozen=True)
+class Cores(Checked):
     """The cores, by number, that target and load workers are pinned to."""
 
     target: tuple[int, ...]
     client: tuple[int, ...]
 
 
-@dataclass(frozen=True, config=STRICT | {"title": "Spec"})
+@dataclass(frozen=True)
 class SubmittedSpec:
     """A spec as it is handed in, whose target may be the name of a configuration.
 
     `max_error_share`: of the requests of a stream; more errors make the run invalid.
     """
 
+    __pydantic_config__ = STRICT | ConfigDict(title="Spec")
+
     workload: Workload
-    target: Annotated[_Submitted, Discriminator(_target_kind)] = Field(default_factory=Target)
-    client: Client = Field(default_factory=Client)
+    target: Annotated[_Submitted, Discriminator(_target_kind)] = field(default_factory=Target)
+    client: Client = field(default_factory=Client)
     title: str = ""
     tags: tuple[str, ...] = ()
     seed: int = 1
@@ -370,11 +368,11 @@ class SubmittedSpec:
                 yield f"workload.streams.{index}.requests.{number}", request
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Spec(SubmittedSpec):
     """Everything that defines a run; its target is written out."""
 
-    target: Annotated[_Resolved, Discriminator(_target_kind)] = Field(default_factory=Target)
+    target: Annotated[_Resolved, Discriminator(_target_kind)] = field(default_factory=Target)
 
     @classmethod
     def of(cls, submitted: SubmittedSpec, target: AnyTarget) -> "Spec":

@@ -6,7 +6,8 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
@@ -15,12 +16,11 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Open
+from control_plane.domain.request_bodies_and_values import Document as Document
+from control_plane.domain.request_bodies_and_values import as_object
 from control_plane.domain.server_command_lines import server_defaults
 from control_plane.domain.spec import Client, NamedTarget, Spec, SubmittedSpec, Target
 from control_plane.domain.spec_rules import wrong_fields
-
-Document = dict[str, Any]
-"""A JSON object."""
 
 FieldErrors = tuple[FieldError, ...]
 _NUMBERS = {"int_type", "int_from_float", "float_type"}
@@ -28,9 +28,20 @@ _EXPECTED_STATUSES = re.compile(
     r"(?P<expect>(?:workload\.streams\.\d+\.requests|before)\.\d+\.expect)\.statuses"
 )
 
-SPEC: TypeAdapter[Spec] = TypeAdapter(Spec)
-SUBMITTED_SPEC: TypeAdapter[SubmittedSpec] = TypeAdapter(SubmittedSpec)
-"""What a document that is handed in may be: the schema of the API."""
+Adapted = TypeVar("Adapted")
+
+
+def adapter(kind: type[Adapted]) -> TypeAdapter[Adapted]:
+    """Return what checks `kind` where it is read, and writes it.
+
+    It is made when it is first asked for: all of them together would be a tenth of every start.
+    """
+    made: TypeAdapter[Adapted] = _adapters(kind)
+    return made
+
+
+_adapters: Any = cache(TypeAdapter)
+
 
 SOME_WORKLOAD: Document = {
     "streams": [
@@ -77,11 +88,6 @@ def _items(found: Any, name: str) -> Iterator[tuple[str, Document]]:
             yield f"{name}.{index}", item
 
 
-def as_object(found: Any) -> Document:
-    """Return it if it is a JSON object, else an empty one."""
-    return found if isinstance(found, dict) else {}
-
-
 def read_document(body: bytes | str) -> Document:
     """Parse a JSON object. NaN and infinities are refused.
 
@@ -126,7 +132,7 @@ def _read_submitted(document: Mapping[str, Any], limits: Limits) -> SubmittedSpe
     if "target" in document:
         filled["target"] = _with_defaults(document["target"])
     try:
-        spec = SUBMITTED_SPEC.validate_json(to_json(filled))
+        spec = adapter(SubmittedSpec).validate_json(to_json(filled))
     except ValidationError as error:
         raise refused(_shapeless(error, filled, limits)) from None
     except ValueError as error:
@@ -177,7 +183,7 @@ def _judged(document: Document, which: int, limits: Limits) -> FieldErrors:
     readable = from_json(to_json(document))
     for _ in range(_ROUNDS):
         try:
-            spec = SUBMITTED_SPEC.validate_json(to_json(readable))
+            spec = adapter(SubmittedSpec).validate_json(to_json(readable))
         except ValidationError as error:
             for detail in _first_of_each(error.errors(), readable):
                 _make_readable(readable, detail, which)
@@ -263,12 +269,12 @@ def _with_slot(stream: Any, most: int) -> Any:
 
 def stored_spec(text: str) -> Spec:
     """Return a spec from its JSON in the database, where it was checked before."""
-    return SPEC.validate_json(text)
+    return adapter(Spec).validate_json(text)
 
 
 def write_spec(spec: Spec) -> Document:
     """Return the spec as the JSON object of the API, every default written out."""
-    document: Document = SPEC.dump_python(spec, mode="json")
+    document: Document = adapter(Spec).dump_python(spec, mode="json")
     return document
 
 

@@ -14,6 +14,14 @@ import numpy as np
 from control_plane.domain import histogram
 from control_plane.domain.histogram import Counts, Histogram
 
+ERROR_CLASSES = (
+    "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
+    "no_local_port", "no_files", "body_too_large", "redirect", "status", "content",
+)  # fmt: skip
+
+UNANSWERED_CLASSES = frozenset(ERROR_CLASSES[:8])
+"""Classes of requests that ended without an answer; the others had one, if not the right one."""
+
 
 @dataclass(frozen=True)
 class Second:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.result import UNANSWERED_CLASSES, BegunAnswers, Censored, Summary
+from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
-from control_plane.domain.stream_record import StreamRecord
+from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 
 

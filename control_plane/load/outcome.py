@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from control_plane.domain.result import ERROR_CLASSES, UNANSWERED_CLASSES
 from control_plane.domain.secrets import HIDDEN, is_secret_header
-from control_plane.domain.stream_record import FailedResponse
+from control_plane.domain.stream_record import (
+    ERROR_CLASSES,
+    UNANSWERED_CLASSES,
+    FailedResponse,
+)
 from control_plane.load.request_source import Request
 
 _BY_ERRNO = {

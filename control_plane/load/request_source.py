@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, count, zip_longest
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
@@ -32,8 +32,11 @@ from control_plane.load.request_values import (
     row_generator,
     value_generator,
 )
-from control_plane.load.user_cookies import UserCookies
 from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, Seeds, Shard
+
+# What keeps cookies takes long to import, and most users keep none.
+if TYPE_CHECKING:
+    from control_plane.load.user_cookies import UserCookies
 
 
 class Request(NamedTuple):
@@ -54,7 +57,7 @@ class Request(NamedTuple):
     kind: int = 0
     content: ContentCheck | None = None
     until: Until | None = None
-    cookies: UserCookies | None = None
+    cookies: "UserCookies | None" = None
 
     def take_cookies(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Let its user keep what the response sets, where users keep cookies."""
@@ -193,7 +196,7 @@ def _seed_of(value: Value, seeds: Seeds) -> int:
 class _User:
     """What requests of one user have; `only` are those that are one and the same, by class."""
 
-    def __init__(self, values: Mapping[str, Scalar], cookies: UserCookies | None) -> None:
+    def __init__(self, values: Mapping[str, Scalar], cookies: "UserCookies | None") -> None:
         self.values, self.cookies = values, cookies
         self.only: dict[int, Request] = {}
 
@@ -206,7 +209,7 @@ class _User:
                 self.only[maker.kind] = made
         return made if self.cookies is None else self._with_cookies(made, self.cookies)
 
-    def _with_cookies(self, made: Request, cookies: UserCookies) -> Request:
+    def _with_cookies(self, made: Request, cookies: "UserCookies") -> Request:
         if not (text := cookies.header(made.path)):
             return made._replace(cookies=cookies)
         own = next((name for name in made.headers if name.lower() == "cookie"), "Cookie")
@@ -232,7 +235,7 @@ class RequestSource:
         seeds: Seeds,
         share: Shard = WHOLE,
         captured: Captured = NOTHING,
-        jars: Sequence[UserCookies] = (),
+        jars: "Sequence[UserCookies]" = (),
     ) -> None:
         self._seed = random_bits(seeds.trial, 0)
         self._serial = count(share.first, share.of)
@@ -318,7 +321,7 @@ class RequestSource:
         return self._makers[min(place, len(self._makers) - 1)]
 
 
-def _users(captured: Captured, jars: Sequence[UserCookies]) -> list[_User]:
+def _users(captured: Captured, jars: "Sequence[UserCookies]") -> list[_User]:
     """Return each user of whom requests have something; none where there is nothing of the kind."""
     count_of_users = max(len(captured.users), len(jars))
     values = captured.users or ({},) * count_of_users

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from control_plane import collect_from_now
 from control_plane.domain.errors import ClientFailed
@@ -21,7 +21,6 @@ from control_plane.load.request_source import RequestSource
 from control_plane.load.schedule import ArrivalQueue, OpenPhase, PacedPhase, Pacing, Phase
 from control_plane.load.strategies.kept_connections import ConnectionCounter
 from control_plane.load.strategies.strategy import Strategy, StrategyContext
-from control_plane.load.user_cookies import UserCookies
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker_protocol import (
     LoadPlan,
@@ -32,6 +31,9 @@ from control_plane.load.worker_protocol import (
     WorkerReady,
     WorkerResult,
 )
+
+if TYPE_CHECKING:
+    from control_plane.load.user_cookies import UserCookies
 
 _EARLY = 2**40
 """The number of the first request before a window by requests, of which there may be any number:
@@ -198,10 +200,12 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
         measure(context, stats, int(start), thread, strategy)
 
 
-def _jars(plan: LoadPlan) -> list[UserCookies]:
+def _jars(plan: LoadPlan) -> "list[UserCookies]":
     """Return the cookies of each user, with those set before the load; none where none are kept."""
     if not plan.client.cookies:
         return []
+    from control_plane.load.user_cookies import UserCookies
+
     jars = [UserCookies(plan.base_url, plan.host) for _ in range(plan.users)]
     for jar, before in zip(jars, plan.captured.cookies, strict=False):
         for path, text in before:

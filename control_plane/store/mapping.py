@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy.exc import NoResultFound
 
@@ -30,7 +29,7 @@ from control_plane.domain.result import (
 )
 from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
-from control_plane.domain.spec_json import SPEC, stored_spec
+from control_plane.domain.spec_json import adapter, stored_spec
 from control_plane.domain.stream_record import Second, Slices
 from control_plane.domain.times_and_percentiles import PERCENTILES, percentile_level
 from control_plane.domain.unanswered import as_told_now
@@ -156,17 +155,6 @@ def _histogram(raw: bytes) -> Histogram:
 
 T = TypeVar("T")
 
-_TRIAL = TypeAdapter(Trial)
-_GAUGES = TypeAdapter(Gauges)
-_SUMMARY = TypeAdapter(Summary)
-_TIMELINE = TypeAdapter(Timeline)
-_VALIDITY = TypeAdapter(Validity)
-_TEXTS = TypeAdapter(tuple[str, ...])
-_ENVIRONMENT = TypeAdapter(dict[str, Any])
-_ORIGIN = TypeAdapter(Origin)
-_CAUSES = TypeAdapter(tuple[Cause, ...])
-_OBJECTIVES = TypeAdapter(tuple[JudgedObjective, ...])
-
 
 @dataclass(frozen=True)
 class Draft:
@@ -206,7 +194,7 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
 
 def facts_row(seq: int, draft: Draft) -> RunFacts:
     """Return the long part of a queued run: its spec."""
-    return RunFacts(run=seq, spec=SPEC.dump_json(draft.spec).decode())
+    return RunFacts(run=seq, spec=adapter(Spec).dump_json(draft.spec).decode())
 
 
 def deleted_run_of(row: DeletedRunRow) -> DeletedRun:
@@ -223,11 +211,11 @@ def run_of(
     """
     _refuse_blobs(row.title, row.note, row.reason, row.configuration, row.given_name, facts.command)
     spec = stored_spec(facts.spec)
-    told = (_SUMMARY.validate_json(summary) for summary in summaries)
+    told = (adapter(Summary).validate_json(summary) for summary in summaries)
     return Run(
         id=row.id,
         title=row.title,
-        tags=_TEXTS.validate_json(row.tags),
+        tags=adapter(tuple[str, ...]).validate_json(row.tags),
         note=row.note,
         state=State(row.state),
         reason=row.reason,
@@ -236,16 +224,20 @@ def run_of(
         finished_at=row.finished_at,
         spec=spec,
         command=facts.command,
-        environment=_ENVIRONMENT.validate_json(facts.environment) if facts.environment else None,
-        validity=_VALIDITY.validate_json(facts.validity) if facts.validity else None,
+        environment=adapter(dict[str, Any]).validate_json(facts.environment)
+        if facts.environment
+        else None,
+        validity=adapter(Validity).validate_json(facts.validity) if facts.validity else None,
         trials=tuple(_trial(trial, spec) for trial in trials),
         streams=tuple(as_told_now(summary, spec) for summary in told),
-        log=_TEXTS.validate_json(facts.log),
-        causes=_CAUSES.validate_json(facts.causes) if facts.causes else (),
+        log=adapter(tuple[str, ...]).validate_json(facts.log),
+        causes=adapter(tuple[Cause, ...]).validate_json(facts.causes) if facts.causes else (),
         configuration=row.given_name or row.configuration,
         given_name=row.given_name,
-        objectives=_OBJECTIVES.validate_json(facts.objectives) if facts.objectives else (),
-        origin=_ORIGIN.validate_json(row.origin) if row.origin else None,
+        objectives=adapter(tuple[JudgedObjective, ...]).validate_json(facts.objectives)
+        if facts.objectives
+        else (),
+        origin=adapter(Origin).validate_json(row.origin) if row.origin else None,
     )
 
 
@@ -257,7 +249,7 @@ def _refuse_blobs(*texts: object) -> None:
 
 
 def _trial(document: str, spec: Spec) -> Trial:
-    trial = _TRIAL.validate_json(document)
+    trial = adapter(Trial).validate_json(document)
     return replace(trial, streams=tuple(as_told_now(part, spec) for part in trial.streams))
 
 
@@ -278,22 +270,22 @@ def environment_text(environment: Environment) -> str:
 
 def origin_text(origin: Origin) -> str:
     """Return the origin of an imported run as a JSON object."""
-    return _text(_ORIGIN, origin)
+    return _text(Origin, origin)
 
 
 def validity_text(validity: Validity) -> str:
     """Return the validity as a JSON object."""
-    return _text(_VALIDITY, validity)
+    return _text(Validity, validity)
 
 
 def causes_text(causes: tuple[Cause, ...]) -> str:
     """Return the causes as a JSON array."""
-    return _text(_CAUSES, causes)
+    return _text(tuple[Cause, ...], causes)
 
 
 def objectives_text(objectives: tuple[JudgedObjective, ...]) -> str | None:
     """Return the judged objectives as a JSON array; None of none."""
-    return _text(_OBJECTIVES, objectives) if objectives else None
+    return _text(tuple[JudgedObjective, ...], objectives) if objectives else None
 
 
 def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
@@ -302,7 +294,7 @@ def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
         run=seq,
         place=place,
         name=result.summary.name,
-        summary=_text(_SUMMARY, result.summary),
+        summary=_text(Summary, result.summary),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
         first_byte=_packed_if_known(result.first_byte),
@@ -328,7 +320,7 @@ def listed_numbers(streams: Sequence[Summary]) -> dict[str, float | None]:
 def stream_of(row: RunStream) -> StreamResult:
     """Return the stream that `run_stream_row` wrote."""
     return StreamResult(
-        _SUMMARY.validate_json(row.summary),
+        adapter(Summary).validate_json(row.summary),
         unpack_histogram(row.service),
         unpack_histogram(row.response),
         first_byte=None if row.first_byte is None else unpack_histogram(row.first_byte),
@@ -340,14 +332,14 @@ def trial_row(seq: int, result: TrialResult) -> TrialRow:
     return TrialRow(
         run=seq,
         block=result.trial.block,
-        document=_text(_TRIAL, result.trial),
-        gauges=_text(_GAUGES, result.gauges),
+        document=_text(Trial, result.trial),
+        gauges=_text(Gauges, result.gauges),
     )
 
 
 def gauges_of(document: str) -> Gauges:
     """Return the gauges of a trial from their JSON."""
-    return _GAUGES.validate_json(document)
+    return adapter(Gauges).validate_json(document)
 
 
 def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialStream:
@@ -358,7 +350,7 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
         block=row.block,
         place=place,
         name=result.summary.name,
-        timeline=None if timeline is None else _text(_TIMELINE, timeline),
+        timeline=None if timeline is None else _text(Timeline, timeline),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
         seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
@@ -380,11 +372,11 @@ def trial_stream_of(row: TrialStream, summary: Summary) -> StreamResult:
 
 def timeline_of(document: str) -> Timeline:
     """Return the timeline of a stream from its JSON."""
-    return _TIMELINE.validate_json(document)
+    return adapter(Timeline).validate_json(document)
 
 
-def _text(kind: TypeAdapter[T], value: T) -> str:
+def _text(kind: type[T], value: T) -> str:
     """Return JSON. Raises ValueError now for what could not be read back, such as NaN."""
-    text = kind.dump_json(value).decode()
-    kind.validate_json(text)
+    text = adapter(kind).dump_json(value).decode()
+    adapter(kind).validate_json(text)
     return text

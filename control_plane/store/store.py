@@ -3,12 +3,12 @@
 import secrets
 from pathlib import Path
 
-from pydantic import TypeAdapter
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.spec import Target
+from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
@@ -32,8 +32,6 @@ __all__ = ["Draft", "RunListPage", "Store", "open_store"]
 MAX_ADDED = 100
 """The most that there may be, so that every form can show them."""
 
-_TARGET: TypeAdapter[Target] = TypeAdapter(Target)
-
 
 class AddedConfigurations:
     """Lists, adds and removes the configurations that people added. Each method is one transaction.
@@ -50,7 +48,7 @@ class AddedConfigurations:
             rows = session.exec(
                 select(AddedConfigurationRow).order_by(col(AddedConfigurationRow.name))
             ).all()
-            return [(row.name, _TARGET.validate_json(row.target)) for row in rows]
+            return [(row.name, adapter(Target).validate_json(row.target)) for row in rows]
 
     def add_configuration(self, name: str, target: Target) -> None:
         """Store a target under a name.
@@ -63,7 +61,7 @@ class AddedConfigurations:
                 raise Conflict(f"There is a configuration {name!r} already: choose another name.")
             if len(names) >= MAX_ADDED:
                 raise Conflict(f"There are {MAX_ADDED} configurations: remove one first.")
-            written = _TARGET.dump_json(target).decode()
+            written = adapter(Target).dump_json(target).decode()
             session.add(AddedConfigurationRow(name=name, target=written))
 
     def remove_configuration(self, name: str) -> None:

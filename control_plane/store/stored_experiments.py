@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import cast
 
 import sqlalchemy
-from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import Session, col, select
 
@@ -29,6 +28,7 @@ from control_plane.domain.experiment import (
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import TERMINAL, Run, State
+from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, readable, unpack_histogram
@@ -47,9 +47,6 @@ from control_plane.store.tables import (
 )
 from control_plane.store.writer import MergedResult, finished_run, queued_rows
 
-_DESIGN: TypeAdapter[ExperimentDesign] = TypeAdapter(ExperimentDesign)
-_BLOCK: TypeAdapter[ExperimentBlock] = TypeAdapter(ExperimentBlock)
-_NOISE: TypeAdapter[dict[str, MetricNoise]] = TypeAdapter(dict[str, MetricNoise])
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
 
 
@@ -83,7 +80,7 @@ class Experiments:
             row = ExperimentRow(
                 id=new_id(),
                 question=question,
-                document=_DESIGN.dump_json(design).decode(),
+                document=adapter(ExperimentDesign).dump_json(design).decode(),
                 created_at=datetime.now(UTC),
                 submission=key[0] if key else None,
             )
@@ -314,7 +311,7 @@ def _row(session: Session, experiment_id: str) -> ExperimentRow:
 def _keep_findings(session: Session, experiment_id: str, findings: Findings) -> None:
     row = _row(session, experiment_id)
     row.sentence = findings.sentence
-    row.noise = _NOISE.dump_json(dict(findings.noise)).decode()
+    row.noise = adapter(dict[str, MetricNoise]).dump_json(dict(findings.noise)).decode()
     session.exec(delete(BlockVarianceRow).where(col(BlockVarianceRow.experiment) == row.seq))
     session.add_all(
         BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
@@ -387,14 +384,16 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
     return Experiment(
         id=row.id,
         question=row.question,
-        design=_DESIGN.validate_json(row.document),
+        design=adapter(ExperimentDesign).validate_json(row.document),
         arms=tuple(ExperimentArm(name, run_id) for name, run_id in arms),
         created_at=row.created_at,
         blocks=tuple(
-            _BLOCK.validate_python(block.model_dump(exclude={"experiment"}))
+            adapter(ExperimentBlock).validate_python(block.model_dump(exclude={"experiment"}))
             for block in session.exec(blocks.order_by(col(ExperimentBlockRow.number)))
         ),
         sessions=row.sessions,
         sentence=row.sentence,
-        noise=None if row.noise is None else _NOISE.validate_json(row.noise),
+        noise=None
+        if row.noise is None
+        else adapter(dict[str, MetricNoise]).validate_json(row.noise),
     )

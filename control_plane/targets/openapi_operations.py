@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from control_plane.domain.application_report import Operation
@@ -16,6 +16,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
+from control_plane.domain.spec_json import adapter
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
 
 OPERATIONS = ("get", "head", "options", "post", "put", "patch", "delete")
@@ -24,7 +25,6 @@ MAX_PARAMETERS = 50
 MAX_TYPES = 20
 
 _PLACEHOLDER = re.compile(r"\{([^{}]{0,200})\}")
-_REQUEST: TypeAdapter[RequestClass] = TypeAdapter(RequestClass)
 
 
 def operations_of(body: bytes, limits: Limits) -> tuple[tuple[Operation, ...], int]:
@@ -78,7 +78,7 @@ def _operation(
 def _fault(document: Node, limits: Limits) -> str | None:
     """Return what is wrong with a request class, checked like one that a person wrote."""
     try:
-        request = _REQUEST.validate_json(to_json(document))
+        request = adapter(RequestClass).validate_json(to_json(document))
     except (ValidationError, ValueError):
         return "No request class can say this."
     return next((error.message for error in wrong_request("", request, limits)), None)

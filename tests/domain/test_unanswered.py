@@ -7,9 +7,10 @@ import pytest
 
 from control_plane.analysis.summary import merge, summarize
 from control_plane.domain.limits import Limits
-from control_plane.domain.result import UNANSWERED_CLASSES, BegunAnswers, Censored, Summary
+from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec
+from control_plane.domain.stream_record import UNANSWERED_CLASSES
 from control_plane.domain.times_and_percentiles import (
     Times,
     furthest_known,

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.result import ERROR_CLASSES
-from control_plane.domain.stream_record import StreamRecord
+from control_plane.domain.stream_record import ERROR_CLASSES, StreamRecord
 from control_plane.load.outcome import (
     classify,
     count_by_class,

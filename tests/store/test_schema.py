@@ -19,7 +19,8 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
-from control_plane.domain.spec_json import SPEC
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import adapter
 from control_plane.store import schema
 from control_plane.store.database import engine
 from control_plane.store.schema import HEAD, usable
@@ -133,7 +134,7 @@ def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> No
         " VALUES ('k7m2000000', 'old', '[]', '', 'cancelled', 1, '2026-11-20 14:02:00.000000',"
         " 'async', 'uvicorn, 2 workers')",
     )
-    spec = SPEC.dump_json(items()).decode()
+    spec = adapter(Spec).dump_json(items()).decode()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO run_facts (run, spec, log) VALUES (1, ?, '[]')", (spec,))
     store = open_store(path)

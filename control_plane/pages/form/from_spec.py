@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from control_plane.domain.spec import BUNDLED, AnyTarget, Cores, NamedTarget, Spec, Target
-from control_plane.domain.spec_json import SUBMITTED_SPEC, Document, write_spec
+from control_plane.domain.spec import (
+    BUNDLED,
+    AnyTarget,
+    Cores,
+    NamedTarget,
+    Spec,
+    SubmittedSpec,
+    Target,
+)
+from control_plane.domain.spec_json import Document, adapter, write_spec
 from control_plane.jobs.run_service import Configuration
 from control_plane.pages.form.arms import MOST_VARIED
 from control_plane.pages.form.fields import FORM, chosen_option, field_named, write_sections
@@ -38,7 +46,7 @@ def fully_shown(spec: Spec) -> bool:
     sent = FormData({field: _as_sent(field, texts) for field, texts in shown.values.items()})
     document = form_arms(sent)[0][0].document | {"target": write_spec(spec)["target"]}
     try:
-        said = SUBMITTED_SPEC.validate_json(to_json(document))
+        said = adapter(SubmittedSpec).validate_json(to_json(document))
     except ValidationError:
         return False
     return Spec.of(said, spec.target) == spec

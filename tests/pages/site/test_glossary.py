@@ -3,7 +3,7 @@ import re
 import pytest
 
 from control_plane.domain.errors import LooplabError
-from control_plane.domain.result import ERROR_CLASSES
+from control_plane.domain.stream_record import ERROR_CLASSES
 from control_plane.pages.site.templating import groups, term
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
