@@ -242,7 +242,7 @@ def test_a_signal_writes_the_state_of_the_run(
     tmp_path: Path, number: int, *, ignored: bool
 ) -> None:
     spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps(long_spec()))
+    spec.write_text(json.dumps(long_spec(**BARE)))
     command = [sys.executable, "-m", "control_plane", "run", str(spec)]
     if ignored:
         command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]

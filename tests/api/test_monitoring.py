@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from control_plane import __version__
 from control_plane.domain.run import State
-from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec
 
 DEAD = {"url": "http://127.0.0.1:9"}
 
@@ -68,8 +68,8 @@ def test_runs_are_counted_by_state(looplab: Dashboard) -> None:
     before = scrape(looplab)
     assert {sample.labels["state"] for sample in before["looplab_runs"].samples} == set(State)
     assert value_of(before["looplab_measuring"]) == 0
-    works = looplab.submit(long_spec())
-    waits = [looplab.submit(items_spec()) for _ in range(2)]
+    works = looplab.submit(long_spec(**BARE))
+    waits = [looplab.submit(items_spec(**BARE)) for _ in range(2)]
     looplab.until_state(works, {"running"})
     during = scrape(looplab)
     assert value_of(during["looplab_runs"], state="running") == 1

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.browser.conftest import OpenPage, Problems
-from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec
 from tests.pages.stored import Stored
 
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -238,7 +238,8 @@ def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: 
 def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored: Stored) -> None:
     looplab = stored.looplab
     spec = items_spec(title="watched")
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 5}
+    (stream,) = spec["workload"]["streams"]
+    stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 5}, 0.02
     run_id = looplab.submit(spec)
     page.goto(f"{looplab.url}/runs/{run_id}")
     expect(page.locator("h1")).to_have_text("watched")
@@ -259,7 +260,7 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored:
 @pytest.mark.parametrize("script", [True, False])
 def test_a_run_is_cancelled(open_page: OpenPage, stored: Stored, script: bool) -> None:
     looplab = stored.looplab
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     looplab.until_state(run_id, {"running"})
     page = open_page(java_script_enabled=script, viewport=WIDE)
     page.goto(f"{looplab.url}/runs/{run_id}")
@@ -278,7 +279,7 @@ def test_a_page_says_that_its_numbers_are_old(
 ) -> None:
     problems.expect("ERR_INTERNET_DISCONNECTED")
     problems.expect("htmx:error: Failed to fetch")
-    run_id = stored.looplab.submit(long_spec())
+    run_id = stored.looplab.submit(long_spec(**BARE))
     page.goto(f"{stored.looplab.url}/runs/{run_id}")
     expect(page.locator("#unanswered")).to_be_hidden()
     page.context.set_offline(True)
@@ -292,7 +293,8 @@ def test_a_page_says_that_its_numbers_are_old(
 
 def test_a_comparison_fills_while_it_is_looked_at(page: Page, stored: Stored) -> None:
     looplab: Dashboard = stored.looplab
-    ids = [looplab.submit(items_spec(client={"strategy": name})) for name in ("async", "threaded")]
+    clients = ({"strategy": name} for name in ("async", "threaded"))
+    ids = [looplab.submit(items_spec(target=BARE["target"], client=each)) for each in clients]
     page.goto(f"{looplab.url}/compare?runs={','.join(ids)}")
     expect(page.locator("#percentiles .main-svg").first).to_be_attached(timeout=30_000)
     page.wait_for_function(

@@ -95,12 +95,16 @@ EMAILED = {
 def test_strategies_runs_trials_processes_and_streams_send_nothing_twice(
     stored: Dashboard, strategy: str
 ) -> None:
+    """Trials, processes and streams with one of them."""
     alone, first = STRATEGIES[strategy].alone, strategy == "async"
-    client = {"strategy": strategy, "processes": 2 if first else 1}
-    requests = (KEYED, KEYED, EMAILED) if first else (EMAILED,) if alone else (KEYED, EMAILED)
-    trials = 2 if first else 1
-    concurrency = 1 if alone else 3
-    spec = spec_of(*requests, client=client, trials=trials, concurrency=concurrency)
+    spec = spec_of(
+        KEYED,
+        *([KEYED] if first else []),
+        client={"strategy": strategy, "processes": 2 if first else 1},
+        trials=2 if first else 1,
+        concurrency=1 if alone else 3,
+    )
+    spec["workload"]["streams"][0]["requests"].append(EMAILED)
     assert statuses(stored, spec) == {"201"}
 
 

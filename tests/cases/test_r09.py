@@ -28,9 +28,9 @@ def stored(case: Callable[[str], Dashboard]) -> Dashboard:
     return case("stored")
 
 
-def spec_of(request: dict[str, Any], application: str = "bodies", **rest: Any) -> dict[str, Any]:
+def spec_of(*requests: dict[str, Any], application: str = "bodies", **rest: Any) -> dict[str, Any]:
     stream = {
-        "requests": [{"method": "POST", **request}],
+        "requests": [{"method": "POST", **request} for request in requests],
         "load": {"model": "closed", "concurrency": 1},
         "stop": {"requests": 30},
     }
@@ -62,22 +62,30 @@ def test_the_case_has_as_many_bodies_as_requests(bodies: Dashboard, strategy: st
     assert "{" not in body
 
 
-@pytest.mark.parametrize(
-    ("value", "sent", "status"),
-    [
-        ({"kind": "integer", "low": 1, "high": 5}, "{q}", "200"),
-        ({"kind": "sequence"}, "{q}", "200"),
-        ({"kind": "choice", "of": [1, 2, 3]}, "{q}", "200"),
-        ({"kind": "choice", "of": ["1", "2"]}, "{q}", "422"),
-        ({"kind": "integer", "low": 1, "high": 5}, "{q}0", "422"),
-    ],
-)
-def test_a_value_alone_in_json_keeps_its_type(
-    bodies: Dashboard, value: dict[str, Any], sent: str, status: str
-) -> None:
-    request = {"path": "/strict", "body": {"json": {"quantity": sent}}, "values": {"q": value}}
-    spec = spec_of(request, max_error_share=1)
-    assert statuses(bodies, spec) == {status: 30}
+WHOLE = {"kind": "integer", "low": 1, "high": 5}
+
+
+def test_a_value_alone_in_json_keeps_its_type(bodies: Dashboard) -> None:
+    """A stream of those that are a number in the end, and one of those that are a text."""
+    streams = {
+        "200": [(WHOLE, "{q}"), ({"kind": "sequence"}, "{q}"),
+                ({"kind": "choice", "of": [1, 2, 3]}, "{q}")],
+        "422": [({"kind": "choice", "of": ["1", "2"]}, "{q}"), (WHOLE, "{q}0")],
+    }  # fmt: skip
+    made = [
+        spec_of(
+            *(
+                {"path": "/strict", "body": {"json": {"quantity": sent}}, "values": {"q": value}}
+                for value, sent in requests
+            )
+        )["workload"]["streams"][0]
+        | {"name": status}
+        for status, requests in streams.items()
+    ]
+    spec = spec_of({}, workload={"streams": made}, max_error_share=1)
+    run = bodies.finished(bodies.submit(spec))
+    found = {stream["name"]: stream["statuses"] for stream in run["streams"]}
+    assert found == {"200": {"200": 30}, "422": {"422": 30}}
 
 
 UUID = {"n": {"kind": "uuid"}}
@@ -99,17 +107,25 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_every_place_is_filled(stored: Dashboard, place: str) -> None:
-    request = PLACES[place]
-    spec = spec_of({**request, "values": UUID}, "stored")
-    assert statuses(stored, spec) == {"201": 30} or place == "header"
-    found = requests_of(stored, request["path"].partition("?")[0])
-    assert len({json.dumps(seen, sort_keys=True) for seen in found}) == len(found)
-    assert len(found) == (1 if place == "header" else 30)
-    for seen in found:
-        assert "{n}" not in json.dumps(seen)
-        check(place, seen)
+def test_every_place_is_filled(stored: Dashboard) -> None:
+    spec = spec_of(
+        *({**request, "values": UUID} for request in PLACES.values()), application="stored"
+    )
+    spec["workload"]["streams"][0]["stop"] = {"requests": 80}
+    counts = statuses(stored, spec)
+    found = {
+        place: requests_of(stored, request["path"].partition("?")[0])
+        for place, request in PLACES.items()
+    }
+    # Those with another header are the same to the application, which keeps the first.
+    assert len(found["header"]) == 1
+    assert sum(map(len, found.values())) == counts["201"]
+    for place, requests in found.items():
+        assert len({json.dumps(seen, sort_keys=True) for seen in requests}) == len(requests)
+        assert len(requests) > 1 or place == "header"
+        for seen in requests:
+            assert "{n}" not in json.dumps(seen)
+            check(place, seen)
 
 
 def requests_of(stored: Dashboard, path: str) -> list[dict[str, Any]]:

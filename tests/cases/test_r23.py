@@ -23,7 +23,7 @@ def run_of(
     stream = {
         "requests": [{"path": "/", "method": method}],
         "load": {"model": "closed", "concurrency": users, **load},
-        "stop": {"duration_s": 1},
+        "stop": {"duration_s": 0.5},
     }
     spec = {
         "target": {"application": application, "server": "command"},

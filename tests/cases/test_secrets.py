@@ -105,7 +105,7 @@ def test_no_secret_is_shown_or_kept_with_its_run(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (other,) = [run["id"] for run in looplab.get("/api/runs").json()["runs"]]
-    run_id = looplab.submit(spec("/echo", "/away", requests=2_000))
+    run_id = looplab.submit(spec("/echo", "/away", requests=600))
     while (run := looplab.run(run_id))["state"] not in TERMINAL:
         assert found_in(json.dumps(run) + looplab.get(f"/runs/{run_id}").text) == []
         for process in psutil.Process().children(recursive=True):

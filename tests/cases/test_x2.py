@@ -28,40 +28,28 @@ def spec_of(strategy: str, path: str, **changes: Any) -> dict[str, Any]:
     return spec
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_where_a_redirect_leads_is_named(
-    looplab: Dashboard, strategy: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = measured(looplab, spec_of(strategy, "/items"))
-    (failed,) = run["failures"]
-    assert failed["line"] == "GET /items: 307, redirect to /items/"
-    assert (failed["error"], failed["status"], failed["location"]) == ("redirect", 307, "/items/")
-    assert "location: /items/" in failed["head"].lower()
-    page = words(looplab.get(f"/runs/{run['id']}").text)
-    assert "GET /items: 307, redirect to /items/" in page
-    cli_output.print_run(run, None)
-    assert "redirect to /items/" in capsys.readouterr().out
-    text = looplab.get(f"/compare.md?runs={run['id']}").text.replace("\\", "")
-    assert "redirect to /items/" in text
-
-
 FAILED = {
+    "/items": (307, "", 0),
     "/long": (500, "x" * 2_048, 300_000),
     "/chunked": (503, "not today", 9),
     "/told": (401, '{"detail":"no [X-Api-Key]"}', 28),
 }
+KEY = "s3cr3t-value"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_first_of_each_kind_is_kept_with_its_response(
-    looplab: Dashboard, strategy: str
+def test_the_first_of_each_kind_is_named_with_its_response(
+    looplab: Dashboard, strategy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = spec_of(strategy, "/")
-    headers = {"X-Api-Key": "s3cr3t-value"}
-    spec["workload"]["streams"][0]["requests"] = [
-        {"path": path, "headers": headers} for path in FAILED
+    """Where a redirect leads, too, and what got no response."""
+    spec = spec_of(strategy, "/", timeout_s=1)
+    (stream,) = spec["workload"]["streams"]
+    stream["requests"] = [
+        *({"path": path, "headers": {"X-Api-Key": KEY}, "weight": 5} for path in FAILED),
+        {"path": "/asleep"},
     ]
     run = measured(looplab, spec)
+    failures = {failed["line"]: failed for failed in run["failures"]}
     kept = {
         failed["request"].partition(" ")[2]: (
             failed["status"],
@@ -69,10 +57,20 @@ def test_the_first_of_each_kind_is_kept_with_its_response(
             failed["body_bytes"],
         )
         for failed in run["failures"]
+        if failed["status"]
     }
     assert kept == FAILED
-    assert "s3cr3t-value" not in str(run["failures"])
+    assert [line for line in failures if line.endswith(": timeout")]
+    assert KEY not in str(run["failures"])
     assert not any("session=" in failed["head"] for failed in run["failures"])
+    redirect = "GET /items: 307, redirect to /items/"
+    assert (failures[redirect]["error"], failures[redirect]["location"]) == ("redirect", "/items/")
+    assert "location: /items/" in failures[redirect]["head"].lower()
+    assert redirect in words(looplab.get(f"/runs/{run['id']}").text)
+    cli_output.print_run(run, None)
+    assert "redirect to /items/" in capsys.readouterr().out
+    text = looplab.get(f"/compare.md?runs={run['id']}").text.replace("\\", "")
+    assert "redirect to /items/" in text
 
 
 def test_each_way_is_kept_once(looplab: Dashboard) -> None:
@@ -89,11 +87,3 @@ def test_each_way_is_kept_once(looplab: Dashboard) -> None:
 
 def test_a_good_run_keeps_none(looplab: Dashboard) -> None:
     assert measured(looplab, spec_of("raw", "/"))["failures"] == []
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_gets_no_response_is_named_too(looplab: Dashboard, strategy: str) -> None:
-    spec = spec_of(strategy, "/asleep", timeout_s=0.2)
-    spec["workload"]["streams"][0]["stop"] = {"requests": 3}
-    run = measured(looplab, spec)
-    assert [failed["line"] for failed in run["failures"]] == ["GET /asleep: timeout"]

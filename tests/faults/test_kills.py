@@ -55,8 +55,10 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
             if not before:
                 before = looplab.finished(looplab.submit(items_spec(title="kept", **BARE)))
             if state == "queued":
-                cut.append(looplab.submit(long_spec()))
-            cut.append(looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0.1)))
+                cut.append(looplab.submit(long_spec(**BARE)))
+            target = {} if state == "starting" else BARE
+            warmup_s = 30 if state == "warming" else 0.1
+            cut.append(looplab.submit(long_spec(warmup_s=warmup_s, **target)))
             looplab.until_state(cut[-1], {state})
             looplab.kill()
             gone_within_a_second(looplab.instance)

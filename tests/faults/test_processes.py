@@ -28,12 +28,7 @@ from tests.dashboard import (
 )
 from tests.in_process import in_process
 
-SIGNALS = (
-    [signal.SIGTERM],
-    [signal.SIGTERM, signal.SIGTERM],
-    [signal.SIGINT, signal.SIGINT],
-    [signal.SIGHUP],
-)
+SIGNALS = ([signal.SIGTERM], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP, signal.SIGTERM])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +54,7 @@ def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
     for signals in SIGNALS:
         with dashboard(clean_after) as looplab:
             assert_interrupted(looplab, interrupted)
-            run_id = looplab.submit(long_spec())
+            run_id = looplab.submit(long_spec(**({} if not interrupted else BARE)))
             looplab.until_state(run_id, {"running"})
             assert_stops(looplab, signals)
             gone_within_a_second(looplab.instance)
@@ -136,7 +131,7 @@ def test_a_target_that_exits_fails_the_run(looplab: DashboardProcess) -> None:
 
 @pytest.mark.parametrize("state", ["starting", "warming", "running"])
 def test_cancel_within_two_seconds(looplab: DashboardProcess, state: str) -> None:
-    run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
+    run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0, **BARE))
     looplab.until_state(run_id, {state})
     begun = time.monotonic()
     run = looplab.post(f"/api/runs/{run_id}/cancel").json()
@@ -147,7 +142,8 @@ def test_cancel_within_two_seconds(looplab: DashboardProcess, state: str) -> Non
 
 def test_a_control_plane_that_slept_goes_on(looplab: DashboardProcess) -> None:
     spec = items_spec(**BARE)
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
+    (stream,) = spec["workload"]["streams"]
+    stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 1.5}, 0.02
     run_id = looplab.submit(spec)
     looplab.until_state(run_id, {"running"})
     process = psutil.Process(looplab.process.pid)

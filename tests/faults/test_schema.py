@@ -14,7 +14,7 @@ from tests.dashboard import Dashboard, dashboard
 if TYPE_CHECKING:
     import schemathesis
 
-BODIES, EXAMPLES = 30, 120
+BODIES, EXAMPLES = 15, 60
 """For each operation, of what fits its description and of what does not: with a body, which takes a
 tenth of a second to make, and without."""
 

@@ -18,7 +18,7 @@ from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 from control_plane.targets.application import Application, bundled_application
-from tests.dashboard import free_port, items_spec, long_spec, provide_database
+from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database
 from tests.stalled_server import stalled_server
 
 
@@ -77,7 +77,7 @@ async def test_cancel_at_once_after_the_hand_in(
     service: RunService, store: Store, moment: int
 ) -> None:
     """However far the queue has come with the run, it ends as cancelled."""
-    (run,) = service.submit([long_spec()])
+    (run,) = service.submit([long_spec(**BARE)])
     await asyncio.sleep(moment * 0.004)
     async with asyncio.timeout(2):
         cancelled = await service.cancel(run.id)
@@ -87,7 +87,7 @@ async def test_cancel_at_once_after_the_hand_in(
 
 
 async def test_two_cancels_of_one_run_end_it_once(service: RunService, store: Store) -> None:
-    (run, second) = service.submit([long_spec(), unreachable()])
+    (run, second) = service.submit([long_spec(**BARE), unreachable()])
     await until(lambda: store.run(run.id).state.active)
     ends = await asyncio.gather(
         service.cancel(run.id), service.cancel(run.id), return_exceptions=True
@@ -97,7 +97,7 @@ async def test_two_cancels_of_one_run_end_it_once(service: RunService, store: St
 
 
 async def test_closing_interrupts_what_works(service: RunService, store: Store) -> None:
-    (run, waiting) = service.submit([long_spec(), long_spec()])
+    (run, waiting) = service.submit([long_spec(**BARE), long_spec(**BARE)])
     await until(lambda: store.run(run.id).state.active)
     await service.close()
     assert store.run(run.id).state is State.INTERRUPTED
@@ -123,7 +123,7 @@ def locked(store: Store) -> Iterator[None]:
 async def test_a_locked_database_does_not_stop_the_queue(
     service: RunService, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (first,) = service.submit([long_spec()])
+    (first,) = service.submit([long_spec(**BARE)])
     await until(lambda: store.run(first.id).state is State.RUNNING)
     with locked(store):
         cancelling = asyncio.create_task(service.cancel(first.id))
@@ -206,7 +206,7 @@ async def test_a_full_queue_takes_nothing(service: RunService, store: Store) -> 
 
 
 async def test_the_queue_tells_its_places(service: RunService) -> None:
-    first, second, third = service.submit([long_spec()] * 3)
+    first, second, third = service.submit([long_spec(**BARE)] * 3)
     await until(lambda: service.live(first.id) is not None)
     assert service.queue_status().queued == 2
     waiting = [service.progress(run.id) for run in (second, third)]

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec
 from tests.html import Element, read_html
 from tests.pages.form_page import send
 
@@ -74,7 +74,9 @@ def test_numbers_errors_and_reasons(looplab: Dashboard) -> None:
 
 
 def test_older_runs_follow_on_pages_of_their_own(empty: Dashboard) -> None:
-    made = [empty.submit(items_spec(title=f"run {index}")) for index in range(52)]
+    made = [
+        empty.submit(items_spec(title=f"run {index}", target=BARE["target"])) for index in range(52)
+    ]
     for run_id in reversed(made):
         empty.post(f"/api/runs/{run_id}/cancel")
     first = empty.get("/history?strategy=async").text
@@ -206,7 +208,7 @@ def test_a_wrong_tag_changes_nothing(looplab: Dashboard, tag: str) -> None:
 
 
 def test_nothing_is_deleted_before_the_question_is_answered(looplab: Dashboard) -> None:
-    run_id = looplab.submit(items_spec(title="to delete"))
+    run_id = looplab.submit(items_spec(title="to delete", **BARE))
     looplab.finished(run_id)
     page = looplab.get("/history/delete", params={"run": run_id}).text
     assert "Delete 1 run?" in page
@@ -244,7 +246,7 @@ def test_title_tags_and_note_are_edited_on_the_page_of_a_run(looplab: Dashboard)
 
 
 def test_a_run_that_is_not_over_stays(looplab: Dashboard) -> None:
-    run_id = looplab.submit(long_spec(title="not over"))
+    run_id = looplab.submit(long_spec(title="not over", **BARE))
     page = looplab.get("/history/delete", params={"run": run_id}).text
     assert "Delete 0 runs?" in page
     assert "not over is not over yet" in " ".join(read_html(page).text.split())

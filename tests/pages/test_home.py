@@ -7,7 +7,7 @@ import pytest
 from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, THREADED, decided
-from tests.dashboard import Dashboard, long_spec, until
+from tests.dashboard import BARE, Dashboard, long_spec, until
 from tests.html import Element, read_html
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, send
@@ -71,7 +71,7 @@ def test_a_question_is_measured_as_an_experiment(empty: Dashboard) -> None:
 
 
 def test_what_is_running_is_shown_with_its_progress(empty: Dashboard) -> None:
-    run_id = empty.submit(long_spec(title="a long one"))
+    run_id = empty.submit(long_spec(title="a long one", **BARE))
     until(lambda: "measuring" in empty.get("/running").text, "the run measures")
     strip = empty.get("/running").text
     assert f'href="/runs/{run_id}"' in strip

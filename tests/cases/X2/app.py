@@ -36,5 +36,5 @@ async def app(scope, receive, send):
         body = b'{"detail":"no ' + key + b'"}'
         return await answer(send, 401, body, [(b"set-cookie", b"session=abc123456")])
     if scope["path"] == "/asleep":
-        await asyncio.sleep(1)
+        await asyncio.sleep(5)
     await answer(send)

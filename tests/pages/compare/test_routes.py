@@ -12,7 +12,7 @@ import pytest
 from control_plane.domain.spec_json import write_spec
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, finished, items, two_streams
-from tests.dashboard import free_port, items_spec, long_spec, until
+from tests.dashboard import BARE, free_port, items_spec, long_spec, until
 from tests.html import Element, read_html
 from tests.in_process import in_process
 from tests.pages.stored import Stored, figures, words
@@ -298,7 +298,7 @@ def test_streams_of_a_run_without_a_result_do_not_hinder_the_others(stored: Stor
 
 def test_it_fills_as_runs_finish(stored: Stored) -> None:
     looplab = stored.looplab
-    long, short = looplab.submit(long_spec()), looplab.submit(items_spec())
+    long, short = looplab.submit(long_spec(**BARE)), looplab.submit(items_spec(**BARE))
     page = stored.compare(long, short, more=f"&baseline={short}")
     assert "No run has ended, 2 to come." in words(page)
     assert "Nothing is measured yet" in words(page)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.builders import own
-from tests.dashboard import Dashboard, items_spec, long_spec
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, quick_run, send, wrong
@@ -175,7 +175,7 @@ def test_an_application_that_does_not_start_or_answer_says_why(
 
 
 def test_not_while_a_run_measures(looplab: Dashboard) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     looplab.until_state(run_id, {"running"})
     answer = send(looplab, READ, blank(looplab))
     assert answer.status_code == 409

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.limits import Limits
-from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, until
 from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, send, wrong
 from tests.pages.stored import words
@@ -310,7 +310,7 @@ def test_a_run_can_be_edited_and_run(looplab: Dashboard) -> None:
 
 
 def test_a_title_that_was_made_is_made_anew(looplab: Dashboard) -> None:
-    run_id = looplab.submit(items_spec())
+    run_id = looplab.submit(items_spec(**BARE))
     cancel(looplab, [run_id])
     assert dict(blank(looplab, f"?from={run_id}"))["title"] == ""
 
@@ -352,9 +352,9 @@ def test_a_wrong_spec_stays_in_its_box(
 
 def test_a_full_queue_keeps_the_form(tmp_path: Path) -> None:
     with in_process(tmp_path, limits=Limits(max_queue=1)) as looplab:
-        looplab.submit(long_spec())
+        looplab.submit(long_spec(**BARE))
         until(lambda: looplab.get("/healthz").json()["running"], "the first run works")
-        looplab.submit(long_spec())
+        looplab.submit(long_spec(**BARE))
         answer = send(looplab, "/runs", changed(blank(looplab), seed="77"))
         assert answer.status_code == 429
         assert "The queue is full" in answer.text

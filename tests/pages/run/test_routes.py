@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tests.dashboard import TERMINAL, items_spec
+from tests.dashboard import BARE, TERMINAL, items_spec
 from tests.html import read_html
 from tests.pages.stored import Stored, figures, words
 
@@ -130,7 +130,7 @@ def test_other_sites_cannot_press_the_buttons(stored: Stored) -> None:
 
 def test_text_of_others_stays_text(stored: Stored) -> None:
     evil = "=cmd|' /C calc'!A0 <script>alert(1)</script> {{ 7*7 }} \"'>"
-    spec = items_spec(title=evil, tags=["<b>tag</b>"])
+    spec = items_spec(title=evil, tags=["<b>tag</b>"], **BARE)
     spec["workload"]["streams"][0]["name"] = "<img src=x onerror=alert(1)>"
     run_id = stored.looplab.submit(spec)
     stored.looplab.finished(run_id)

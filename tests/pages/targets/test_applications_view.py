@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.builders import own
-from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, until
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, quick_run, send
@@ -131,7 +131,7 @@ def test_a_command_is_checked_too(looplab: Dashboard) -> None:
 
 def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard) -> None:
     looplab.post("/targets/applications/shop/checkup")
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     looplab.until_state(run_id, {"running"})
     text = looplab.get("/targets/applications/shop/checkup").text
     assert "The check was given up." in text

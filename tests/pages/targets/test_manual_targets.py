@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from tests.dashboard import Dashboard, dashboard, items_spec, long_spec, marked, until
+from tests.dashboard import BARE, Dashboard, dashboard, items_spec, long_spec, marked, until
 from tests.html import read_html
 from tests.pages.form_page import send
 
@@ -80,17 +80,17 @@ def test_a_run_stops_it_and_says_so(looplab: Dashboard) -> None:
     start(looplab, TWO)
     found = addresses(looplab)
     assert len(found) == 2
-    run = looplab.finished(looplab.submit(items_spec()))
+    run = looplab.finished(looplab.submit(items_spec(**BARE)))
     assert run["environment"]["stopped_before"] == [ONE, TWO]
     assert "Stopped before it, started by hand" in looplab.get(f"/runs/{run['id']}").text
     assert f"stopped because run {run['id']} began" in looplab.get("/targets").text
     assert not any(answers(address) for address in found)
-    second = looplab.finished(looplab.submit(items_spec()))
+    second = looplab.finished(looplab.submit(items_spec(**BARE)))
     assert "stopped_before" not in second["environment"]
 
 
 def test_none_starts_while_a_run_measures(looplab: Dashboard) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**BARE))
     looplab.until_state(run_id, {"running"})
     refused = start(looplab, ONE)
     assert refused.status_code == 409
