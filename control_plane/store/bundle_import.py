@@ -25,7 +25,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError
-from control_plane.domain.experiment import refuse_odd
+from control_plane.domain.experiment import refuse_odd, spare_blocks
 from control_plane.domain.ids import is_id
 from control_plane.domain.result import OUTCOMES, SecondColumns, Summary
 from control_plane.domain.run import Origin, RunDetail, State
@@ -188,7 +188,7 @@ def _check(session: Session, readable: Readable) -> None:
 
 
 def _check_experiment(session: Session, row: ExperimentRow) -> None:
-    """Raise for what could not have been handed in, or has more trials than it plans."""
+    """Raise for what could not have been handed in, or has more trials than its blocks."""
     _refuse_unless(is_id(row.id) and isinstance(row.document, str) and row.sessions >= 0)
     for document in (row.document, row.noise or "{}"):
         json.loads(document, parse_constant=_no_number, parse_float=_finite)
@@ -202,7 +202,9 @@ def _check_experiment(session: Session, row: ExperimentRow) -> None:
         raise InvalidInput(f"Experiment {row.id} of the bundle: {error}") from None
     chosen = "SELECT count(*) FROM trial JOIN experiment_arm USING (run) WHERE experiment = ?"
     trials = session.connection().exec_driver_sql(f"{chosen} GROUP BY place", (row.seq,)).scalars()
-    _refuse_unless(max(trials, default=0) <= experiment.design.blocks)
+    aside, blocks = len(experiment.spoiled), experiment.design.blocks
+    _refuse_unless(aside <= spare_blocks(blocks))
+    _refuse_unless(max(trials, default=0) <= blocks + aside)
     arms = [arm.run_id for arm in experiment.arms if arm.run_id]
     _refuse_unless(len(set(arms)) == len(arms))
 

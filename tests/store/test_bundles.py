@@ -21,7 +21,15 @@ from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.bundles import without_log as stripped
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
-from tests.builders.runs import LARGE_BODIES, ended, finished, items, two_streams
+from tests.builders.runs import (
+    ASYNC,
+    LARGE_BODIES,
+    ended,
+    finished,
+    items,
+    trial_of,
+    two_streams,
+)
 from tests.store.places import ask, locks_on
 
 KEPT = Path(__file__).parent / "previous" / "bundle.looplab.xz"
@@ -40,8 +48,15 @@ def make_source(folder: Path) -> Path:
         ended(store, items(title="broken"), State.FAILED, "failed (start)", ("canary-log",))
         arms = [(name, Draft(items(title=name))) for name in ("a", "b")]
         made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
-        for arm in made.arms:
-            store.move(arm.run_id or "", State.QUEUED, State.CANCELLED, reason="cancelled")
+        # A block was set aside, and its row measured again.
+        for row in (*range(made.design.blocks), 0):
+            number = store.begin_block(made.id, row).number
+            store.end_block(made.id, number, "complete" if number else "spoiled")
+        store.move(made.arms[0].run_id or "", State.QUEUED, State.STARTING)
+        for block in store.experiment(made.id).blocks:
+            store.save_trial(made.arms[0].run_id or "", trial_of(items(), ASYNC, block.number))
+        for arm, state in zip(made.arms, (State.STARTING, State.QUEUED), strict=True):
+            store.move(arm.run_id or "", state, State.CANCELLED, reason="cancelled")
     finally:
         store.close()
     return path
@@ -219,8 +234,10 @@ ODD_EXPERIMENTS = {
     "the same arm twice": "UPDATE experiment_arm SET name = 'a'",
     "a prediction of no arm": "UPDATE experiment SET document = json_set(document, '$.predictions',"
     ' json(\'[{"text": "x", "arm": "nobody", "about": 2}]\'))',
-    "more trials than blocks": "INSERT INTO trial SELECT (SELECT max(run) FROM experiment_arm),"
-    " value, document, gauges FROM trial, json_each('[0,1,2,3,4,5,6,7,8,9,10]') WHERE block = 0",
+    "more trials than blocks": "INSERT INTO trial SELECT run, 99, document, gauges FROM trial"
+    " WHERE block = 10",
+    "more set aside than may be": "UPDATE experiment_block SET outcome = 'spoiled'"
+    " WHERE number < 3",
 }
 
 
