@@ -38,8 +38,11 @@ def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[R
     waits = any(not run.state.terminal for run in comparison.runs)
     if waits or comparison.baseline not in ids or len(able) < 2:
         return comparison
-    found = {run.id: sessions_of(run, repeats_of(run.id)) for run in able}
-    rows = tuple(_decided(comparison, row, found) for row in comparison.rows)
+    repeats = {run.id: repeats_of(run.id) for run in able}
+    found = {run.id: sessions_of(run, repeats[run.id]) for run in able}
+    base = comparison.run(comparison.baseline)
+    others = [run.id for run in able if not _alike(base, run, repeats)]
+    rows = tuple(_decided(comparison, row, found, others) for row in comparison.rows)
     counts = {run_id: len(sessions) for run_id, sessions in found.items()}
     return replace(comparison, rows=rows, sessions=counts)
 
@@ -58,19 +61,31 @@ def sessions_of(run: Run, repeats: Sequence[Run]) -> Sessions:
     return sessions
 
 
+def _alike(baseline: Run, run: Run, repeats: Mapping[str, Sequence[Run]]) -> bool:
+    """Return whether a run is of the spec and in the environment of the baseline.
+
+    Runs of one spec have the same repeats, in which older ones are not.
+    """
+    known = {each.id for each in repeats[baseline.id]}
+    same_spec = any(each.id in known for each in repeats[run.id])
+    return run.id == baseline.id or (same_spec and not environment_differences((baseline, run)))
+
+
 def _decided(
-    comparison: Comparison, row: MetricComparison, found: Mapping[str, Sessions]
+    comparison: Comparison,
+    row: MetricComparison,
+    found: Mapping[str, Sessions],
+    others: Sequence[str],
 ) -> MetricComparison:
-    """Return a metric with a verdict on each run whose spec is not that of the baseline."""
+    """Return a metric with a verdict on each of the `others`, which are not like the baseline."""
     metric, base = METRIC[row.metric], found[comparison.baseline]
     if metric.less_is_better is None or metric.unit == "share":
         return row
-    known = {run.id for session in base for run in session}
+    stream = _stream(comparison, row)
     verdicts = {
         run_id: verdict
-        for run_id, sessions in found.items()
-        if run_id not in known
-        and (verdict := _verdict(metric, _stream(comparison, row), base, sessions))
+        for run_id in others
+        if (verdict := _verdict(metric, stream, base, found[run_id]))
     }
     return replace(row, verdicts=verdicts)
 

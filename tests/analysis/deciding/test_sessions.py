@@ -84,7 +84,9 @@ def test_a_session_without_a_number_gives_no_interval() -> None:
 
 
 def test_nothing_is_decided_of_the_same_spec_or_of_an_invalid_side() -> None:
-    again = with_sessions(compare(QUICK[1:], QUICK[1].id), lambda _: QUICK)
-    assert not any(row.verdicts for row in again.rows)
+    older = [replace(each, id=f"a00000000{each.id[-1]}") for each in QUICK[:2]]
+    for runs in (QUICK[1:], [QUICK[2], older[0]], older):
+        again = with_sessions(compare(runs, runs[0].id), lambda _: QUICK)
+        assert not any(row.verdicts for row in again.rows)
     invalid = [*QUICK[:2], replace(QUICK[2], validity=INVALID)]
     assert not decided(SLOW, invalid).sessions
