@@ -30,6 +30,7 @@ from control_plane.domain.peer_result import (
 from control_plane.domain.times_and_percentiles import needed_samples
 from control_plane.peers.peer_file import (
     LAST_MOMENT_S,
+    MAX_PEER_STREAMS,
     damaged,
     number,
     printable,
@@ -39,7 +40,10 @@ from control_plane.peers.request_log import ALL_REQUESTS, MOST_SECONDS, times_of
 
 _ENVELOPE, _HEADER = struct.Struct(">ii"), struct.Struct(">iiiiqqd")
 _COMPRESSED, _PLAIN, _COOKIE = 0x1C849304, 0x1C849303, ~0xF0
-_MOST_PAYLOAD = 4_000_000
+_MOST_PAYLOAD = 1_000_000
+MOST_DECODED = 8_000_000
+"""Of all histograms of a log, in bytes without their compression: about a second, and 200 MB."""
+
 _MOST_INDEX = 2_000_000
 _MOST_REQUESTS = 10**12
 START, BASE, HEADS = "#[StartTime: ", "#[BaseTime: ", '"StartTimestamp"'
@@ -56,6 +60,7 @@ class HdrCounts:
     low: Counts
     high: Counts
     counts: Counts
+    size_bytes: int
 
     def of_unit(self, unit_s: float) -> Histogram:
         """Return it in the product's buckets, of the middles of its own."""
@@ -88,19 +93,24 @@ class LogInterval:
 
 def read_hdr_log(file: BinaryIO, unit: TimeUnit | None = None) -> PeerReading:
     """Read a log whose values count `unit`; None: what its column of largest values says."""
-    started_s, intervals = None, []
+    started_s, intervals, decoded = None, list[LogInterval](), 0
     for line, text in text_lines(file):
         if text.startswith((START, BASE)):
             told = text.partition(": ")[2].split(" ")[0]
             started_s = number(told, "the start", line) if started_s is None else started_s
         elif text and not text.startswith(("#", HEADS)):
             intervals.append(_interval(text, line))
+            decoded += intervals[-1].logged.size_bytes
         if len(intervals) > MOST_SECONDS:
             raise damaged(line, f"there are more than {MOST_SECONDS:,} intervals.")
+        if decoded > MOST_DECODED:
+            raise damaged(line, f"the histograms so far hold more than {MOST_DECODED:,} bytes.")
     if not intervals:
         raise InvalidInput("The log holds no interval.")
     chosen = unit or _told_unit(intervals)
     tags = dict.fromkeys(interval.tag for interval in intervals)
+    if len(tags) > MAX_PEER_STREAMS:
+        raise InvalidInput(f"The log has more than {MAX_PEER_STREAMS} tags.")
     parts = [[found for found in intervals if found.tag == tag] for tag in tags]
     read = [_stream(part, TIME_UNITS[chosen]) for part in parts]
     how = "as its column of largest values says" if unit is None else "as the import was told"
@@ -210,40 +220,40 @@ def _counts(payload: bytes) -> HdrCounts:
     if offset or not 0 <= digits <= 5 or not 1 <= lowest <= highest:
         raise ValueError("its header is of no histogram")
     half_bits = max(math.ceil(math.log2(2 * 10**digits)), 1) - 1
-    found = list(_filled(body))
-    indices = np.array([index for index, _ in found], np.int64)
-    counts = np.array([count for _, count in found], np.int64)
+    indices, counts = _filled(body)
     shift = np.maximum((indices >> half_bits) - 1, 0)
     shifted = shift + (lowest.bit_length() - 1)
     if len(indices) and int(shifted.max()) + half_bits + 1 > 62:
         raise ValueError("its values are beyond 64 bits")
     low = (indices - (shift << half_bits)) << shifted
-    return HdrCounts(low, low + (np.int64(1) << shifted) - 1, counts)
+    return HdrCounts(low, low + (np.int64(1) << shifted) - 1, counts, len(payload))
 
 
-def _filled(body: bytes) -> Iterator[tuple[int, int]]:
-    """Yield index and count of each bucket that is not empty. Raises ValueError."""
-    at = index = total = 0
-    while at < len(body):
-        value, at = _number_at(body, at)
-        if value < 0:
-            index -= value
-        else:
-            if value:
-                yield index, value
-            index, total = index + 1, total + value
-        if index > _MOST_INDEX or total > _MOST_REQUESTS:
-            raise ValueError("it has more buckets or requests than can be")
+def _filled(body: bytes) -> tuple[Counts, Counts]:
+    """Return index and count of each bucket that is not empty. Raises ValueError."""
+    numbers = _numbers(body)
+    if not len(numbers):
+        return numbers, numbers
+    # Each alone first: then their sums cannot overflow.
+    if numbers.min() < -_MOST_INDEX or numbers.max() > _MOST_REQUESTS:
+        raise ValueError("it has more buckets or requests than can be")
+    steps = np.where(numbers < 0, -numbers, 1)
+    is_filled = numbers > 0
+    if steps.sum() > _MOST_INDEX or numbers[is_filled].sum() > _MOST_REQUESTS:
+        raise ValueError("it has more buckets or requests than can be")
+    return (np.cumsum(steps) - steps)[is_filled], numbers[is_filled]
 
 
-def _number_at(body: bytes, at: int) -> tuple[int, int]:
-    """Return a number of ZigZag LEB128 in up to 64 bits, and where the next one begins."""
-    value = shift = 0
-    while True:
-        if at >= len(body):
-            raise ValueError("it ends inside a number")
-        byte, at = body[at], at + 1
-        value |= (byte if shift == 56 else byte & 0x7F) << shift
-        if shift == 56 or byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
+def _numbers(body: bytes) -> Counts:
+    """Return numbers of ZigZag LEB128, below 0 for so many empty buckets. Raises ValueError."""
+    octets = np.frombuffer(body, np.uint8).astype(np.int64)
+    ends = np.flatnonzero(octets < 0x80)
+    if body and (not len(ends) or ends[-1] != len(octets) - 1):
+        raise ValueError("it ends inside a number")
+    starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
+    lengths = ends - starts + 1
+    if len(lengths) and lengths.max() > 8:
+        raise ValueError("it has more buckets or requests than can be")
+    shifts = 7 * (np.arange(len(octets)) - np.repeat(starts, lengths))
+    values = np.add.reduceat((octets & 0x7F) << shifts, starts) if len(starts) else octets
+    return (values >> 1) ^ -(values & 1)

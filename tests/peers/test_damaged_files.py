@@ -102,12 +102,22 @@ def log_of(text: str) -> str:
         (histogram(lambda header: header.__setitem__(4, -5)), "its header is of no histogram"),
         (histogram(id, b"\x01\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), "more buckets|ends inside"),
         (histogram(id, b"\x80\x80"), "ends inside a number|none of the V2"),
-        (histogram(id, b"\xff" * 9), "more buckets or requests|more buckets"),
+        (histogram(id, b"\xff" * 9), "ends inside a number"),
         (histogram(id, bytes(5_000_000)), "not whole, or too large"),
+        (histogram(id, b"\x80" * 8 + b"\x00"), "more buckets or requests"),
     ],
 )
 def test_a_log_with_a_broken_histogram_is_refused(text: str, message: str) -> None:
     assert re.search(message, refusal(log_of(text)))
+
+
+def test_histograms_of_a_log_are_bounded_together() -> None:
+    """Each of them alone is small in the file, and may be as large as this."""
+    full = histogram(lambda header: header.__setitem__(3, 5), b"\x02" * 900_000)
+    log = "".join(f"{second}.0,1.0,1.0,{full}\n" for second in range(10))
+    assert "Line 9: the histograms so far hold more than 8,000,000 bytes" in refusal(log)
+    tags = "".join(f"Tag=t{place},0.0,1.0,1.0,{histogram(id)}\n" for place in range(201))
+    assert "more than 200 tags" in refusal(tags)
 
 
 def test_a_log_tells_its_unit_or_is_asked_for_it() -> None:
