@@ -107,10 +107,10 @@ def read_hdr_log(file: BinaryIO, unit: TimeUnit | None = None) -> PeerReading:
             raise damaged(line, f"the histograms so far hold more than {MOST_DECODED:,} bytes.")
     if not intervals:
         raise InvalidInput("The log holds no interval.")
-    chosen = unit or _told_unit(intervals)
     tags = dict.fromkeys(interval.tag for interval in intervals)
     if len(tags) > MAX_PEER_STREAMS:
         raise InvalidInput(f"The log has more than {MAX_PEER_STREAMS} tags.")
+    chosen = unit or _told_unit(intervals)
     parts = [[found for found in intervals if found.tag == tag] for tag in tags]
     read = [_stream(part, TIME_UNITS[chosen]) for part in parts]
     how = "as its column of largest values says" if unit is None else "as the import was told"
