@@ -30,6 +30,8 @@ KEPT_BYTES = 1_000_000
 STACKS_SUFFIX = ".stacks"
 WRITE_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILES = 65_536
+FIRST_VARIABLE = "LOOPLAB_FIRST"
+"""The environment variable with the pid of the server: `sitecustomize` ties its workers to it."""
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
@@ -119,6 +121,7 @@ def _become(command: list[str], cores: set[int], guard: int) -> None:
     if os.getppid() != guard:
         return
     os.setpgid(0, 0)
+    os.environ[FIRST_VARIABLE] = str(os.getpid())
     if cores:
         os.sched_setaffinity(0, cores)
     _take_normal_priority()

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from control_plane.targets.environment_variables import PROBE_SOURCE
+from control_plane.targets.guard import FIRST_VARIABLE
 from control_plane.targets.observation import procfs
 from tests.targets.site import until
 
 
 def started(code: str, *paths: Path) -> subprocess.Popen[str]:
+    """Start a target's first process, as the guard does."""
     environment = {"PYTHONPATH": os.pathsep.join(map(str, (PROBE_SOURCE, *paths)))}
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    command = ["/bin/sh", "-c", f'{FIRST_VARIABLE}=$$ exec "$0" "$@"', sys.executable, "-c", code]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def first_number(process: subprocess.Popen[str]) -> int:
@@ -81,17 +82,18 @@ def test_a_child_made_by_a_thread_outlives_the_thread() -> None:
 
 DAEMON = """
 import os, time
-reading, writing = os.pipe()
+def end_before_child():
+    maker = os.getpid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() == maker:
+        time.sleep(0.001)
 if os.fork() == 0:
+    end_before_child()
     os.setsid()
-    if os.fork() == 0:
-        os.read(reading, 1)
-        print(os.getpid(), flush=True)
-        time.sleep(300)
-    os._exit(0)
-os.wait()
-os.write(writing, b"x")
-time.sleep(300)
+    end_before_child()
+    print(os.getpid(), flush=True)
+time.sleep(20)
 """
 
 

@@ -1,7 +1,7 @@
 """Runs at the start of each Python process of a target, before the server's own code.
 
-Ties every process to the one that made it: SIGKILL when the parent dies, so that no worker outlives
-its master. Then lets the probe wait for a server to be imported, and runs the `sitecustomize` that
+Ties the workers of a server to it: SIGKILL when their parent dies, so that no worker outlives its
+master. Then lets the probe wait for a server to be imported, and runs the `sitecustomize` that
 this file hides, where there is one. Imports only what is loaded already or quick to load, because
 every target waits for it.
 """
@@ -18,31 +18,42 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _SIGKILL = 9
 
 
-def tie_family() -> None:
-    """Tie this process to its parent, and every forked child to the one that forks it.
+def tie_workers() -> None:
+    """Tie this process to its parent if that is the first one of the target, whose pid the guard
+    tells; in that one itself, tie every child that it forks.
 
-    A child that finds its parent gone was too late, and ends itself. A daemon, which has left the
-    session, is tied to nobody: its parent means to end. Nothing where the interpreter has no
-    `ctypes`, which is called for once: a child of a process with threads may find its lock taken.
+    What those make in turn is tied to nobody: the application may want it to outlive its maker, as
+    each step to a daemon does. The end of the first process is that of the target. Nothing where
+    the interpreter has no `ctypes`, which is called for once: a child of a process with threads may
+    find its lock taken.
     """
+    first = os.environ.get("LOOPLAB_FIRST", "")
+    if first not in {str(os.getpid()), str(os.getppid())}:
+        return
     try:
         prctl = import_module("ctypes").CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return
-    session, forking = os.getsid(0), [0]
+    if first == str(os.getppid()):
+        tie_to_parent(prctl)
+    else:
+        tie_forked(prctl)
+
+
+def tie_forked(prctl: Callable[..., int]) -> None:
+    """Tie what this process forks; a child that finds it gone was too late, and ends itself."""
+    first, forking = os.getpid(), [0]
 
     def remember() -> None:
         forking[0] = os.getpid()
 
     def tie() -> None:
-        if os.getsid(0) != session:
+        if forking[0] != first:
             return
         tie_to_parent(prctl)
-        if os.getppid() != forking[0]:
+        if os.getppid() != first:
             os.kill(os.getpid(), _SIGKILL)
 
-    if session != os.getpid():
-        tie_to_parent(prctl)
     os.register_at_fork(before=remember, after_in_child=tie)
 
 
@@ -92,6 +103,6 @@ def run_hidden() -> None:
         hidden.loader.exec_module(module)
 
 
-tie_family()
+tie_workers()
 install_probe()
 run_hidden()
