@@ -36,6 +36,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
+from control_plane.dashboard_client import NoDashboard
 from control_plane.domain.ceiling import ceiling_clients, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
@@ -69,6 +70,9 @@ def main() -> None:
     except DatabaseOwned as error:
         complain(str(error))
         sys.exit(3)
+    except NoDashboard as error:
+        complain(str(error))
+        sys.exit(NOT_FINISHED)
     except InvalidInput as error:
         for field in error.fields or ():
             complain(f"{field.field}: {field.message}")

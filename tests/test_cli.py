@@ -161,6 +161,13 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
             unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)
             assert unknown.returncode == 2
             assert f"Looked in {tmp_path / (chosen[-1] if chosen else 'runs.db')}" in unknown.stderr
+        spec_file.write_text(json.dumps(long_spec(**BARE)))
+        command = [sys.executable, "-m", "control_plane", "run", str(spec_file), "--wait"]
+        waiting = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        until(lambda: started.get("/api/runs?state=running").json()["runs"], "it measures", 60)
+        started.kill()
+        _, said = waiting.communicate(timeout=30)
+        assert (waiting.returncode, "does not answer any more" in said) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
 
 
 _SETTINGS = "server_settings."
+_COMMIT = "application_commit"
 
 
 def shared_cause(comparison: Comparison) -> str | None:
@@ -210,14 +211,7 @@ def shared_cause(comparison: Comparison) -> str | None:
     settings = [fact for fact in comparison.environment if fact.field.startswith(_SETTINGS)]
     labels += [setting.label for setting in settings if _differs(setting, able)]
     if not labels:
-        names = {comparison.own_names.get(run_id) for run_id in able}
-        which = "Only the name of the stream" if len(names) > 1 else "No field"
-        if comparison.same_code:
-            return f"{which} differs: the same spec was measured again."
-        return (
-            f"{which} differs as far as is known: the same spec was measured again, but whether of "
-            "the same code is not known."
-        )
+        return _no_field(comparison, able)
     if len(labels) == 1:
         return None
     if len(labels) > MOST_NAMED:
@@ -225,6 +219,20 @@ def shared_cause(comparison: Comparison) -> str | None:
     count = _WORDS[len(labels)]
     named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
     return f"{count} fields differ, so a ratio belongs to {joined(named)} together."
+
+
+def _no_field(comparison: Comparison, able: Sequence[str]) -> str:
+    """Return that the spec is the same, and what is known of the code."""
+    names = {comparison.own_names.get(run_id) for run_id in able}
+    which = "Only the name of the stream" if len(names) > 1 else "No field"
+    if any(_differs(fact, able) for fact in comparison.environment if fact.field == _COMMIT):
+        return f"{which} differs, but the code does: its commit is another."
+    if comparison.same_code:
+        return f"{which} differs: the same spec was measured again."
+    return (
+        f"{which} differs as far as is known: the same spec was measured again, but whether of the "
+        "same code is not known."
+    )
 
 
 def _differs(field: Difference, runs: Sequence[str]) -> bool:

@@ -224,6 +224,18 @@ def test_names_of_a_run_without_a_result_say_nothing_of_the_others():
     assert "requests are compared" not in plain_text(caveats(found))
 
 
+def test_another_commit_is_a_difference_where_no_field_is():
+    before, after = (
+        replace(
+            run(name), environment={**(run(name).environment or {}), "application_commit": commit}
+        )
+        for name, commit in (("a", "58c56ec"), ("b", "3cb4156"))
+    )
+    assert shared_cause(compare([before, after], "a")) == (
+        "No field differs, but the code does: its commit is another."
+    )
+
+
 def test_a_run_under_way_is_waited_for_whatever_another_streams_are_called():
     waiting = replace(run("b"), state=State.RUNNING, streams=())
     found = compare([run("a"), waiting, replace(FAILED, spec=spec(names=("small", "large")))], "a")
