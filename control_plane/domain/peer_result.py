@@ -1,8 +1,10 @@
 """What another load generator measured, as far as its file tells it: None means not told."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from control_plane.domain.ids import peer_address
@@ -87,6 +89,86 @@ class PeerReport:
     measured_at: datetime | None = None
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def report_fault(report: PeerReport) -> str:
+    """Return the first thing in a report that cannot be shown; empty where all can.
+
+    Every number is from 0 to 10^15, percentiles rise, and no moment is before the last one.
+    """
+    if not 1 <= len(report.streams) <= MAX_PEER_STREAMS:
+        return f"{len(report.streams):,} names of requests are not 1 to {MAX_PEER_STREAMS}"
+    for stream in report.streams:
+        fault = next(chain(_stream_faults(stream), _course_faults(stream.seconds)), "")
+        if fault:
+            return f"{fault} ({stream.name})"
+    return ""
+
+
+MAX_PEER_STREAMS = 200
+MAX_PERCENTILES = 1_000
+MOST = 1e15
+ROUNDED = 0.99
+"""A percentile may be so much below a lower one, because tools round them differently."""
+
+_PERCENT = re.compile(r"\d{1,3}(?:\.\d{1,20})?", re.ASCII)
+_STATUS = re.compile(r"\d{1,3}", re.ASCII)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is None or 0 <= value <= MOST
+
+
+def _stream_faults(stream: PeerStream) -> Iterator[str]:
+    times = stream.times
+    numbers = {
+        "the number of requests": stream.requests,
+        "the number of failed requests": stream.failed,
+        "the throughput": stream.throughput_per_s,
+        "the duration": stream.duration_s,
+        "the number of bytes": stream.bytes_received,
+        "the minimum": times.min,
+        "the mean": times.mean,
+        "the maximum": times.max,
+        **{f"p{name[:20]}": value for name, value in times.percentiles.items()},
+        **{f"the number of {kind[:40]}": many for kind, many in stream.errors.items()},
+        **{f"the number of {status[:20]}": many for status, many in stream.statuses.items()},
+    }
+    for name, value in numbers.items():
+        if not _is_number(value):
+            yield f"{name} is {value}, and no number from 0 to 10^15"
+    if (stream.failed or 0) > (stream.requests if stream.requests is not None else MOST):
+        yield "more requests failed than there are"
+    for status in stream.statuses:
+        if not _STATUS.fullmatch(status):
+            yield f"{status[:20]!r} is no status"
+    yield from _percentile_faults(times)
+
+
+def _percentile_faults(times: PeerTimes) -> Iterator[str]:
+    if len(times.percentiles) > MAX_PERCENTILES:
+        yield f"there are more than {MAX_PERCENTILES:,} percentiles"
+    for name in times.percentiles:
+        if not _PERCENT.fullmatch(name) or float(name) > 100:
+            yield f"{name[:20]!r} is no percentile: they are from 0 to 100"
+    ordered = sorted(times.percentiles.items(), key=lambda item: float(item[0]))
+    for (low, low_s), (high, high_s) in pairwise(ordered):
+        if high_s < ROUNDED * low_s:
+            yield f"p{high} is below p{low}"
+    if times.min is not None and times.max is not None and times.max < ROUNDED * times.min:
+        yield "the maximum is below the minimum"
+
+
+def _course_faults(course: PeerSeconds | None) -> Iterator[str]:
+    if course is None:
+        return
+    columns = (course.completed, course.errors, course.p50, course.p95, course.p99)
+    if any(len(column) != len(course.at_s) for column in columns):
+        yield "not every moment has all of its numbers"
+    if any(later < earlier for earlier, later in pairwise(course.at_s)):
+        yield "its times go backwards"
+    if not all(map(_is_number, chain(course.at_s, *columns))):
+        yield "a moment has a number that is not from 0 to 10^15"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,11 @@ Which format a file has is told by its beginning. It is read once, in bounded me
 as a whole at the first line that is damaged.
 """
 
+import csv
+import logging
 import re
+import struct
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -18,6 +22,7 @@ from control_plane.domain.peer_result import (
     PeerReading,
     TimeUnit,
     ToldOfFile,
+    report_fault,
 )
 from control_plane.peers.hdr_log import read_hdr_log
 from control_plane.peers.hey_oha import read_hey_csv, read_hey_text, read_oha_csv, read_oha_json
@@ -33,6 +38,21 @@ from control_plane.peers.wrk import read_wrk, read_wrk2
 
 HEAD_BYTES = 65_536
 """So many bytes tell the format."""
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    csv.Error,
+    struct.error,
+    zlib.error,
+)
+"""What a reader may raise for bytes that nobody thought of."""
+
+log = logging.getLogger("looplab.peers")
 
 ReportReader = Callable[[BinaryIO], PeerReading]
 _READERS: dict[str, tuple[PeerKind, ReportReader]] = {
@@ -86,7 +106,14 @@ def read_peer_file(
         raise InvalidInput(f"This is no bundle, and no file of a known tool: {_unknown(head)}.")
     if unit is not None and found != "hlog":
         raise InvalidInput("A unit is told for HdrHistogram logs alone.")
-    return read_hdr_log(file, unit) if found == "hlog" else _READERS[found][1](file)
+    try:
+        read = read_hdr_log(file, unit) if found == "hlog" else _READERS[found][1](file)
+    except UNREADABLE as error:
+        log.warning("a file read as %s: %r", found, error)
+        raise InvalidInput(f"The file is damaged: it is not as {found} is written.") from None
+    if fault := report_fault(read.report):
+        raise InvalidInput(f"The file is damaged: {fault}.")
+    return read
 
 
 def told_of_file(name: str, kind: str, unit: str, title: str = "") -> ToldOfFile:

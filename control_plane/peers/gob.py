@@ -40,7 +40,7 @@ class GobDecoder:
             self._messages += 1
             try:
                 value = self._next()
-            except (IndexError, ValueError, OverflowError, RecursionError):
+            except (LookupError, ValueError, TypeError, OverflowError, RecursionError):
                 raise InvalidInput(
                     f"Message {self._messages:,} of the results is damaged: nothing was imported."
                 ) from None

@@ -20,6 +20,7 @@ import numpy as np
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram, bucket, merge
 from control_plane.domain.peer_result import (
+    MAX_PEER_STREAMS,
     TIME_UNITS,
     PeerReading,
     PeerReport,
@@ -30,7 +31,6 @@ from control_plane.domain.peer_result import (
 from control_plane.domain.times_and_percentiles import needed_samples
 from control_plane.peers.peer_file import (
     LAST_MOMENT_S,
-    MAX_PEER_STREAMS,
     damaged,
     number,
     printable,

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.peer_result import (
+    MAX_PEER_STREAMS,
     PeerReading,
     PeerReport,
     PeerSeconds,
@@ -16,7 +17,6 @@ from control_plane.domain.peer_result import (
 )
 from control_plane.peers.peer_file import (
     LAST_MOMENT_S,
-    MAX_PEER_STREAMS,
     cells,
     counted,
     csv_rows,

@@ -12,13 +12,12 @@ import orjson
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS
+from control_plane.domain.peer_result import MOST
 
 MAX_LINE_BYTES = 1_000_000
 MAX_REPORT_BYTES = 16_000_000
 """The most of what is read as a whole; samples are read line by line."""
 
-MAX_PEER_STREAMS = 200
-MOST = 1e15
 LONGEST_S = HIGHEST_NS / 1e9
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 

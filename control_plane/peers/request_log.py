@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.histogram import Counts, Histogram
-from control_plane.domain.peer_result import PeerSeconds, PeerStream, PeerTimes
+from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
+from control_plane.domain.peer_result import MAX_PEER_STREAMS, PeerSeconds, PeerStream, PeerTimes
 from control_plane.domain.times_and_percentiles import needed_samples
-from control_plane.peers.peer_file import MAX_PEER_STREAMS, damaged, percent_name, printable
+from control_plane.peers.peer_file import LAST_MOMENT_S, damaged, percent_name, printable
 
 MAX_REQUESTS = 10_000_000
 MAX_KINDS, OTHER_ERRORS = 100, "other errors"
+LAST_NS = LAST_MOMENT_S * 10**9
+HIGHEST_STATUS = 999
 MOST_SECONDS = 21_600
 """A course of more than six hours is not drawn."""
 
@@ -71,16 +73,20 @@ class RequestLog:
         self._errors: Counter[tuple[int, str]] = Counter()
         self._statuses: Counter[tuple[int, int]] = Counter()
         self._received: Counter[int] = Counter()
-        self.first_ns = 0
+        self.first_ns = LAST_NS
 
     def add(self, request: LoggedRequest, line: int) -> None:
         """Take down a request that stands in that line."""
+        if not (0 <= request.begun_ns <= LAST_NS and 0 <= request.took_ns <= HIGHEST_NS):
+            raise damaged(line, "its time is none.")
+        if not 0 <= request.status <= HIGHEST_STATUS:
+            raise damaged(line, f"{request.status} is no status.")
         if len(self._took) >= MAX_REQUESTS:
             raise damaged(line, f"there are more than {MAX_REQUESTS:,} requests.")
         place = self._names.setdefault(request.name, len(self._names))
         if place >= MAX_PEER_STREAMS:
             raise damaged(line, f"there are more than {MAX_PEER_STREAMS} names of requests.")
-        self.first_ns = min(self.first_ns or request.begun_ns, request.begun_ns)
+        self.first_ns = min(self.first_ns, request.begun_ns)
         self._name.append(place)
         self._failed.append(bool(request.failed))
         self._ended.append(request.begun_ns + request.took_ns)

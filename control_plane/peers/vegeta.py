@@ -1,7 +1,6 @@
 """vegeta: its JSON report, and its results as JSON, as CSV or as it writes them itself (gob)."""
 
 import base64
-import binascii
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -100,7 +99,9 @@ def _throughput(document: dict[str, Any]) -> float | None:
 def _times(told: dict[str, Any]) -> PeerTimes:
     names = {key[:-2]: key for key in told if key.endswith(("th", "st", "nd", "rd"))}
     percentiles = {
-        name: time_s(told[key], key, 0, NS) for name, key in names.items() if name.isdigit()
+        name: time_s(told[key], key, 0, NS)
+        for name, key in names.items()
+        if name.isascii() and name.isdigit()
     }
     low, mean, high = (
         time_s(told[name], name, 0, NS) if told.get(name) is not None else None
@@ -142,7 +143,7 @@ def _refuse_broken_body(text: str, line: int) -> None:
     """Raise InvalidInput for a body that is not base64: then the columns are others."""
     try:
         base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise damaged(line, "the body of its response is not in base64.") from None
 
 
@@ -154,7 +155,10 @@ def read_gob_results(file: BinaryIO) -> PeerReading:
 def _gob_requests(file: BinaryIO) -> Iterator[tuple[int, LoggedRequest]]:
     for place, value in enumerate(GobDecoder(file).values(), start=1):
         found = {name.lower().replace("bytes", "bytes_"): part for name, part in value.items()}
-        yield place, _request(found, found.get("timestamp") or 0, place)
+        begun_ns = found.get("timestamp") or 0
+        if not isinstance(begun_ns, int):
+            raise InvalidInput(f"Message {place:,} of the results has no time.")
+        yield place, _request(found, begun_ns, place)
 
 
 def _request(found: dict[str, Any], begun_ns: int, line: int) -> LoggedRequest:

@@ -84,10 +84,12 @@ def _reading(file: BinaryIO, tool: str, clock: PeerClock, notes: tuple[str, ...]
         _read_line(found, line, text)
     if found.answered is None or found.rate is None:
         raise InvalidInput(f"The output of {tool} has no end: it ends with Requests/sec.")
+    requests = found.answered + _unanswered(found.errors)
     stream = PeerStream(
         name="all requests",
-        requests=found.answered + _unanswered(found.errors),
-        failed=sum(found.errors.values()),
+        requests=requests,
+        # A late response with an error status counts twice.
+        failed=min(sum(found.errors.values()), requests),
         times=PeerTimes(None, found.mean_s, found.max_s, found.percentiles),
         errors=found.errors,
         duration_s=found.duration_s,

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.errors import InvalidInput, NotFound, UnreadableRun
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
@@ -17,7 +17,10 @@ from control_plane.domain.peer_result import (
     PeerReading,
     PeerReport,
     PeerResult,
+    PeerStream,
+    PeerTimes,
     ToldOfFile,
+    report_fault,
 )
 from control_plane.peers import read_peer_file
 from control_plane.peers.peer_file import printable
@@ -74,7 +77,7 @@ class PeerResults:
             return ImportedPeer(made, source.sha256)
 
     def peer(self, peer_id: str) -> PeerResult:
-        """Return a result with its histograms. Raises NotFound."""
+        """Return a result with its histograms. Raises NotFound, or UnreadableRun."""
         with self._database.read() as session:
             row = _find(session, peer_id)
             query = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
@@ -85,14 +88,22 @@ class PeerResults:
                     unpack_histogram(packed[place]) if place in packed else None
                     for place in range(len(report.streams))
                 )
+            if fault := report_fault(report):
+                raise UnreadableRun(
+                    f"Result {row.id} cannot be shown: {fault}. Delete it (DELETE /api/peers/"
+                    f"{row.id}), then import its file again."
+                )
             return _result(row, report, samples)
 
     def peers(self) -> list[PeerResult]:
-        """Return the newest results, without their histograms."""
+        """Return the newest results, without their histograms.
+
+        One that cannot be shown has a stream without numbers, named by what is wrong.
+        """
         query = select(PeerResultRow).order_by(col(PeerResultRow.seq).desc())
         with self._database.read() as session:
             rows = session.exec(query.limit(MAX_LISTED_PEERS)).all()
-            return [_result(row, _REPORT.validate_json(row.report), ()) for row in rows]
+            return [_result(row, _listed_report(row), ()) for row in rows]
 
     def peer_ids(self, ids: Sequence[str]) -> set[str]:
         """Return those of the ids that are results of other tools."""
@@ -121,6 +132,19 @@ def _find(session: Session, peer_id: str) -> PeerResultRow:
     if row is None:
         raise NotFound(f"There is no result of another tool {peer_id[:20]!r}.")
     return row
+
+
+def _listed_report(row: PeerResultRow) -> PeerReport:
+    try:
+        with readable(row.id):
+            report = _REPORT.validate_json(row.report)
+            fault = report_fault(report)
+    except UnreadableRun:
+        fault = "its report is damaged"
+    if not fault:
+        return report
+    nothing = PeerStream(f"cannot be shown: {fault}", None, None, PeerTimes())
+    return PeerReport("an unknown tool", "unknown", (nothing,))
 
 
 def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -> str:

@@ -1,5 +1,7 @@
 """Results of other tools: imported by page and API, shown as what they are, set beside runs."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,12 @@ def test_a_file_is_kept_once_listed_renamed_and_deleted(empty: Dashboard) -> Non
     empty.client.post(f"/peers/{peer_id}/edit", data={"title": "mine"})
     assert "mine wrk2 all requests 2,000 /s" in words(empty.get("/peers").text)
     assert [entry["action"] for entry in empty.get("/api/audit").json()["entries"]] == ["imported"]
+    with closing(sqlite3.connect(empty.db)) as database, database:
+        database.execute("""UPDATE peer_result SET report = replace(report, '"50":', '"²":')""")
+    assert "cannot be shown: '²' is no percentile" in words(empty.get("/peers").text)
+    for path in (f"/peers/{peer_id}", f"/peers/compare?results={peer_id}", f"/api/peers/{peer_id}"):
+        assert empty.get(path).status_code == 404
+        assert "cannot be shown" in empty.get(path).text
     empty.client.post(f"/peers/{peer_id}/delete")
     assert empty.get("/api/peers").json() == {"peers": []}
     for path in (f"/peers/{peer_id}", f"/api/peers/{peer_id}", "/peers/../etc"):

@@ -23,6 +23,12 @@ A_MOMENT = "2026-11-30T09:00:00.5Z"
 VEGETA = '{"code":200,"timestamp":"2026-11-30T09:00:00Z","latency":%s}\n'
 HEY = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n"
 LOCUST = "Type,Name,Request Count,Failure Count\n"
+VEGETA_REPORT = (
+    '{"latencies":{"%sth":5,"50th":3},"duration":1,"requests":1,"status_codes":{"200":1},'
+    '"earliest":"2026-11-30T09:00:00Z"}'
+)
+BACKWARDS = (FILES / "locust_stats_history.csv").read_bytes().replace(b"1796028869", b"0", 1)
+GOB = (FILES / "vegeta.gob").read_bytes()
 WRK = "Running 2s test @ http://127.0.0.1/\n"
 
 
@@ -65,6 +71,13 @@ def refusal(content: bytes | str) -> str:
         (HEY + "nan,0,0,0,0,0,200,0\n", "Line 2: response time is nan"),
         (HEY + '"0.1,0,0\n', "Line 2: it is no CSV"),
         (HEY, "The file holds no request"),
+        (VEGETA_REPORT % "500", "'500' is no percentile"),
+        (VEGETA_REPORT % "40", "p50 is below p40"),
+        ("1796000000000000000,200,5,0,1,,é,a,0\n", "Line 1: the body of its response"),
+        (HEY + "0.1,0,0,0,0,0,1000,0\n", "Line 2: 1000 is no status"),
+        (BACKWARDS, "its times go backwards"),
+        (GOB[:61] + b"\x0c" + GOB[62:], "Message 1 of the results has no time"),
+        (GOB[:155] + b"\xff" + GOB[156:], "Message 5 of the results is damaged"),
         (LOCUST + "GET,/,1,1.5\n", "Line 2: Failure Count is 1.5, and no whole number"),
         (LOCUST + "GET,/,1,2,3\n", "Line 2: it has 5 columns"),
         (LOCUST, "hold no request"),

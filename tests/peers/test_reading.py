@@ -122,6 +122,10 @@ def test_responses_of_hey_and_points_of_k6() -> None:
     assert (hey.requests, hey.failed, hey.statuses) == (600, 0, {"200": 600})
     assert (samples.minimum_ns, samples.maximum_ns) == (200_000, 13_300_000)
     assert samples.mean_ns == pytest.approx(2_268_667, rel=1e-6)
+    first, *_ = (FILES / "hey.csv").read_text().splitlines()
+    rows = "".join(f"0.0010,0,0,0,0,0,200,{offset}\n" for offset in ("0.0000", "0.0011"))
+    (began,) = read_peer_file(io.BytesIO(f"{first}\n{rows}".encode())).report.streams
+    assert began.duration_s == pytest.approx(0.0021)
     report, histograms = read("k6-points.json")
     whole, *named = report.streams
     assert [stream.name for stream in named] == ["GET /slow", "GET /items"]
