@@ -130,6 +130,9 @@ class Redaction:
         if "hosts" not in self._shown:
             hidden.add("boot_id")
         kept = {name: self._changed(fact) for name, fact in stored.items() if name not in hidden}
+        if "changed_in_pause" in kept and not self._shown.issuperset(SHOWABLE):
+            # Its texts hold old values of every kind.
+            kept["changed_in_pause"] = [HIDDEN_CONTENT]
         return kept if self._path is None else {name: _without_path(kept[name]) for name in kept}
 
     def _trial(self, trial: Trial) -> Trial:

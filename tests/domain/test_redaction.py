@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.analysis.differences import after_pause
 from control_plane.domain.limits import Limits
 from control_plane.domain.redaction import SHOWABLE, Redaction
 from control_plane.domain.result import TargetUse
@@ -66,6 +67,15 @@ def test_machines_are_the_same_where_they_were() -> None:
     shown = [redaction.run(run).environment for run in runs]
     assert shown[0] == shown[2] == {"hostname": "machine-1", "kernel": "6.1"}
     assert shown[1] == {"hostname": "machine-2", "kernel": "6.1"}
+
+
+def test_what_changed_in_a_pause_is_told_without_its_values() -> None:
+    before = {"hostname": "old.example", "server_settings": {"DB_URL": "canary"}}
+    environment = after_pause(before, {"hostname": "b.example", "server_settings": {"DB_URL": "x"}})
+    shown = Redaction([run_at(environment=environment)]).run(run_at(environment=environment))
+    assert shown.environment == {"hostname": "machine-1", "changed_in_pause": ["(hidden)"]}
+    whole = Redaction([], SHOWABLE).run(run_at(environment=environment))
+    assert whole.environment == environment
 
 
 def test_logs_stacks_and_answers_go_whatever_is_shown() -> None:
