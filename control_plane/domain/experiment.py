@@ -134,8 +134,8 @@ class ExperimentBlock:
 class Attempt:
     """An experiment, or one that measures it anew, as the others know it.
 
-    `blocks` is its declared maximum. `sentence`: what was found when it finished. `confirms`: it is
-    not the first.
+    `id` "": it is hidden. `blocks` is its declared maximum. `sentence`: what was found when it
+    finished. `confirms`: it is not the first.
     """
 
     id: str

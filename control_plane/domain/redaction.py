@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.request_bodies_and_values import RowValue, Value
 from control_plane.domain.result import Cause, Environment, Gauges, TargetUse, Trial
 from control_plane.domain.run import Run, RunDetail
@@ -88,6 +89,43 @@ class Redaction:
             log=(),
             causes=tuple(map(self._cause, run.causes)),
         )
+
+    def experiment(self, experiment: Experiment) -> Experiment:
+        """Return an experiment, redacted; of its other attempts it tells that there are any."""
+        design, names = experiment.design, self._arm_names(experiment)
+        predictions = (
+            replace(each, text=self.text(each.text), arm=names.get(each.arm, each.arm))
+            for each in design.predictions
+        )
+        return replace(
+            experiment,
+            question=self.text(experiment.question),
+            design=replace(
+                design,
+                note=self.text(design.note),
+                objectives=tuple(
+                    replace(each, arm=names.get(each.arm, each.arm)) for each in design.objectives
+                ),
+                predictions=tuple(predictions),
+                confirms="another experiment" if design.confirms else "",
+            ),
+            arms=tuple(replace(arm, name=names[arm.name]) for arm in experiment.arms),
+            sentence=self._changed(experiment.sentence),
+            attempts=tuple(
+                replace(each, sentence=self._changed(each.sentence))
+                if each.id == experiment.id
+                else replace(each, id="", sentence=each.sentence and HIDDEN_CONTENT)
+                for each in experiment.attempts
+            ),
+        )
+
+    def _arm_names(self, experiment: Experiment) -> dict[str, str]:
+        """Return what each arm is called, by its name; those that would be one have numbers."""
+        texts = [self.text(arm.name) for arm in experiment.arms]
+        return {
+            arm.name: text if texts.count(text) == 1 else f"{text} {place}"
+            for place, (arm, text) in enumerate(zip(experiment.arms, texts, strict=True), start=1)
+        }
 
     def _name(self, found: Iterable[str], kind: str) -> None:
         """Number names; that of a machine may stand without its domain, too."""

@@ -252,15 +252,17 @@ def live(
 @router.get("/experiments/{experiment_id}/percentiles")
 def percentiles(request: Request, experiment_id: ExperimentId, store: StoreDep) -> HTMLResponse:
     """Return the percentiles of every arm with bands over blocks."""
-    return fragment(request, experiment_curves(store, experiment_id))
-
-
-def experiment_curves(store: Store, experiment_id: str) -> ExperimentCurves:
-    """Return the part of the page that is asked for once the page stands."""
     found = store.experiment(experiment_id)
+    return fragment(request, experiment_curves(store, found, store.arm_runs(found)))
+
+
+def experiment_curves(
+    store: Store, found: Experiment, runs: Sequence[Run | None]
+) -> ExperimentCurves:
+    """Return the part of the page that is asked for once the page stands; `runs` of its arms."""
     stream, labels = found.design.stream, arm_labels(found)
     blocks = store.block_histograms(found, stream)
-    figure = percentile_chart(curves_of_arms(store.arm_runs(found), labels, blocks, stream))
+    figure = percentile_chart(curves_of_arms(runs, labels, blocks, stream))
     return ExperimentCurves(figure)
 
 

@@ -76,8 +76,11 @@ class Reports:
         view = experiment_page(self.store, self.service, experiment_id)
         if view.part.waiting or not view.part.state.terminal:
             raise Conflict("This experiment is not over: its report can be made when it is.")
-        curves = experiment_curves(self.store, experiment_id) if view.part.arms.blocks else None
-        return self.one_file(view, curves)
+        if not view.part.arms.blocks:
+            return self.one_file(view)
+        found = view.experiment
+        runs = self.store.arm_runs(found)
+        return self.one_file(view, experiment_curves(self.store, found, runs))
 
     def one_file(self, view: View, curves: View | None = None) -> str:
         """Return a page as one file; `curves` stand where the page would ask for them."""

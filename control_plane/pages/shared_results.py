@@ -13,6 +13,7 @@ from control_plane.analysis.charts.figure import Figure, Table, spread
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.prose.experiment_report import experiment_markdown
@@ -238,10 +239,12 @@ class SharedExperiment(SharedResult):
 
     def __init__(self, link: ShareLink, store: Store, service: RunService) -> None:
         judged = judged_now(store, link.of.subject)
-        redaction = Redaction([run for run in judged.runs if run], link.shown)
-        experiment = replace(judged.experiment, question=redaction.text(judged.experiment.question))
-        runs = tuple(redaction.run(run) if run else None for run in judged.runs)
-        self._judged = replace(judged, experiment=experiment, runs=runs)
+        measured = store.arm_runs(judged.experiment)
+        redaction = Redaction([run for run in measured if run], link.shown)
+        experiment = replace(redaction.experiment(judged.experiment), noise=judged.noise)
+        self._runs = [redaction.run(run) if run else None for run in measured]
+        # What is told of arms has their names.
+        self._judged = judge_experiment(experiment, self._runs)
         self._store = store
         self._part = experiment_part(self._judged, lambda _run: (), service.expected_seconds)
         self.sentence = plain_text(self._part.title)
@@ -275,7 +278,7 @@ class SharedExperiment(SharedResult):
 
     @cached_property
     def _curves(self) -> ExperimentCurves:
-        return experiment_curves(self._store, self._judged.experiment.id)
+        return experiment_curves(self._store, self._judged.experiment, self._runs)
 
 
 def _standing(link: ShareLink, store: Store) -> CompareQuery:

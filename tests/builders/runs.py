@@ -233,8 +233,17 @@ def finished(store: Store, spec: Spec, shape: Shape, environment: Environment = 
     return led(store, run, shape, environment)
 
 
-def decided(store: Store, slug: str, shapes: Sequence[Shape]) -> Experiment:
-    """Store the quick variant of a bundled experiment, each of its arms finished."""
+def decided(
+    store: Store,
+    slug: str,
+    shapes: Sequence[Shape],
+    environment: Environment = ENVIRONMENT,
+    **changes: Any,
+) -> Experiment:
+    """Store the quick variant of a bundled experiment, each of its arms finished.
+
+    `changes` are those of its design.
+    """
     document = bundled_experiment(slug).document("quick")
     submitted = read_experiment(document)
     arms = []
@@ -246,9 +255,10 @@ def decided(store: Store, slug: str, shapes: Sequence[Shape]) -> Experiment:
         }
         spec = read_spec({**arm.spec, **titled}, Limits())
         arms.append((arm.name, Draft(spec, "uvicorn, 1 worker, uvloop")))
-    made = store.add_experiment(submitted.question, submitted.design, arms, 100)
+    design = replace(submitted.design, **changes)
+    made = store.add_experiment(submitted.question, design, arms, 100)
     for stored, shape in zip(made.arms, shapes, strict=True):
-        led(store, store.run(stored.run_id or ""), shape)
+        led(store, store.run(stored.run_id or ""), shape, environment)
     return made
 
 

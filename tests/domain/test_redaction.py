@@ -1,12 +1,15 @@
 """What a redacted run no longer holds, and what it still tells."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from control_plane.analysis.differences import after_pause
+from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
 from control_plane.domain.limits import Limits
+from control_plane.domain.objectives import ArmObjective
 from control_plane.domain.redaction import SHOWABLE, Redaction
 from control_plane.domain.result import TargetUse
 from control_plane.domain.run import Run
@@ -67,6 +70,16 @@ def test_machines_are_the_same_where_they_were() -> None:
     shown = [redaction.run(run).environment for run in runs]
     assert shown[0] == shown[2] == {"hostname": "machine-1", "kernel": "6.1"}
     assert shown[1] == {"hostname": "machine-2", "kernel": "6.1"}
+
+
+def test_arms_that_would_be_called_the_same_have_numbers() -> None:
+    names = ("in /srv/a/app.py", "in /srv/b/app.py", "bench")
+    design = ExperimentDesign(objectives=(ArmObjective("throughput_per_s", 1, arm=names[1]),))
+    arms = tuple(ExperimentArm(name, None) for name in names)
+    shown = Redaction([run_at()]).experiment(Experiment("x", "?", design, arms, datetime.now(UTC)))
+    hidden = ["in (hidden path) 1", "in (hidden path) 2", "machine-1"]
+    assert [arm.name for arm in shown.arms] == hidden
+    assert shown.design.objectives[0].arm == hidden[1]
 
 
 def test_what_changed_in_a_pause_is_told_without_its_values() -> None:

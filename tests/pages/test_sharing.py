@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 from control_plane.access.login import GUESSES, Caller, Login
 from control_plane.access.route_roles import ROUTES, role_of, routes_of
 from control_plane.app import create_app
+from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
+from control_plane.domain.objectives import Prediction
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
@@ -51,11 +53,15 @@ FORMS = sorted(
 
 @dataclass(frozen=True)
 class Site:
-    """A dashboard that asks for a login, called by nobody unless a test shows a secret."""
+    """A dashboard that asks for a login, called by nobody unless a test shows a secret.
+
+    `anew` is the experiment that confirms the one which is shared.
+    """
 
     client: TestClient
     store: Store
     subjects: dict[str, str]
+    anew: str
 
     def share(self, kind: str, **fields: object) -> str:
         """Make a link; the path that it leads to."""
@@ -85,7 +91,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     spec = items(title=TITLE, trials=1, workload={"streams": [stream]})
     blocked = finished(store, spec, BLOCKED, PRIVATE).id
     other = finished(store, items(title="items"), ASYNC, {**PRIVATE, "hostname": "canary-2"}).id
-    experiment = decided(store, "classic", (BLOCKING, THREADED, ASYNC)).id
+    shapes, note = (BLOCKING, THREADED, ASYNC), "on canary-host, see /srv/canary/app.py"
+    told = Prediction(text=note, arm="async", word="better")
+    experiment = decided(store, "classic", shapes, PRIVATE, note=note, predictions=(told,)).id
+    anew = decided(store, "classic", shapes, PRIVATE, confirms=experiment).id
+    store.keep_findings(anew, Findings("canary-host is better.", (), {}))
     subjects = {"run": blocked, "comparison": f"runs={other},{blocked}", "experiment": experiment}
     login = Login(TOKEN, {VIEWER: Caller("viewer", "looks")}, PORT)
     app = create_app(settings, store, recover(store, {PORT}, "normal", {}), login)
@@ -93,7 +103,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with TestClient(
             app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False, follow_redirects=False
         ) as client:
-            yield Site(client, store, subjects)
+            yield Site(client, store, subjects, anew)
     finally:
         store.close()
 
@@ -108,6 +118,7 @@ def test_a_link_gives_each_form_without_what_it_hides(site: Site, kind: str) -> 
         assert answer.status_code == 200, (form, answer.text)
         found = HIDDEN.search(answer.text)
         assert found is None, (form, answer.text[max(0, found.start() - 200) : found.end()])
+        assert site.anew not in answer.text
         assert answer.headers["cache-control"] == "private, no-store"
         assert answer.headers["referrer-policy"] == "no-referrer"
     page = read_html(site.get(path))

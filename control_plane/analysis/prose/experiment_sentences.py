@@ -238,6 +238,7 @@ def attempt_sentence(experiment: Experiment) -> str:
     times = "once" if len(ids) == 1 else f"{len(ids)} times"
     newest = next((each for each in experiment.confirmations[::-1] if each.sentence), None)
     told = f" {newest.id} found: {newest.sentence}" if newest else " Nothing is found yet."
+    told = "" if newest and not newest.id else told
     return f"It was measured anew {times}, on fresh blocks that alone decide.{told}"
 
 
