@@ -83,6 +83,26 @@ def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
     return tuple(field for field in _compared(facts, ()) if field.differs)
 
 
+HIDDEN_FIELD, HIDDEN_HERE = "hidden", "What is hidden here"
+"""Stands for all fields and facts that differ in what is hidden from whoever looks."""
+
+
+def hidden_difference(
+    known: Sequence[Difference], shown: Sequence[Difference]
+) -> tuple[Difference, ...]:
+    """Return what differs among `known` and no longer among `shown`, as one; () where nothing does.
+
+    Its values tell runs apart, and nothing else.
+    """
+    seen = {field.field for field in shown if field.differs}
+    gone = [field for field in known if field.differs and field.field not in seen]
+    runs = dict.fromkeys(run_id for field in gone for run_id in field.values)
+    values = {run_id: repr([field.values.get(run_id) for field in gone]) for run_id in runs}
+    kinds = list(dict.fromkeys(values.values()))
+    told = {run_id: f"value {kinds.index(value) + 1}" for run_id, value in values.items()}
+    return (Difference(HIDDEN_FIELD, HIDDEN_HERE, told),) if gone else ()
+
+
 def machine_mismatch(first: Environment | None, second: Environment | None) -> str | None:
     """Return both values of each fact that makes these two machines; None where they are one."""
     if first is None or second is None:

@@ -15,6 +15,8 @@ from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.deciding.sessions import with_sessions
+from control_plane.analysis.differences import Difference, hidden_difference
+from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -207,12 +209,17 @@ class SharedComparison(SharedResult):
         self.note = ", ".join(badge.text for badge in self._fragment.badges)
 
     def _with_verdicts(self, details: Sequence[RunDetail], store: Store) -> Comparison:
-        """Return the comparison with what sessions decide: who repeats a run is known unhidden."""
+        """Return the comparison with what sessions decide, and that what is hidden differs.
+
+        Who repeats a run is known unhidden.
+        """
         decided = with_sessions(compared(details, self._query), store.repeats)
         hidden = compared(self._details, self._query)
         rows = zip(hidden.rows, decided.rows, strict=True)
         told = tuple(replace(row, verdicts=found.verdicts) for row, found in rows)
-        return replace(hidden, rows=told, sessions=decided.sessions)
+        gone = hidden_difference(_told_apart(decided), _told_apart(hidden))
+        environment = (*gone, *hidden.environment)
+        return replace(hidden, rows=told, sessions=decided.sessions, environment=environment)
 
     def page(self) -> ComparePage:
         workload = shared_workload(self._comparison.measured_runs)
@@ -232,6 +239,14 @@ class SharedComparison(SharedResult):
 
     def markdown(self, address: str) -> str:
         return markdown(self._comparison, address)
+
+
+def _told_apart(comparison: Comparison) -> tuple[Difference, ...]:
+    """Return what runs are told apart by: fields, facts of environments, and command lines."""
+    ids = [run.id for run in comparison.runs]
+    commands = dict(zip(ids, own_commands(comparison.runs), strict=True))
+    command = Difference("command", "Command", commands)
+    return (*comparison.fields, *comparison.environment, command)
 
 
 class SharedExperiment(SharedResult):

@@ -1,5 +1,6 @@
 """Share links: each opens one result, in forms that hold nothing of what is hidden."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -149,6 +150,23 @@ def test_what_is_ticked_is_shown(site: Site) -> None:
         assert shown in text
     assert "Started server process" not in text
     assert TITLE in site.get(f"{path}/numbers.json")
+
+
+def test_a_comparison_tells_that_what_is_hidden_differs(site: Site) -> None:
+    settings = [{"WEB_CONCURRENCY": "1"}, {"WEB_CONCURRENCY": "canary"}]
+    first, second = (
+        finished(site.store, items(), ASYNC, {**PRIVATE, "server_settings": each}).id
+        for each in settings
+    )
+    path = site.share("comparison", subject=f"runs={first},{second}")
+    told = json.loads(site.get(f"{path}/numbers.json"))
+    values = {first: "value 1", second: "value 2"}
+    assert told["environment"] == [{"field": "hidden", "values": values}]
+    for form in ("", "/comment.md", "/report.html"):
+        text = site.get(path + form)
+        assert "What is hidden here differs" in text
+        assert "and the environment are the same" not in text
+        assert "WEB_CONCURRENCY" not in text
 
 
 def test_a_link_opens_nothing_but_its_result(site: Site) -> None:

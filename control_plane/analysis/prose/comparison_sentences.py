@@ -11,7 +11,7 @@ from control_plane.analysis.comparison import (
     invalid,
     stream_of,
 )
-from control_plane.analysis.differences import STREAM_NAME, Difference
+from control_plane.analysis.differences import HIDDEN_FIELD, HIDDEN_HERE, STREAM_NAME, Difference
 from control_plane.analysis.prose.comparison_scope import (
     answer_sizes,
     asked_of_runs,
@@ -191,7 +191,7 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     return sentence(*_separated([caveat for caveat in found if caveat], " "))
 
 
-_SETTINGS = "server_settings."
+_SETTINGS, _AS_FIELDS = "server_settings.", {"core_policy", HIDDEN_FIELD}
 _COMMIT = "application_commit"
 
 
@@ -200,20 +200,20 @@ def shared_cause(comparison: Comparison) -> str | None:
 
     Fields in which only runs without a result differ do not count.
     How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
-    So does what a server reads unasked.
+    So do what a server reads unasked, and what is hidden.
     """
     able = [run.id for run in comparison.runs if not run.resultless]
     if len(able) < 2:
         return None
     fields = [each for each in comparison.differences if each.field != STREAM_NAME]
-    fields += [fact for fact in comparison.environment if fact.field == "core_policy"]
+    fields += [fact for fact in comparison.environment if fact.field in _AS_FIELDS]
     labels = [field.label.lower() for field in fields if _differs(field, able)]
     settings = [fact for fact in comparison.environment if fact.field.startswith(_SETTINGS)]
     labels += [setting.label for setting in settings if _differs(setting, able)]
     if not labels:
         return _no_field(comparison, able)
     if len(labels) == 1:
-        return None
+        return f"{HIDDEN_HERE} differs." if labels == [HIDDEN_HERE.lower()] else None
     if len(labels) > MOST_NAMED:
         return f"{len(labels)} fields differ, so a ratio belongs to no single one of them."
     count = _WORDS[len(labels)]
@@ -300,11 +300,8 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
         and any(reason.gate == "client_cpu" for reason in run.validity.reasons)
     ]
     if labels:
-        yield sentence(
-            "In ",
-            listed_runs(labels),
-            " the client was at its limit: this compares clients, not targets.",
-        )
+        told = " the client was at its limit: this compares clients, not targets."
+        yield sentence("In ", listed_runs(labels), told)
 
 
 def _as_offered(comparison: Comparison, row: MetricComparison) -> Sentence:
