@@ -35,7 +35,8 @@ class Refusal:
 class SessionVerdict:
     """What sessions of both specs say of a metric: the ratio with its 95 % and 90 % intervals.
 
-    `sessions`: so many of either spec, the newest.
+    `sessions`: so many of either spec, the newest. `family`: of so many runs intervals hold at
+    once. `role`: exploratory in all but the metric and stream that decide.
     """
 
     verdict: str
@@ -45,6 +46,8 @@ class SessionVerdict:
     low_90: float
     high_90: float
     sessions: int
+    family: int
+    role: Literal["primary", "exploratory"]
     method: Literal["sessions"] = "sessions"
 
 

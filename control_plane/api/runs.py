@@ -291,9 +291,10 @@ def comparison(
     `rows[].stream` is the name of a stream. Where each run has only one, of whatever name, they
     are set against each other under the baseline's name, and `runs[].streams[].name` keeps the
     run's own: take the only stream of each run there. `rows[].verdicts` has the ratio over
-    sessions with its intervals, where both specs were measured in three of them; `sessions` counts
-    them. `deleted` names the runs that were deleted: the others stand, the first of them as the
-    baseline where that was deleted.
+    sessions with its intervals, where both specs were measured in three of them; they hold for
+    all runs of the `family` at once, and only that whose `role` is `primary` decides. `sessions`
+    counts them. `deleted` names the runs that were deleted: the others stand, the first of them as
+    the baseline where that was deleted.
     """
     standing = store.standing(*compared_ids(runs, baseline))
     found = [store.run(run_id) for run_id in standing.ids]

@@ -75,7 +75,7 @@ def _safe(cell: TableValue) -> TableValue:
 RUN_COLUMNS = ("trial", "stream", "metric", "unit", "value", "validity")
 COMPARE_COLUMNS = (
     "run", "title", "stream", "metric", "unit", "value", "ratio", "validity", "baseline_validity",
-    "session_ratio", "session_low", "session_high", "verdict",
+    "session_ratio", "session_low", "session_high", "verdict", "role",
 )  # fmt: skip
 
 ALL = "all"
@@ -113,13 +113,17 @@ def compare_rows(comparison: Comparison) -> Iterator[tuple[TableValue, ...]]:
     """Return the numbers by stream and metric, the runs in the order of the URL."""
     base = outcome_of(comparison.run(comparison.baseline))
     for gone in comparison.deleted:
-        yield (gone.id, gone.title, *[None] * 5, "deleted", *[None] * 5)
+        yield (gone.id, gone.title, *[None] * 5, "deleted", *[None] * 6)
     for row in comparison.rows:
         for run in comparison.runs:
             numbers = (row.values[run.id], row.ratios[run.id])
             judged = (outcome_of(run), base)
             found = row.verdicts.get(run.id)
-            decided = (found.ratio, found.low, found.high, found.verdict) if found else [None] * 4
+            decided = (
+                (found.ratio, found.low, found.high, found.verdict, found.role)
+                if found
+                else [None] * 5
+            )
             named = (run.id, run.title, row.stream, row.metric, row.unit)
             yield (*named, *numbers, *judged, *decided)
 

@@ -70,7 +70,7 @@ class Effect:
         """Return how far an interval of its logarithm reaches to either side."""
         if not self.standard_error:
             return 0.0
-        if self.method == "bonferroni":
+        if self.method in {"bonferroni", "sessions"}:
             return student(level / self.family, self.df) * self.standard_error
         return dunnett(self.family, self.df, level) * self.standard_error
 
@@ -339,11 +339,14 @@ def mean_interval(values: NDArray[np.float64], level: float) -> tuple[float, Int
     return _exp(mean), Interval(_exp(mean - half), _exp(mean + half))
 
 
-def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Effect | None:
+def session_effect(
+    baseline: Sequence[float], contender: Sequence[float], family: int = 1
+) -> Effect | None:
     """Return the effect of runs that were not interleaved, by Welch's t over sessions.
 
     One ln(metric) for each session, in their order, three at least on each side; None with fewer.
-    Of the side that has more the newest count: Welch's t errs too often where few meet many.
+    Of the side that has more the newest count: Welch's t errs too often where few meet many. The
+    level is shared out among a `family` of contenders.
     """
     sessions = min(len(baseline), len(contender))
     if sessions < LEAST_BLOCKS:
@@ -353,7 +356,7 @@ def session_effect(baseline: Sequence[float], contender: Sequence[float]) -> Eff
     parts = [max(float(side.var(ddof=1)), LEAST_VARIANCE / 2) / sessions for side in sides]
     total = sum(parts)
     df = total**2 * (sessions - 1) / sum(part**2 for part in parts)
-    return Effect(mean, sqrt(total), df, sessions, "sessions")
+    return Effect(mean, sqrt(total), df, sessions, "sessions", family)
 
 
 def geometric_mean(values: Sequence[float | None]) -> float | None:

@@ -9,9 +9,14 @@ from dataclasses import replace
 from datetime import timedelta
 from math import isfinite, nan
 
-from control_plane.analysis.comparison import Comparison, MetricComparison, SessionVerdict
+from control_plane.analysis.comparison import (
+    PRIMARY,
+    Comparison,
+    MetricComparison,
+    SessionVerdict,
+)
 from control_plane.analysis.deciding.claims import trial_value
-from control_plane.analysis.deciding.effects import log_values, session_effect
+from control_plane.analysis.deciding.effects import LEAST_BLOCKS, log_values, session_effect
 from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN, decide
 from control_plane.analysis.differences import environment_differences
 from control_plane.domain.metrics import METRIC, Metric
@@ -26,8 +31,10 @@ Sessions = Sequence[Sequence[Run]]
 def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[Run]]) -> Comparison:
     """Return the comparison with what sessions decide, and how many there are of each spec.
 
-    `repeats_of` returns the runs of the spec of a run. Nothing is decided as long as a run is not
-    over, and of a side that has no ratio: refused, or without a result.
+    `repeats_of` returns the runs of the spec of a run. Intervals of a metric hold for all of its
+    verdicts at once; throughput of the first stream with a ratio decides. Nothing is
+    decided as long as a run is not over, and of a side that has no ratio: refused, or without a
+    result.
     """
     able = [
         run
@@ -41,7 +48,8 @@ def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[R
     repeats = {run.id: repeats_of(run.id) for run in able}
     found = {run.id: sessions_of(run, repeats[run.id]) for run in able}
     base = comparison.run(comparison.baseline)
-    others = [run.id for run in able if not _alike(base, run, repeats)]
+    enough = [run for run in able if len(found[run.id]) >= LEAST_BLOCKS]
+    others = [run.id for run in enough if not _alike(base, run, repeats)]
     rows = tuple(_decided(comparison, row, found, others) for row in comparison.rows)
     counts = {run_id: len(sessions) for run_id, sessions in found.items()}
     return replace(comparison, rows=rows, sessions=counts)
@@ -82,12 +90,22 @@ def _decided(
     if metric.less_is_better is None or metric.unit == "share":
         return row
     stream = _stream(comparison, row)
+    values = {run_id: _values(metric, stream, found[run_id]) for run_id in others}
     verdicts = {
-        run_id: verdict
-        for run_id in others
-        if (verdict := _verdict(metric, stream, base, found[run_id]))
+        run_id: replace(verdict, role="primary" if _decides(comparison, row) else "exploratory")
+        for run_id, contender in values.items()
+        if (verdict := _verdict(metric, _values(metric, stream, base), contender, len(others)))
     }
     return replace(row, verdicts=verdicts)
+
+
+def _decides(comparison: Comparison, row: MetricComparison) -> bool:
+    """Return whether it is throughput of the first stream in which a contender has a ratio."""
+    contenders = [run.id for run in comparison.runs if run.id != comparison.baseline]
+    rows = (comparison.row(stream, PRIMARY) for stream in comparison.streams)
+    able = (each for each in rows if any(each.ratios.get(run_id) for run_id in contenders))
+    first = next(able, None)
+    return first is not None and (first.stream, first.metric) == (row.stream, row.metric)
 
 
 def _stream(comparison: Comparison, row: MetricComparison) -> str:
@@ -96,13 +114,15 @@ def _stream(comparison: Comparison, row: MetricComparison) -> str:
 
 
 def _verdict(
-    metric: Metric, stream: str, baseline: Sessions, contender: Sessions
+    metric: Metric,
+    baseline: Sequence[float] | None,
+    contender: Sequence[float] | None,
+    family: int,
 ) -> SessionVerdict | None:
     """Return what sessions say; None where there are too few, or one of them has no number."""
-    sides = [_values(metric, stream, sessions) for sessions in (baseline, contender)]
-    if None in sides:
+    if baseline is None or contender is None:
         return None
-    effect = session_effect(*(side or () for side in sides))
+    effect = session_effect(baseline, contender, family)
     verdict = decide(
         effect,
         less_is_better=bool(metric.less_is_better),
@@ -119,6 +139,8 @@ def _verdict(
         low_90=verdict.within_90.low,
         high_90=verdict.within_90.high,
         sessions=effect.blocks,
+        family=family,
+        role="exploratory",
     )
 
 

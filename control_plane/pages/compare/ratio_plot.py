@@ -172,6 +172,7 @@ class SessionPlot:
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
     groups: tuple[EffectGroup, ...]
+    family: int
 
 
 def session_plot(comparison: Comparison, stream: str) -> SessionPlot | None:
@@ -186,7 +187,7 @@ def session_plot(comparison: Comparison, stream: str) -> SessionPlot | None:
     groups = tuple(
         EffectGroup(
             METRIC[row.metric].label,
-            "",
+            _role(row),
             margin,
             leads=True,
             marks=tuple(
@@ -198,7 +199,13 @@ def session_plot(comparison: Comparison, stream: str) -> SessionPlot | None:
         )
         for row in decided
     )
-    return SessionPlot(base, tuple(ratio_ticks(half)), groups)
+    family = max(found.family for row in decided for found in row.verdicts.values())
+    return SessionPlot(base, tuple(ratio_ticks(half)), groups, family)
+
+
+def _role(row: MetricComparison) -> str:
+    first = next(iter(row.verdicts.values()))
+    return "decides" if first.role == "primary" else first.role
 
 
 def _ends(found: SessionVerdict) -> tuple[float, ...]:

@@ -75,6 +75,21 @@ def test_another_environment_is_no_session_of_it_and_another_boot_is() -> None:
     assert sessions_of(QUICK[2], [other, booted, QUICK[2]]) == [[booted], [QUICK[2]]]
 
 
+def test_intervals_of_several_runs_hold_at_once_and_one_metric_decides() -> None:
+    third = [measured(11 + at, 999 + 9 * at, 20 * at, spec=spec("threaded")) for at in range(3)]
+    known = {each.id: side for side in (SLOW, QUICK, third) for each in side}
+    made = compare([SLOW[2], QUICK[2], third[2]], SLOW[2].id)
+    found = with_sessions(made, known.__getitem__).row("items", "throughput_per_s").verdicts
+    alone = decided(SLOW, QUICK)
+    (single,) = alone.row("items", "throughput_per_s").verdicts.values()
+    wider = found[QUICK[2].id]
+    assert [each.family for each in found.values()] == [2, 2]
+    assert wider.low < single.low < single.high < wider.high
+    roles = {row.metric: each.role for row in alone.rows for each in row.verdicts.values()}
+    assert [name for name, role in roles.items() if role == "primary"] == ["throughput_per_s"]
+    assert len(roles) > 3
+
+
 def test_a_session_without_a_number_gives_no_interval() -> None:
     nothing = summary(throughput_per_s=0.0)
     without = [replace(QUICK[0], trials=(trial(nothing),)), *QUICK[1:]]

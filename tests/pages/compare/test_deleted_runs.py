@@ -32,9 +32,9 @@ def test_the_others_stand_and_the_deleted_one_is_named(
         assert said in words(looplab.get(f"/compare/live?{asked}").text)
         rows = looplab.get(f"/compare.csv?{asked}").text.splitlines()
         assert [row for row in rows if row.startswith(first)] == [
-            f'{first},"{title}",,,,,,deleted,,,,,'
+            f'{first},"{title}",,,,,,deleted,,,,,,'
             if "," in title
-            else f"{first},{title},,,,,,deleted,,,,,"
+            else f"{first},{title},,,,,,deleted,,,,,,"
         ]
         assert "Deleted, so not compared" in looplab.get(f"/compare.md?{asked}").text
         cli_output.print_comparison(document)

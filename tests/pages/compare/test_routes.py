@@ -342,6 +342,7 @@ def test_sessions_of_both_specs_decide(tmp_path: Path) -> None:
         each for each in read_html(page).by_role("table") if each.attributes.get("id") == "sessions"
     ]
     assert "3 sessions of each worse" in table.text
+    assert ("Throughput decides" in table.text, "exploratory" in table.text) == (True, True)
     (found,) = [row for row in document["rows"] if row["metric"] == "throughput_per_s"]
     verdict = found["verdicts"][second]
     assert (verdict["verdict"], verdict["method"], verdict["sessions"]) == (
@@ -352,5 +353,6 @@ def test_sessions_of_both_specs_decide(tmp_path: Path) -> None:
     assert document["sessions"] == {first: 3, second: 3}
     (line,) = [row for row in rows if row["run"] == second and row["metric"] == found["metric"]]
     assert (line["verdict"], float(line["session_high"])) == ("worse", verdict["high"])
-    assert "over 3 sessions of each" in markdown
+    assert line["role"] == verdict["role"] == "primary"
+    assert markdown.count("over 3 sessions of each, exploratory") >= 3
     assert "Over sessions" not in words(alone)
