@@ -221,13 +221,14 @@ class Experiments:
     def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:
         """Return the response times of each trial, for each arm; the first stream for "".
 
-        Empty for an arm that was deleted, or has no trial yet.
+        Blocks that are set aside are left out. Empty for an arm that was deleted, or has no trial.
         """
         columns = (RunRow.id, TrialStream.block, TrialStream.response)
         chosen = (
             sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables
             .join(RunRow, col(RunRow.seq) == TrialStream.run)
             .where(col(RunRow.id).in_([arm.run_id for arm in experiment.arms if arm.run_id]))
+            .where(col(TrialStream.block).not_in(experiment.spoiled))
             .where(col(TrialStream.name) == stream if stream else col(TrialStream.place) == 0)
             .order_by(col(TrialStream.block))
         )

@@ -126,6 +126,10 @@ def test_a_block_in_progress_is_discarded_and_counted_and_its_row_is_left(store:
     assert store.begin_session(made.id).sessions == 2
     again = store.begin_block(made.id, 1)
     assert (again.number, again.session) == (2, 2)
+    for number, drawn in ((2, 1), (0, 0)):
+        store.end_block(made.id, number, "spoiled")
+        histograms = store.block_histograms(store.experiment(made.id), "")
+        assert [len(of_arm) for of_arm in histograms] == [drawn, drawn]
 
 
 def test_a_key_makes_one_experiment_and_pages_lead_to_all(store: Store) -> None:
