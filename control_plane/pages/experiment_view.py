@@ -273,9 +273,21 @@ def _looked(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     if judged.by_place:
         yield "Place in the block", "one linear term: not every arm stood at each place as often"
     for block in judged.spoiled:
-        yield f"Block {block.number + 1} set aside", f"{block.why} It was measured again, once."
+        yield f"Block {block.number + 1} set aside", f"{block.why} {_again(judged, block.number)}"
     if judged.with_all:
         yield "With all blocks", " ".join(sentences_with_all(judged))
+
+
+def _again(judged: JudgedExperiment, number: int) -> str:
+    """Return what becomes, or became, of the place in the design of a block that is set aside."""
+    blocks = judged.experiment.blocks
+    row = next(block.row for block in blocks if block.number == number)
+    if any(block.row == row and block.outcome == "complete" for block in blocks):
+        return "It was measured again, once."
+    if judged.state.terminal:
+        return "It was not measured again."
+    unless = ", unless it is precise before" if judged.experiment.design.rule == "precision" else ""
+    return f"It is to be measured again at the end{unless}."
 
 
 def _toml(judged: JudgedExperiment) -> str:

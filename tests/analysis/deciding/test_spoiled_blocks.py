@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.run import State
+from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 from tests.builders.trials import summary, with_spaces
 
@@ -36,6 +37,20 @@ def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
     assert "is not known yet" in document["with_all"][0]
     assert "1 set aside" in experiment_markdown(document)
     assert experiment_document(judged(1.0, 1.5))["with_all"] == []
+    assert became(found) == "It was measured again, once."
+    cut = replace(experiment(), blocks=blocks[:-1])
+    for state, what in (
+        (State.CANCELLED, "It was not measured again."),
+        (State.RUNNING, "It is to be measured again at the end."),
+    ):
+        left = [replace(each, state=state, trials=each.trials[:-1]) for each in runs]
+        assert became(judge_experiment(cut, left)) == what
+
+
+def became(found: JudgedExperiment) -> str:
+    """What the page says became of the block that was set aside."""
+    told = dict(experiment_part(found, lambda _: (), lambda _: 6.0).design)["Block 2 set aside"]
+    return told[told.index("It ") :]
 
 
 def test_no_verdict_before_the_interval_is_precise() -> None:
