@@ -61,15 +61,17 @@ class Pins:
 
     def unpin(self, subject_id: str) -> Pin:
         """Let a run or an experiment be like any other; return its pin. Raises NotFound."""
-        found = self.pin_of(subject_id)
-        if found is None:
-            raise NotFound(f"Nothing with the id {subject_id[:20]!r} is pinned.")
-        same = _named(found.name, found.application, found.workload)
         with self._database.write() as session:
-            session.exec(delete(PinRow).where(*same))
-            of_experiment = found.experiment_id is not None
-            record(session, "unpinned", subject_id, found.name, experiment=of_experiment)
-        return found
+            rows = session.exec(select(PinRow)).all()
+            pins = [(row, pin) for row in rows for pin in _read(session, row)]
+            found = [(row, pin) for row, pin in pins if pin.subject_id == subject_id]
+            if not found:
+                raise NotFound(f"Nothing with the id {subject_id[:20]!r} is pinned.")
+            ((row, pin),) = found
+            session.delete(row)
+            of_experiment = pin.experiment_id is not None
+            record(session, "unpinned", subject_id, pin.name, experiment=of_experiment)
+            return pin
 
     def pins(self, spec: Spec | None = None) -> list[Pin]:
         """Return what is pinned, the last first; with a spec, what is a baseline for its runs."""

@@ -1,6 +1,7 @@
 """Pinned baselines: one name for an application and workload, first for what is like it, kept."""
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound
 from control_plane.domain.run import State
@@ -27,7 +28,16 @@ def test_a_pinned_run_is_kept_for_what_is_like_it(store: Store) -> None:
     store.pin(first.id, "old")
     store.pin(second.id, "release 2.3")
     assert [each.name for each in store.pins()] == ["release 2.3", "old"]
-    assert store.unpin(first.id).name == "old"
+    begun: list[Connection] = []
+    note = begun.append
+    event.listen(Engine, "begin", note)
+    try:
+        assert store.unpin(first.id).name == "old"
+    finally:
+        event.remove(Engine, "begin", note)
+    # In one transaction no other pin can get the name of the one that goes.
+    assert len(begun) == 1
+    assert [each.name for each in store.pins()] == ["release 2.3"]
     store.delete([first.id])
     assert [entry.action for entry in store.audit(5)][:2] == ["deleted", "unpinned"]
     with pytest.raises(NotFound):
