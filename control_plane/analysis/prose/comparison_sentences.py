@@ -227,12 +227,10 @@ def _no_field(comparison: Comparison, able: Sequence[str]) -> str:
     which = "Only the name of the stream" if len(names) > 1 else "No field"
     if any(_differs(fact, able) for fact in comparison.environment if fact.field == _COMMIT):
         return f"{which} differs, but the code does: its commit is another."
+    so = "the same spec was measured again"
     if comparison.same_code:
-        return f"{which} differs: the same spec was measured again."
-    return (
-        f"{which} differs as far as is known: the same spec was measured again, but whether of the "
-        "same code is not known."
-    )
+        return f"{which} differs: {so}."
+    return f"{which} differs as far as is known: {so}, but whether of the same code is not known."
 
 
 def _differs(field: Difference, runs: Sequence[str]) -> bool:
