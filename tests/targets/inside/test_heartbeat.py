@@ -128,6 +128,24 @@ HARMLESS = {
         except TimeoutError:
             pass
 """,
+    "a handler that raises in the middle of a beat": """
+    def late(*_):
+        raise LookupError
+    def interrupted():
+        beating._pool.tokens = tokens
+        signal.raise_signal(signal.SIGALRM)
+    signal.signal(signal.SIGALRM, late)
+    beating, seen = heartbeat.HEARTBEAT, []
+    handler = lambda _, context: seen.append(context["exception"])
+    asyncio.get_running_loop().set_exception_handler(handler)
+    tokens, beating._pool.tokens = beating._pool.tokens, interrupted
+    while not seen:
+        await asyncio.sleep(0.01)
+    assert isinstance(seen[0], LookupError)
+    before = beating._writer._count
+    while beating._writer._count < before + 2:
+        await asyncio.sleep(0.01)
+""",
     "descriptors that are all closed": """
     await asyncio.sleep(0.03)
     kept = {"eventpoll", "socket"}

@@ -210,12 +210,11 @@ def _written(frame: FrameType | None, looks: int) -> bytes:
 
 
 def _raised_elsewhere(error: BaseException) -> bool:
-    """Return whether code of another file raised it: a handler that ran in the middle of ours."""
+    """Return whether code outside of the probe raised it, as a handler that ran meanwhile."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    own = _raised_elsewhere.__code__.co_filename
-    return trace is not None and trace.tb_frame.f_code.co_filename != own
+    return trace is not None and not trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER)
 
 
 @never_raise
@@ -236,6 +235,17 @@ def _is_default(number: int) -> bool:
 
 
 PERIOD_S = PERIOD_NS / 1e9
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a beat may raise of itself."""
 
 
 class Heartbeat:
@@ -253,7 +263,7 @@ class Heartbeat:
         self._writer: RingWriter | None = None
         self._stacks: StackDumper | None = None
         self._stacks_path = ""
-        self._stack_bytes = 0
+        self._stack_bytes = self._turn = 0
         self._pool = PoolTokens()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._context = Context()
@@ -274,7 +284,7 @@ class Heartbeat:
         os.register_at_fork(after_in_child=self._leave)
         self._due_ns = time.monotonic_ns()
         # That of the request would keep alive for ever what the request has put into it.
-        self._context.run(self._beat)
+        self._context.run(self._beat, self._turn)
 
     @never_raise
     def _leave(self) -> None:
@@ -303,11 +313,30 @@ class Heartbeat:
         if self._stacks is not None:
             self._stacks.stop()
 
-    @never_raise
-    def _beat(self) -> None:
+    def _beat(self, turn: int) -> None:
+        """Write a beat and set the next one, unless a later one is set.
+
+        What a handler of the application raises meanwhile is raised, and nothing else. Where it
+        does so while the next beat is set, that is set again: nobody knows how far it came.
+        """
         writer, loop = self._writer, self._loop
-        if writer is None or loop is None:
+        if writer is None or loop is None or turn != self._turn:
             return
+        try:
+            self._write_beat(writer)
+        except _FAULTS as error:
+            if _raised_elsewhere(error):
+                raise
+        finally:
+            self._turn = turn + 1
+            try:
+                loop.call_later(PERIOD_S, self._beat, turn + 1, context=self._context)
+            except BaseException:
+                self._turn = turn + 2
+                loop.call_later(PERIOD_S, self._beat, turn + 2, context=self._context)
+                raise
+
+    def _write_beat(self, writer: RingWriter) -> None:
         now_ns = time.monotonic_ns()
         lag_ns = max(0, now_ns - self._due_ns)
         self._due_ns = now_ns + PERIOD_NS
@@ -324,12 +353,15 @@ class Heartbeat:
             time.thread_time_ns(),
         )
         writer.write(beat)
-        loop.call_later(PERIOD_S, self._beat, context=self._context)
 
     def _look(self, stacks: StackDumper) -> None:
         """See how much was written, which is of the time before this beat."""
         self._stack_bytes = stacks.written_bytes
-        never_raise(stacks.check)()
+        try:
+            stacks.check()
+        except OSError as error:
+            if _raised_elsewhere(error):
+                raise
         self.header[CUT_CELL] = stacks.cut_bytes
 
     def _on_collection(self, phase: str, _facts: Any) -> None:
