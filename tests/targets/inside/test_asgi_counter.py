@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from types import MappingProxyType
 from typing import Any
 
 from control_plane.targets.inside.looplab_probe.asgi_counter import count_requests
@@ -20,20 +21,24 @@ def requests() -> tuple[int, int]:
 class Server:
     def __init__(self) -> None:
         self.sent: list[Any] = []
+        self.answered: list[int] = []
 
     async def receive(self) -> Any:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
         self.sent.append(message)
+        self.answered.append(HEARTBEAT.answered)
 
 
 async def test_what_is_sent_arrives_unchanged_and_is_counted_once() -> None:
     (begun, answered), server = requests(), Server()
     body = {"type": "http.response.body", "body": b"x"}
-    sent = [{"type": "http.response.start"}, {**body, "more_body": True}, body, body]
+    more, last = {**body, "more_body": True}, MappingProxyType(body)
+    sent = [{"type": "http.response.start"}, more, last, body]
     await count_requests(app)({"type": "http", "sent": sent}, server.receive, server.send)
     assert all(message is other for message, other in zip(server.sent, sent, strict=True))
+    assert server.answered == [answered, answered, answered + 1, answered + 1]
     assert requests() == (begun + 1, answered + 1)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Mapping
 from typing import Any, Awaitable, Callable
 
 from . import never_raise
@@ -79,7 +80,7 @@ class _CountingSend:
         # What is no message is for the server to refuse.
         if (
             self._open
-            and isinstance(message, dict)
+            and isinstance(message, (dict, Mapping))
             and message.get("type") == "http.response.body"
             and not message.get("more_body")
         ):
