@@ -33,6 +33,13 @@ def test_each_beat_is_read_once_and_the_end_is_told(tmp_path: Path) -> None:
     assert (file.read(OPENED), file.over) == ([], True)
 
 
+def test_a_second_start_leaves_the_memory_of_the_first(tmp_path: Path) -> None:
+    first, second = (RingWriter(str(tmp_path / "7.beats")) for _ in range(2))
+    first.write(beat(0))
+    second.write(beat(20))
+    assert HeartbeatReader(tmp_path / "7.beats").read(OPENED) == [beat(20)]
+
+
 def test_a_reader_that_was_held_up_gets_the_newest(tmp_path: Path) -> None:
     writer = RingWriter(str(tmp_path / "7.beats"))
     written = [beat(20 * number) for number in range(RING + 100)]

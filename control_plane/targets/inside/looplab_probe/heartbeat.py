@@ -33,6 +33,7 @@ from .ring import (
     STACKS_SUFFIX,
     Beat,
     RingWriter,
+    new_file,
 )
 from .thread_pool import PoolTokens
 
@@ -105,7 +106,7 @@ class StackDumper:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        os.close(os.open(path, _FLAGS | os.O_CREAT | os.O_TRUNC, 0o600))
+        os.close(new_file(path, os.O_WRONLY))
         self.written_bytes = self.cut_bytes = self._looks = 0
         self._since_s = self._beat_s = self._due_s = time.monotonic()
         self._timer: KernelTimer | None = KernelTimer()

@@ -8,6 +8,7 @@ because a loop that stands still may answer many before its next beat.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -61,6 +62,16 @@ def cell_of(number: int) -> int:
     return HEADER_CELLS + BEAT_CELLS * (number % RING)
 
 
+def new_file(path: str, access: int) -> int:
+    """Return the descriptor of a new file in the place of one of an earlier process or start.
+
+    That may still be mapped: whoever writes into one that was cut off ends by SIGBUS.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, access | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
 class RingWriter:
     """The writer of a ring. `header` is written as it is assigned.
 
@@ -72,7 +83,7 @@ class RingWriter:
         # Not looked up in a child of a process with threads, where the loader may be locked.
         self._mmap = ctypes.CDLL(None, use_errno=True).mmap
         self._mmap.restype = ctypes.c_void_p
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = new_file(path, os.O_RDWR)
         try:
             # Space that a full disk refuses later would end the process by SIGBUS.
             os.posix_fallocate(descriptor, 0, FILE_BYTES)
