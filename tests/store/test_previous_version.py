@@ -126,8 +126,10 @@ def test_the_addresses_of_pages_lead_to_the_same_figures_and_numbers(
 ) -> None:
     response, before = looplab.get(path), RESPONSES["pages"][path]
     assert response.status_code == 200
+    # A table may have more columns at its end.
     lines = iter(response.text.splitlines())
-    assert all(line in lines for line in before.get("text", "").splitlines())
+    told = before.get("text", "").splitlines()
+    assert all(any(now.startswith(line) for now in lines) for line in told)
     drawn = before.get("figures", {})
     # With too few samples a sentence stands in its place now, where a line of zeros was.
     assert traces(figures(response.text)) == {

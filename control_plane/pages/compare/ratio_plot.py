@@ -177,8 +177,10 @@ class SessionPlot:
 
 def session_plot(comparison: Comparison, stream: str) -> SessionPlot | None:
     """Return the plot of one stream over sessions; None where there are too few."""
-    rows = [comparison.row(stream, metric) for metric in PLOTTED]
-    decided = [row for row in rows if row.verdicts]
+    rows = [row for row in comparison.rows if row.stream == stream and row.verdicts]
+    decided = sorted(
+        (row for row in rows if row.metric in PLOTTED), key=lambda row: PLOTTED.index(row.metric)
+    )
     if not decided:
         return None
     bounds = [bound for row in decided for found in row.verdicts.values() for bound in _ends(found)]
