@@ -182,8 +182,10 @@ class Redaction:
         return replace(used, address=self._without_hosts(used.address), host=host, log=())
 
     def _failure(self, failed: FailedResponse) -> FailedResponse:
-        """Keep the request, how it failed, and where it was led to on the same host."""
-        own = failed.location if (failed.location or "").startswith("/") else None
+        """Keep the request, how it failed, and the path to which it was led on the same host."""
+        path = re.split("[?#]", failed.location or "", maxsplit=1)[0]
+        # A second slash begins a host, and browsers take a backslash for one.
+        own = self._without_hosts(path) if re.match(r"/(?![/\\])", path) else None
         return replace(
             failed,
             request=self._without_hosts(failed.request),

@@ -91,6 +91,22 @@ def test_what_changed_in_a_pause_is_told_without_its_values() -> None:
     assert whole.environment == environment
 
 
+@pytest.mark.parametrize(
+    ("location", "left"),
+    [
+        ("/login?next=http://a.example/", "/login"),
+        ("//a.example/login", None),
+        ("/\\a.example/login", None),
+        ("http://a.example/", None),
+    ],
+)
+def test_where_a_failed_request_was_led_names_no_host(location: str, left: str | None) -> None:
+    run = run_at()
+    trial = replace(run.trials[0], failures=(replace(FAILED, location=location),))
+    (shown,) = Redaction([run]).run(replace(run, trials=(trial,))).failures
+    assert shown.location == left
+
+
 def test_logs_stacks_and_answers_go_whatever_is_shown() -> None:
     detail = detail_of(two_streams(), LARGE_BODIES)
     failed = replace(
