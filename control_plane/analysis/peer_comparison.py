@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import run_address
 from control_plane.domain.metrics import Unit
 from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
-from control_plane.domain.result import Summary, ValidityOutcome
+from control_plane.domain.result import Environment, Summary, ValidityOutcome
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import AT_LEAST, GREYED, PERCENTILES, Times
@@ -33,6 +34,7 @@ class Measurement:
 
     `outcome` None: nobody judged it. Names in `at_least` are lower bounds. `others`: how many
     streams it has beside this one. `samples` None: percentiles are all that is known.
+    `environment` None: so is nothing of its machine.
     """
 
     label: RunLabel
@@ -45,6 +47,7 @@ class Measurement:
     samples: Histogram | None
     at_least: tuple[str, ...] = ()
     others: int = 0
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measu
         samples=samples,
         at_least=times.at_least if times else (),
         others=len(run.streams) - 1,
+        environment=run.environment,
     )
 
 
@@ -254,11 +258,26 @@ def _same_clock(first: Measurement, other: Measurement) -> bool:
     return first.clock == other.clock != "unknown"
 
 
+def other_machine(sides: Sequence[Measurement]) -> str:
+    """Return which run another machine measured than the first run, and how they differ; or ""."""
+    first, *others = [side for side in sides if not side.is_peer] or [sides[0]]
+    found = ((side, machine_mismatch(first.environment, side.environment)) for side in others)
+    told = (
+        f"{side.label.letter} was measured in another environment than {first.label.letter}: {how}"
+        for side, how in found
+        if how
+    )
+    return next(told, "")
+
+
 def ratio_note(sides: Sequence[Measurement], *, ratios: bool) -> str:
     """Return why there are no ratios, or what those that are given suppose."""
-    if not any(side.is_peer for side in sides):
+    told = [other_machine(sides)]
+    if any(side.is_peer for side in sides):
+        told.append("files of other tools do not say on which machine they were measured")
+    why = "; ".join(filter(None, told))
+    if not why:
         return ""
-    told = "files of other tools do not say on which machine they were measured"
     if not ratios:
-        return f"No ratios: {told}."
-    return f"Ratios to {sides[0].label.letter} hold if one machine measured all: {told}."
+        return f"No ratios: {why}."
+    return f"Ratios to {sides[0].label.letter} hold if one machine measured all: {why}."

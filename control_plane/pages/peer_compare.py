@@ -15,6 +15,7 @@ from control_plane.analysis.peer_comparison import (
     Measurement,
     compared_metrics,
     measured_sides,
+    other_machine,
     ratio_note,
 )
 from control_plane.dependencies import StoreDep
@@ -86,8 +87,8 @@ def _sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
 
 
 def _gives(sides: Sequence[Measurement], anyway: str) -> bool:
-    """Whether ratios are given: where they are asked for, and between runs alone."""
-    return anyway == "1" or not any(side.is_peer for side in sides)
+    """Whether ratios are given: where they are asked for, and between runs of one machine."""
+    return anyway == "1" or not (any(side.is_peer for side in sides) or other_machine(sides))
 
 
 def _csv_rows(

@@ -104,5 +104,11 @@ def test_beside_a_run_it_has_no_ratio_unless_one_machine_measured_both(stored: S
     assert "×" not in text
     offered = stored.looplab.get(f"/peers?beside={run_id}").text
     assert f"/peers/compare?results={late},{run_id}" in offered
+    runs = f"/peers/compare?results={stored.runs.classic[0]},{stored.runs.elsewhere}"
+    refused = [stored.looplab.get(runs.replace("?", f"{form}?")).text for form in ("", ".md")]
+    refused.append(stored.looplab.get(f"/api{runs}").json()["note"])
+    assert all("No ratios: B was measured in another environment" in text for text in refused)
+    assert not any("×" in text for text in refused)
+    assert "×" in stored.looplab.get(f"{runs}&anyway=1").text
     assert stored.looplab.get("/peers/compare?results=zzzzzzzzzz").status_code == 404
     assert stored.looplab.get("/peers/compare").status_code == 422
