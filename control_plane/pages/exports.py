@@ -191,7 +191,8 @@ def markdown(comparison: Comparison, address: str) -> str:
     parts += [f"- {escaped(line)}" for line in session_lines(comparison, TABLED)]
     decided = any(row.verdicts for row in comparison.rows)
     verdict = "" if decided else f"{escaped(no_verdict(comparison))} "
-    parts.append(f"{verdict}[Open the comparison](<{address}>)")
+    what = "comparison" if len(comparison.runs) > 1 else "run"
+    parts.append(f"{verdict}[Open the {what}](<{address}>)")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

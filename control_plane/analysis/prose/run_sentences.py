@@ -269,7 +269,7 @@ def _lede_sentences(run: Run) -> Iterator[str]:
     yield from _waiting(first)
     if early := early_errors_text([s.before_window for s in run.streams if s.before_window]):
         yield early
-    yield "One trial gives no verdict." if len(run.trials) == 1 else "No interval is given yet."
+    yield "One trial gives no verdict." if len(run.trials) == 1 else "A run alone has no interval."
 
 
 def _rate(run: Run, stream: Summary) -> str:

@@ -183,7 +183,7 @@ def test_the_lede_of_several_trials():
     measured = run(streams=(stream,), spec=spec("blocking", 1, trials=3), trials=(trial(),) * 3)
     assert with_spaces(lede(measured)) == (
         "6,000 requests in 3 trials of 5.00 s: 500 a second with one user, 12 failed. "
-        "No interval is given yet."
+        "A run alone has no interval."
     )
 
 
