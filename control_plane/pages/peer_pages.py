@@ -237,7 +237,8 @@ def _offered(store: Store, result: PeerResult) -> tuple[OfferedSide, ...]:
     found = [
         OfferedSide(run.title, "Looplab", peer_compare_url((result.id, run.id))) for run in runs
     ]
-    peers = [other for other in store.peers() if other.id != result.id][:MOST_BESIDE]
+    newest = store.peers(MOST_BESIDE + 1)
+    peers = [other for other in newest if other.id != result.id][:MOST_BESIDE]
     found += [
         OfferedSide(other.title, other.report.tool, peer_compare_url((result.id, other.id)))
         for other in peers

@@ -11,12 +11,13 @@ from control_plane.peers.peer_file import (
     counted,
     csv_rows,
     damaged,
+    error_counts,
     json_object,
     number,
     part,
     percent_name,
     printable,
-    text_lines,
+    report_lines,
     time_s,
     whole_text,
 )
@@ -47,9 +48,9 @@ def read_hey_text(file: BinaryIO) -> PeerReading:
     values: dict[str, tuple[int, str]] = {}
     percentiles: dict[str, float] = {}
     statuses: dict[str, int] = {}
-    errors: dict[str, int] = {}
+    errors: list[tuple[str, int]] = []
     section = ""
-    for line, text in text_lines(file):
+    for line, text in report_lines(file):
         section = text.strip() if text and not text[0].isspace() else section
         if match := _HEY_PERCENTILE.fullmatch(text):
             name = percent_name(number(match[1], "percentile", line))
@@ -57,10 +58,10 @@ def read_hey_text(file: BinaryIO) -> PeerReading:
         elif match := _HEY_STATUS.fullmatch(text):
             statuses[match[1]] = counted(match[2], "responses", line)
         elif section == "Error distribution:" and (match := _HEY_ERROR.fullmatch(text)):
-            errors[printable(match[2], 100)] = counted(match[1], "errors", line)
+            errors.append((printable(match[2], 100), counted(match[1], "errors", line)))
         elif match := _HEY_VALUE.fullmatch(text):
             values.setdefault(match[1], (line, match[2]))
-    stream = _hey_stream(values, percentiles, statuses, errors)
+    stream = _hey_stream(values, percentiles, statuses, error_counts(errors))
     shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE)
     report = PeerReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))
     return PeerReading(report, (None,))
@@ -85,7 +86,7 @@ def _hey_stream(
         requests=sum(statuses.values()) + sum(errors.values()),
         failed=sum(errors.values()) + _bad(statuses),
         times=PeerTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles),
-        errors={**_bad_statuses(statuses), **errors},
+        errors=error_counts((_bad_statuses(statuses) | errors).items()),
         statuses=statuses,
         duration_s=value("Total", number),
         throughput_per_s=value("Requests/sec", number),
@@ -174,7 +175,7 @@ def read_oha_json(file: BinaryIO) -> PeerReading:
         requests=sum(statuses.values()) + sum(errors.values()),
         failed=sum(errors.values()) + _bad(statuses),
         times=PeerTimes(low, mean, high, _oha_percentiles(percentiles)),
-        errors={**_bad_statuses(statuses), **errors},
+        errors=error_counts((_bad_statuses(statuses) | errors).items()),
         statuses=statuses,
         duration_s=_known(summary, "total", number),
         throughput_per_s=_known(summary, "requestsPerSec", number),

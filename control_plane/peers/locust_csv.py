@@ -3,7 +3,9 @@
 Times are whole milliseconds, and longer ones have two or three figures: Locust counts rounded ones.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import BinaryIO
 
 from control_plane.domain.errors import InvalidInput
@@ -45,7 +47,9 @@ CsvRow = dict[str, str]
 
 def read_statistics(file: BinaryIO) -> PeerReading:
     """Read PREFIX_stats.csv: a row for each name, and one for all."""
-    rows = _rows(file)
+    rows = [*islice(_rows(file), MAX_PEER_STREAMS + 1)]
+    if len(rows) > MAX_PEER_STREAMS:
+        raise InvalidInput(f"The file has more than {MAX_PEER_STREAMS} names of requests.")
     if not rows:
         raise InvalidInput("The statistics of Locust hold no request.")
     streams = [_stream(row, line, "") for line, row in rows]
@@ -58,7 +62,8 @@ def read_statistics(file: BinaryIO) -> PeerReading:
 
 def read_history(file: BinaryIO) -> PeerReading:
     """Read PREFIX_stats_history.csv: a row for each second, of all requests."""
-    rows = [(line, row) for line, row in _rows(file) if row.get("Name") == AGGREGATED]
+    of_all = ((line, row) for line, row in _rows(file) if row.get("Name") == AGGREGATED)
+    rows = [*islice(of_all, MOST_SECONDS + 1)]
     if not rows:
         raise InvalidInput("The history of Locust has no row for all requests.")
     if len(rows) > MOST_SECONDS:
@@ -85,13 +90,10 @@ def read_history(file: BinaryIO) -> PeerReading:
     return PeerReading(report, (None,))
 
 
-def _rows(file: BinaryIO) -> list[tuple[int, CsvRow]]:
+def _rows(file: BinaryIO) -> Iterator[tuple[int, CsvRow]]:
     found = csv_rows(file)
     _, columns = next(found, (0, []))
-    rows = [(line, cells(row, columns, line)) for line, row in found]
-    if len({row.get("Name") for _, row in rows}) > MAX_PEER_STREAMS:
-        raise InvalidInput(f"The file has more than {MAX_PEER_STREAMS} names of requests.")
-    return rows
+    return ((line, cells(row, columns, line)) for line, row in found)
 
 
 def _stream(row: CsvRow, line: int, before: str) -> PeerStream:

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ MAX_LINE_BYTES = 1_000_000
 MAX_REPORT_BYTES = 16_000_000
 """The most of what is read as a whole; samples are read line by line."""
 
+MAX_KINDS, OTHER_ERRORS = 100, "other errors"
 LONGEST_S = HIGHEST_NS / 1e9
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
@@ -38,6 +39,16 @@ def text_lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
             yield number, line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise damaged(number, "it is no text in UTF-8.") from None
+
+
+def report_lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a report, which is kept whole. Raises InvalidInput for a long one."""
+    left = MAX_REPORT_BYTES
+    for line, text in text_lines(file):
+        left -= len(text)
+        if left < 0:
+            raise InvalidInput(f"A report of more than {MAX_REPORT_BYTES:,} bytes is none.")
+        yield line, text
 
 
 def whole_text(file: BinaryIO) -> str:
@@ -70,6 +81,15 @@ def part(document: Mapping[str, Any], name: str, line: int = 0) -> dict[str, Any
         return {}
     if not isinstance(found, dict):
         raise damaged(line, f"{name} is no JSON object.")
+    return found
+
+
+def error_counts(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return how many errors there are of each kind; what is above `MAX_KINDS` as one more."""
+    found: dict[str, int] = {}
+    for kind, many in pairs:
+        kept = kind if kind in found or len(found) < MAX_KINDS else OTHER_ERRORS
+        found[kept] = found.get(kept, 0) + many
     return found
 
 

@@ -3,7 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,14 +11,23 @@ from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
 from control_plane.domain.peer_result import MAX_PEER_STREAMS, PeerSeconds, PeerStream, PeerTimes
 from control_plane.domain.times_and_percentiles import needed_samples
-from control_plane.peers.peer_file import LAST_MOMENT_S, damaged, percent_name, printable
+from control_plane.peers.peer_file import (
+    LAST_MOMENT_S,
+    MAX_KINDS,
+    OTHER_ERRORS,
+    damaged,
+    percent_name,
+    printable,
+)
 
 MAX_REQUESTS = 10_000_000
-MAX_KINDS, OTHER_ERRORS = 100, "other errors"
 LAST_NS = LAST_MOMENT_S * 10**9
 HIGHEST_STATUS = 999
 MOST_SECONDS = 21_600
 """A course of more than six hours is not drawn."""
+
+MOST_MOMENTS = 30_000
+"""Of all courses of a file; the names that come later have none."""
 
 SHORTEST_RATE_S = 0.25
 """A last second cut shorter than this gives no rate."""
@@ -113,11 +122,14 @@ class RequestLog:
         wanted += [(name, (place,)) for name, place in self._names.items()]
         if len(self._names) == 1:
             wanted = wanted[1:]
-        found = []
+        found, left = [], MOST_MOMENTS
         for name, places in wanted:
             chosen = np.isin(names, np.array(places))
             columns = ended[chosen] - self.first_ns, took[chosen], failed[chosen]
-            found.append(self._stream(name, places, columns))
+            stream, samples = self._stream(name, places, columns)
+            course = seconds_of(columns, stream.duration_s or 0.0, min(left, MOST_SECONDS))
+            left -= len(course.at_s) if course else 0
+            found.append((replace(stream, seconds=course), samples))
         return tuple(stream for stream, _ in found), tuple(samples for _, samples in found)
 
     def _stream(
@@ -143,20 +155,19 @@ class RequestLog:
             duration_s=duration_s,
             throughput_per_s=samples.total / duration_s if duration_s else None,
             bytes_received=sum(self._received[at] for at in places) or None,
-            seconds=seconds_of(columns, duration_s),
         )
         return stream, samples
 
 
-def seconds_of(columns: Columns, duration_s: float) -> PeerSeconds | None:
-    """Return what ended in each second; None where that would be more than six hours.
+def seconds_of(columns: Columns, duration_s: float, most: int) -> PeerSeconds | None:
+    """Return what ended in each second; None where that would be more seconds than `most`.
 
     The last one may be shorter: its rates are those of its own length.
     """
     ended, took, failed = columns
     second = ended // 1_000_000_000
     length = int(second.max()) + 1
-    if length > MOST_SECONDS:
+    if length > most:
         return None
     good = failed == 0
     completed = np.bincount(second[good], minlength=length)

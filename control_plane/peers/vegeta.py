@@ -13,6 +13,7 @@ from control_plane.peers.peer_file import (
     counted,
     csv_rows,
     damaged,
+    error_counts,
     json_object,
     moment_ns,
     number,
@@ -64,7 +65,9 @@ def read_report(file: BinaryIO) -> PeerReading:
         requests=requests,
         failed=requests - good,
         times=_times(times),
-        errors={_error_name(key): many for key, many in statuses.items() if not _is_good(key)},
+        errors=error_counts(
+            (_error_name(key), many) for key, many in statuses.items() if not _is_good(key)
+        ),
         statuses={status: many for status, many in statuses.items() if status != "0"},
         duration_s=number(document.get("duration"), "duration") * NS + wait_s,
         throughput_per_s=_throughput(document),

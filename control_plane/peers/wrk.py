@@ -18,7 +18,7 @@ from control_plane.peers.peer_file import (
     number,
     percent_name,
     plain_address,
-    text_lines,
+    report_lines,
     time_s,
 )
 
@@ -105,7 +105,7 @@ def _reading(file: BinaryIO, tool: str, clock: PeerClock, notes: tuple[str, ...]
 def _corrected(file: BinaryIO) -> Iterator[tuple[int, str]]:
     """Yield the lines without those of the times that wrk2 prints beside its own."""
     is_other = False
-    for line, text in text_lines(file):
+    for line, text in report_lines(file):
         is_other = UNCORRECTED in text or (is_other and not text.startswith("-"))
         if not is_other:
             yield line, text

@@ -32,6 +32,7 @@ from control_plane.store.tables import PeerResultRow, PeerSamplesRow
 from control_plane.store.writer import checked_title
 
 MAX_LISTED_PEERS = 1_000
+MAX_KEPT_LETTERS = 6_000_000
 _REPORT = TypeAdapter(PeerReport)
 
 
@@ -95,14 +96,14 @@ class PeerResults:
                 )
             return _result(row, report, samples)
 
-    def peers(self) -> list[PeerResult]:
-        """Return the newest results, without their histograms.
+    def peers(self, most: int = MAX_LISTED_PEERS) -> list[PeerResult]:
+        """Return so many of the newest results, without their histograms.
 
         One that cannot be shown has a stream without numbers, named by what is wrong.
         """
         query = select(PeerResultRow).order_by(col(PeerResultRow.seq).desc())
         with self._database.read() as session:
-            rows = session.exec(query.limit(MAX_LISTED_PEERS)).all()
+            rows = session.exec(query.limit(most)).all()
             return [_result(row, _listed_report(row), ()) for row in rows]
 
     def peer_ids(self, ids: Sequence[str]) -> set[str]:
@@ -148,6 +149,10 @@ def _listed_report(row: PeerResultRow) -> PeerReport:
 
 
 def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -> str:
+    report = _REPORT.dump_json(reading.report).decode()
+    if len(report) > MAX_KEPT_LETTERS:
+        limit = f"above the limit of {MAX_KEPT_LETTERS:,}"
+        raise InvalidInput(f"What the file tells takes {len(report):,} letters, {limit}.")
     row = PeerResultRow(
         id=new_id(),
         title=title,
@@ -156,7 +161,7 @@ def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -
         sha256=source.sha256,
         size_bytes=source.size_bytes,
         read_as=source.read_as,
-        report=_REPORT.dump_json(reading.report).decode(),
+        report=report,
     )
     session.add(row)
     session.flush()

@@ -151,6 +151,19 @@ def test_half_a_file_is_refused_or_is_a_smaller_one(name: str) -> None:
             assert (read.report.streams[0].requests or 0) <= whole
 
 
+def test_what_a_file_has_too_many_of_is_kept_in_part() -> None:
+    """Kinds of errors as one, and the courses of the names that come last not at all."""
+    printed = (FILES / "hey.txt").read_text().partition("Error distribution:")[0]
+    kinds = "".join(f"  [2]\terror {place}\n" for place in range(300))
+    errors = f"{printed}Error distribution:\n{kinds}"
+    (stream,) = read_peer_file(io.BytesIO(errors.encode())).report.streams
+    assert (len(stream.errors), stream.errors["other errors"]) == (101, 2 * 201)
+    row = '{{"code":200,"timestamp":"2026-11-30T0{}:00:00Z","latency":1,"url":"/{}"}}\n'
+    rows = "".join(row.format(hour, name) for name in "abc" for hour in (1, 5))
+    courses = [part.seconds for part in read_peer_file(io.BytesIO(rows.encode())).report.streams]
+    assert [course is not None for course in courses] == [True, True, False, False]
+
+
 def test_who_says_another_tool_is_told_what_it_looks_like() -> None:
     file = io.BytesIO((FILES / "wrk2.txt").read_bytes())
     with pytest.raises(InvalidInput, match="no file of k6: it looks like that of wrk2"):
