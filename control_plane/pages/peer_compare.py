@@ -19,10 +19,9 @@ from control_plane.analysis.peer_comparison import (
     ratio_note,
 )
 from control_plane.dependencies import StoreDep
-from control_plane.domain.errors import NotFound
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.units import NONE, ratio
-from control_plane.pages.exports import attachment, csv_text, escaped
+from control_plane.pages.exports import attachment, csv_file, escaped, figure_file
 from control_plane.pages.number_cells import Cell, CellLevel
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -48,7 +47,7 @@ def compare_csv(store: StoreDep, results: ShortText = "", anyway: ShortText = ""
     """Return the numbers of a comparison, a row for each side and metric."""
     ids, _ = compared_ids(results, None)
     sides = _sides(store, ids)
-    return csv_file(csv_text(CSV_HEADS, _csv_rows(sides, ratios=_gives(sides, anyway))), "peers")
+    return csv_file("looplab-peers", CSV_HEADS, _csv_rows(sides, ratios=_gives(sides, anyway)))
 
 
 @router.get("/peers/compare.md")
@@ -104,19 +103,8 @@ def _csv_rows(
 @router.get("/peers/compare/figures/percentiles.csv")
 def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
     """Return the numbers behind the chart of a comparison."""
-    return figure_file(_compare_page(store, results, "").curves, "percentiles")
-
-
-def figure_file(drawn: Sequence[Figure], name: str) -> Response:
-    found = next((figure for figure in drawn if figure.name == name), None)
-    if found is None:
-        raise NotFound(f"There is no figure {name[:40]!r} here.")
-    return csv_file(csv_text(found.table.columns, found.table.rows), f"peers-{found.name}")
-
-
-def csv_file(content: str, stem: str) -> Response:
-    headers = attachment(f"looplab-{stem}.csv")
-    return Response(content, media_type="text/csv", headers=headers)
+    curves = _compare_page(store, results, "").curves
+    return figure_file("looplab-peers", "percentiles", curves)
 
 
 @dataclass(frozen=True)

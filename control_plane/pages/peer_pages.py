@@ -22,9 +22,10 @@ from control_plane.dependencies import StoreDep
 from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
+from control_plane.pages.exports import figure_file
 from control_plane.pages.form.form_data import FormDep
 from control_plane.pages.number_cells import Cell, ColumnHead
-from control_plane.pages.peer_compare import ShortText, figure_file
+from control_plane.pages.peer_compare import ShortText
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -128,7 +129,8 @@ def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
 def figure_csv(peer_id: PeerPath, name: str, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a result."""
     shown = peer_page(store.peer(peer_id), ())
-    return figure_file((*shown.curves, *([shown.timeline] if shown.timeline else [])), name)
+    drawn = (*shown.curves, *([shown.timeline] if shown.timeline else []))
+    return figure_file("looplab-peers", name, drawn)
 
 
 @router.post("/peers/{peer_id}/edit")

@@ -28,7 +28,7 @@ from control_plane.domain.peer_result import (
     PeerStream,
     TimeUnit,
 )
-from control_plane.domain.times_and_percentiles import needed_samples
+from control_plane.domain.times_and_percentiles import PERCENTILES
 from control_plane.peers.peer_file import (
     LAST_MOMENT_S,
     damaged,
@@ -36,7 +36,7 @@ from control_plane.peers.peer_file import (
     printable,
     text_lines,
 )
-from control_plane.peers.request_log import ALL_REQUESTS, MOST_SECONDS, times_of
+from control_plane.peers.request_log import ALL_REQUESTS, COURSE, MOST_SECONDS, can_tell, times_of
 
 _ENVELOPE, _HEADER = struct.Struct(">ii"), struct.Struct(">iiiiqqd")
 _COMPRESSED, _PLAIN, _COOKIE = 0x1C849304, 0x1C849303, ~0xF0
@@ -145,7 +145,7 @@ def _stream(intervals: Sequence[LogInterval], unit_s: float) -> tuple[PeerStream
     parts = [found.logged.of_unit(unit_s) for found in intervals]
     samples = merge(parts)
     length_s = sum(found.length_s for found in intervals)
-    p50, p95, p99 = (tuple(_percentile(part, name) for part in parts) for name in _SHARES)
+    p50, p95, p99 = (tuple(_percentile(part, name) for part in parts) for name in COURSE)
     rates = [
         part.total / found.length_s if found.length_s else None
         for part, found in zip(parts, intervals, strict=True)
@@ -169,13 +169,10 @@ def _stream(intervals: Sequence[LogInterval], unit_s: float) -> tuple[PeerStream
     return stream, samples
 
 
-_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-
-
 def _percentile(samples: Histogram, name: str) -> float | None:
-    if samples.total < (1 if name == "p50" else needed_samples(name)):
+    if not can_tell(name, samples.total):
         return None
-    return samples.quantile_ns(_SHARES[name]) / 1e9
+    return samples.quantile_ns(PERCENTILES[name]) / 1e9
 
 
 def _interval(text: str, line: int) -> LogInterval:

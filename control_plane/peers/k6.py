@@ -22,7 +22,7 @@ from control_plane.peers.peer_file import (
     time_s,
     whole_text,
 )
-from control_plane.peers.request_log import LoggedRequest, RequestLog
+from control_plane.peers.request_log import ALL_REQUESTS, LoggedRequest, RequestLog
 
 K6_MS = 1e-3
 DURATION = "http_req_duration"
@@ -46,7 +46,7 @@ def read_summary(file: BinaryIO) -> PeerReading:
     run_ms = part(document, "state").get("testRunDurationMs")
     received = _values(metrics, "data_received").get("count")
     whole = PeerStream(
-        name="all requests",
+        name=ALL_REQUESTS,
         requests=counted(requests.get("count"), "http_reqs.count"),
         failed=failed,
         times=_times(_values(metrics, DURATION), DURATION),

@@ -10,7 +10,7 @@ import numpy as np
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
 from control_plane.domain.peer_result import MAX_PEER_STREAMS, PeerSeconds, PeerStream, PeerTimes
-from control_plane.domain.times_and_percentiles import needed_samples
+from control_plane.domain.times_and_percentiles import PERCENTILES, needed_samples
 from control_plane.peers.peer_file import (
     LAST_MOMENT_S,
     MAX_KINDS,
@@ -174,9 +174,7 @@ def seconds_of(columns: Columns, duration_s: float, most: int) -> PeerSeconds | 
     errors = np.bincount(second[~good], minlength=length)
     order = np.lexsort((took[good], second[good]))
     parts = np.split(took[good][order], np.cumsum(completed)[:-1])
-    p50, p95, p99 = (
-        tuple(_nearest(part, name) for part in parts) for name in ("p50", "p95", "p99")
-    )
+    p50, p95, p99 = (tuple(_nearest(part, name) for part in parts) for name in COURSE)
     return PeerSeconds(
         tuple(map(float, range(length))),
         _rates(completed, duration_s),
@@ -193,12 +191,18 @@ def _rates(counts: Counts, duration_s: float) -> tuple[float | None, ...]:
     return (*map(float, counts[:-1]), last)
 
 
-_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+COURSE = ("p50", "p95", "p99")
+"""The percentiles of each second or interval."""
+
+
+def can_tell(name: str, samples: int) -> bool:
+    """Whether so many samples tell a percentile of the course: ten beyond it, or it is p50."""
+    return samples >= (1 if name == "p50" else needed_samples(name))
 
 
 def _nearest(ascending: Counts, name: str) -> float | None:
-    """Return a percentile in seconds; None where fewer than ten samples lie beyond."""
-    if len(ascending) < (1 if name == "p50" else needed_samples(name)):
+    """Return a percentile in seconds by nearest rank; None where it cannot be told."""
+    if not can_tell(name, len(ascending)):
         return None
-    rank = int(np.ceil(round(_SHARES[name] * len(ascending), 6)))
+    rank = int(np.ceil(round(PERCENTILES[name] * len(ascending), 6)))
     return float(ascending[max(rank, 1) - 1]) / 1e9

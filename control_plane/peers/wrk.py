@@ -21,6 +21,7 @@ from control_plane.peers.peer_file import (
     report_lines,
     time_s,
 )
+from control_plane.peers.request_log import ALL_REQUESTS
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
@@ -86,7 +87,7 @@ def _reading(file: BinaryIO, tool: str, clock: PeerClock, notes: tuple[str, ...]
         raise InvalidInput(f"The output of {tool} has no end: it ends with Requests/sec.")
     requests = found.answered + _unanswered(found.errors)
     stream = PeerStream(
-        name="all requests",
+        name=ALL_REQUESTS,
         requests=requests,
         # A late response with an error status counts twice.
         failed=min(sum(found.errors.values()), requests),
