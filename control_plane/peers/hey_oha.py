@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.peer_result import PeerReading, PeerReport, PeerStream, PeerTimes
 from control_plane.peers.peer_file import (
+    ANOTHER_RESULT,
     cells,
     counted,
     csv_rows,
@@ -61,6 +62,8 @@ def read_hey_text(file: BinaryIO) -> PeerReading:
             errors.append((printable(match[2], 100), counted(match[1], "errors", line)))
         elif match := _HEY_VALUE.fullmatch(text):
             values.setdefault(match[1], (line, match[2]))
+        elif text.strip() == "Summary:" and statuses:
+            raise damaged(line, ANOTHER_RESULT)
     stream = _hey_stream(values, percentiles, statuses, error_counts(errors))
     shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE)
     report = PeerReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))

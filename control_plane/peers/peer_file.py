@@ -23,6 +23,9 @@ LONGEST_S = HIGHEST_NS / 1e9
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
+ANOTHER_RESULT = "another result begins here; import each from a file of its own."
+
+
 def damaged(line: int, what: str) -> InvalidInput:
     """Return the error for a line of the file, counted from 1; 0: the file as a whole."""
     return InvalidInput(f"Line {line:,}: {what}" if line else f"In the file {what}")

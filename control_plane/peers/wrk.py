@@ -13,6 +13,7 @@ from control_plane.domain.peer_result import (
     PeerTimes,
 )
 from control_plane.peers.peer_file import (
+    ANOTHER_RESULT,
     counted,
     damaged,
     number,
@@ -145,6 +146,8 @@ def _read_rest(found: _WrkValues, line: int, text: str) -> None:
     elif match := _RATE.fullmatch(text):
         found.rate = number(match[1], "Requests/sec", line)
     elif match := _ADDRESS.fullmatch(text):
+        if found.rate is not None:
+            raise damaged(line, ANOTHER_RESULT)
         found.facts.append(("address", plain_address(match[1])))
     elif match := _LOAD.fullmatch(text):
         found.facts += [("threads", match[1]), ("connections", match[2])]

@@ -92,6 +92,12 @@ def test_a_damaged_file_is_refused_in_one_line(content: bytes | str, message: st
     assert re.search(message, refusal(content))
 
 
+@pytest.mark.parametrize("name", ["wrk.txt", "wrk2.txt", "hey.txt"])
+def test_two_results_in_one_file_are_not_taken_for_one(name: str) -> None:
+    content = (FILES / name).read_bytes()
+    assert "another result begins here" in refusal(content + content)
+
+
 def histogram(change: Callable[[list[int | float]], object], counts: bytes = b"\x02") -> str:
     """A histogram of the V2 encoding whose header `change` may change, as a log holds it."""
     header: list[int | float] = [0x1C849313, len(counts), 0, 3, 1, 2**40, 1.0]
