@@ -12,7 +12,7 @@ from control_plane.domain.experiment import Experiment
 from control_plane.domain.request_bodies_and_values import RowValue, Value
 from control_plane.domain.result import Cause, Environment, Gauges, TargetUse, Trial
 from control_plane.domain.run import Run, RunDetail
-from control_plane.domain.spec import Spec, Target
+from control_plane.domain.spec import BeforeRequest, Spec, Target
 from control_plane.domain.stream_record import FailedResponse
 
 Showable = Literal["hosts", "paths", "environment", "commands"]
@@ -25,6 +25,8 @@ HIDDEN_PATH = "(hidden path)"
 HIDDEN_CONTENT = "(hidden)"
 
 _TEXTS = ("title", "tags", "note", "reason", "configuration", "given_name", "validity", "origin")
+_OF_SYSTEM = frozenset(("system", "kernel", "cpu_model", "python", "target_python"))
+"""Facts that name no host, though one may be called as they are."""
 _ROOTS = frozenset(
     (
         *("Users", "app", "bin", "boot", "builds", "code", "data", "dev", "etc", "home", "lib"),
@@ -33,7 +35,8 @@ _ROOTS = frozenset(
     )
 )
 _URL = re.compile(
-    r"(?P<before>\b[a-z][a-z+]*://(?:[^\s/@]*@)?)(?P<host>\[[^\]\s]+\]|[^\s/:?#\"'<>]+)"
+    r"(?P<before>\b[a-z][a-z+]*://(?:[^\s/@]*@)?)(?P<host>\[[^\]\s]+\]|[^\s/:?#\"'<>]+)",
+    re.IGNORECASE,
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[?::1\]?|0\.0\.0\.0|host-\d+|machine-\d+")
 _WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\[^\s\"'<>|]+")
@@ -167,7 +170,11 @@ class Redaction:
             hidden.add("target_program")
         if "hosts" not in self._shown:
             hidden.add("boot_id")
-        kept = {name: self._changed(fact) for name, fact in stored.items() if name not in hidden}
+        kept = {
+            name: fact if name in _OF_SYSTEM else self._changed(fact)
+            for name, fact in stored.items()
+            if name not in hidden
+        }
         if "changed_in_pause" in kept and not self._shown.issuperset(SHOWABLE):
             # Its texts hold old values of every kind.
             kept["changed_in_pause"] = [HIDDEN_CONTENT]
@@ -224,8 +231,11 @@ class Redaction:
 
     def _request(self, request: Any) -> Any:
         """Return a request; its path is the application's, and no path of a file."""
+        if isinstance(request, BeforeRequest):
+            request = replace(request, capture=self._changed(request.capture))
         return replace(
             request,
+            expect=self._changed(request.expect),
             path=self._without_hosts(request.path),
             headers=self._changed(request.headers),
             values={name: self._value(value) for name, value in request.values.items()},

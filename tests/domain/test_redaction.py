@@ -43,6 +43,7 @@ def run_at(path: str = "/items/1", values: Any = None, **changes: Any) -> Run:
         ("asked http://127.0.0.1:9000/home/x/y", "asked http://127.0.0.1:9000/home/x/y"),
         ("from https://shop.example:8443/a", "from https://hidden-host:8443/a"),
         ("ws://u:p@db.internal/x", "ws://u:p@hidden-host/x"),
+        ("HTTP://db.internal:80/", "HTTP://hidden-host:80/"),
     ],
 )
 def test_names_and_paths_are_hidden_in_texts(text: str, left: str) -> None:
@@ -70,6 +71,24 @@ def test_machines_are_the_same_where_they_were() -> None:
     shown = [redaction.run(run).environment for run in runs]
     assert shown[0] == shown[2] == {"hostname": "machine-1", "kernel": "6.1"}
     assert shown[1] == {"hostname": "machine-2", "kernel": "6.1"}
+
+
+def test_a_host_called_as_its_system_hides_no_system() -> None:
+    run = run_at(environment={"hostname": "linux", "system": "Linux", "kernel": "6.1"})
+    shown = Redaction([run]).run(run).environment
+    assert shown == {"hostname": "machine-1", "system": "Linux", "kernel": "6.1"}
+
+
+def test_what_is_expected_and_captured_is_searched() -> None:
+    document = write_spec(items(trials=1))
+    (stream,) = document["workload"]["streams"]
+    stream["requests"][0]["expect"] = {"text": "by http://db.internal/ in /home/ann/x"}
+    document["before"] = [{"path": "/login", "capture": {"token": {"header": "bench"}}}]
+    run = run_at(spec=read_spec(document, Limits()))
+    shown = write_spec(Redaction([run]).run(run).spec)
+    (stream,) = shown["workload"]["streams"]
+    assert stream["requests"][0]["expect"]["text"] == "by http://hidden-host/ in (hidden path)"
+    assert shown["before"][0]["capture"] == {"token": {"header": "machine-1"}}
 
 
 def test_arms_that_would_be_called_the_same_have_numbers() -> None:
