@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.request_bodies_and_values import RowValue, Value
-from control_plane.domain.result import Cause, Environment, Gauges, TargetUse, Trial
+from control_plane.domain.result import Cause, Environment, Gauges, TargetUse, Trial, Validity
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec import BeforeRequest, Spec, Target
 from control_plane.domain.stream_record import FailedResponse
@@ -24,7 +24,7 @@ HIDDEN_LINE = "a hidden line"
 HIDDEN_PATH = "(hidden path)"
 HIDDEN_CONTENT = "(hidden)"
 
-_TEXTS = ("title", "tags", "note", "reason", "configuration", "given_name", "validity", "origin")
+_TEXTS = ("title", "tags", "note", "reason", "configuration", "given_name", "origin")
 _OF_SYSTEM = frozenset(("system", "kernel", "cpu_model", "python", "target_python"))
 """Facts that name no host, though one may be called as they are."""
 _ROOTS = frozenset(
@@ -65,6 +65,8 @@ class Redaction:
             re.compile(_WHOLE_WORD.format(f"(?:{either})"), re.IGNORECASE) if names else None
         )
         self._path = None if "paths" in self._shown else _path_pattern(runs)
+        programs = () if "commands" in self._shown else dict.fromkeys(_programs(runs))
+        self._programs = {name: f"program-{at}" for at, name in enumerate(programs, start=1)}
 
     def text(self, text: str) -> str:
         """Return a text without host names and paths of files."""
@@ -85,6 +87,7 @@ class Redaction:
         return replace(
             run,
             **texts,
+            validity=self._validity(run.validity),
             spec=self._spec(run.spec),
             command=self.text(run.command or "") if shows_command else None,
             environment=self._environment(run.environment),
@@ -182,7 +185,31 @@ class Redaction:
 
     def _trial(self, trial: Trial) -> Trial:
         failures = tuple(map(self._failure, trial.failures))
-        return replace(trial, target=self._target_use(trial.target), failures=failures)
+        machine = trial.machine
+        if machine is not None:
+            used = machine.programs.items()
+            programs = {self._programs.get(name, name): cores for name, cores in used}
+            machine = replace(machine, programs=programs)
+        target = self._target_use(trial.target)
+        return replace(trial, target=target, machine=machine, failures=failures)
+
+    def _validity(self, validity: Validity | None) -> Validity | None:
+        if validity is None:
+            return None
+        reasons, judged = (
+            tuple(replace(each, text=self.text(self._without_programs(each.text))) for each in told)
+            for told in (validity.reasons, validity.judged)
+        )
+        return replace(validity, reasons=reasons, judged=judged)
+
+    def _without_programs(self, text: str) -> str:
+        """Return a reason without the names of other programs: `of which yes 0.7, node 0.2`."""
+        before, listed, named = text.partition(", of which ")
+        either = "|".join(map(re.escape, sorted(self._programs, key=len, reverse=True)))
+        if not either:
+            return text
+        pattern = rf"(?:^|(?<=, ))(?:{either})(?= \d)"
+        return before + listed + re.sub(pattern, lambda found: self._programs[found[0]], named)
 
     def _target_use(self, used: TargetUse) -> TargetUse:
         host = None if used.host is None else self._without_hosts(used.host)
@@ -274,6 +301,13 @@ def _hosts(runs: Iterable[Run]) -> Iterator[str]:
         for text in [*texts, *(host.rpartition(":")[0] or host for host in named if host)]:
             if not _LOOPBACK.fullmatch(text.lower()):
                 yield text
+
+
+def _programs(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield the names of the other programs that ran beside targets and clients."""
+    for run in runs:
+        for trial in run.trials:
+            yield from trial.machine.programs if trial.machine else ()
 
 
 def _path_pattern(runs: Iterable[Run]) -> re.Pattern[str]:

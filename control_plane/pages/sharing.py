@@ -58,7 +58,7 @@ SHOWN_NAMES: dict[Showable, tuple[str, str]] = {
     "hosts": ("Host names, and addresses of targets elsewhere", "host names"),
     "paths": ("Paths of files, and the lines that causes name", "paths of files"),
     "environment": ("Values of environment variables that its server reads", "values of variables"),
-    "commands": ("Command lines", "commands"),
+    "commands": ("Command lines, and names of other programs", "commands and other programs"),
 }
 """What is hidden unless its box is ticked: beside the box, and where it is hidden."""
 

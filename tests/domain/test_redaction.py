@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.differences import after_pause
+from control_plane.analysis.validity.gates import disturbances
 from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
 from control_plane.domain.limits import Limits
 from control_plane.domain.objectives import ArmObjective
 from control_plane.domain.redaction import SHOWABLE, Redaction
-from control_plane.domain.result import TargetUse
+from control_plane.domain.result import MachineUse, TargetUse, Validity
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import read_spec, write_spec
 from control_plane.domain.stream_record import FailedResponse
@@ -89,6 +90,27 @@ def test_what_is_expected_and_captured_is_searched() -> None:
     (stream,) = shown["workload"]["streams"]
     assert stream["requests"][0]["expect"]["text"] == "by http://hidden-host/ in (hidden path)"
     assert shown["before"][0]["capture"] == {"token": {"header": "machine-1"}}
+
+
+def test_other_programs_are_numbered_where_they_are_told_and_where_they_disturbed() -> None:
+    run = run_at()
+    machine = MachineUse({"canary daemon": 1.5, "canary": 0.5})
+    trial = run.trials[0]
+    trial = replace(
+        trial,
+        machine=machine,
+        client=replace(trial.client, other_cpu=2.0),
+        streams=tuple(replace(stream, duration_s=5.0) for stream in trial.streams),
+    )
+    reasons = disturbances(trial, run.spec)
+    assert "of which canary daemon 1.5, canary 0.5" in reasons[0].text
+    run = replace(run, trials=(trial,), validity=Validity("suspect", reasons, reasons))
+    shown = Redaction([run]).run(run)
+    assert shown.trials[0].machine == MachineUse({"program-1": 1.5, "program-2": 0.5})
+    assert shown.validity is not None
+    assert "of which program-1 1.5, program-2 0.5" in shown.validity.reasons[0].text
+    assert "canary" not in str(shown)
+    assert "of which canary daemon 1.5" in str(Redaction([run], SHOWABLE).run(run).validity)
 
 
 def test_arms_that_would_be_called_the_same_have_numbers() -> None:
