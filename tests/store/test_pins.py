@@ -1,5 +1,7 @@
 """Pinned baselines: one name for an application and workload, first for what is like it, kept."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Connection, Engine, event
 
@@ -10,7 +12,7 @@ from tests.builders.runs import ASYNC, BLOCKING, FAILING, decided, finished, ite
 from tests.builders.states import in_state
 
 
-def test_a_pinned_run_is_kept_for_what_is_like_it(store: Store) -> None:
+def test_a_pinned_run_is_kept_for_what_is_like_it(store: Store, path: Path) -> None:
     first, second = (finished(store, items(title=str(n), trials=1), ASYNC) for n in range(2))
     pin = store.pin(first.id, " release 2.3 ")
     assert (pin.name, pin.subject_id, pin.experiment_id) == ("release 2.3", first.id, None)
@@ -36,7 +38,8 @@ def test_a_pinned_run_is_kept_for_what_is_like_it(store: Store) -> None:
     finally:
         event.remove(Engine, "begin", note)
     # In one transaction no other pin can get the name of the one that goes.
-    assert len(begun) == 1
+    ours = [each for each in begun if path.parent.name in str(each.engine.url)]
+    assert len(ours) == 1
     assert [each.name for each in store.pins()] == ["release 2.3"]
     store.delete([first.id])
     assert [entry.action for entry in store.audit(5)][:2] == ["deleted", "unpinned"]
