@@ -1,11 +1,11 @@
 """What another load generator measured, as far as its file tells it: None means not told."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, get_args
 
 from control_plane.domain.ids import peer_address
 
@@ -186,6 +186,10 @@ class PeerReading(NamedTuple):
 
     report: PeerReport
     samples: "tuple[Histogram | None, ...]"
+
+
+PeerReader = Callable[[BinaryIO, PeerKind | None, TimeUnit | None], PeerReading]
+"""Reads a file as that kind with that unit. Raises InvalidInput."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from control_plane.jobs.request_check import RequestChecks
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.submissions import Submissions
+from control_plane.peers import read_peer_file
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
@@ -114,7 +115,7 @@ class RunService:
         """Take over what a file holds. Raises Conflict while a run is measured, or as the store."""
         if self._queue.live_run is not None:
             raise Conflict("A run is being measured: import the file when it is over.")
-        return self._store.import_file(file, told, told_of_run)
+        return self._store.import_file(file, told, told_of_run, read_peer_file)
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None

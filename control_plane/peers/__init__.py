@@ -28,6 +28,7 @@ from control_plane.peers.hdr_log import read_hdr_log
 from control_plane.peers.hey_oha import read_hey_csv, read_hey_text, read_oha_csv, read_oha_json
 from control_plane.peers.k6 import read_points, read_summary
 from control_plane.peers.locust_csv import read_history, read_statistics
+from control_plane.peers.peer_file import printable
 from control_plane.peers.vegeta import (
     read_csv_results,
     read_gob_results,
@@ -118,7 +119,7 @@ def read_peer_file(
 
 def told_of_file(name: str, kind: str, unit: str, title: str = "") -> ToldOfFile:
     """Return what is said of a file, as texts; empty ones say nothing. Raises InvalidInput."""
-    return ToldOfFile(name or "unnamed", checked_kind(kind), checked_unit(unit), title)
+    return ToldOfFile(printable(name) or "unnamed", checked_kind(kind), checked_unit(unit), title)
 
 
 def checked_kind(text: str) -> PeerKind | None:

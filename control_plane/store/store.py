@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
-from control_plane.domain.peer_result import ToldOfFile
+from control_plane.domain.peer_result import PeerReader, ToldOfFile
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import AuditLog
@@ -98,7 +98,9 @@ class Store(
         self._lock, self.announce = lock, lock.announce
         self.instance, self.secret_key = self._identity()
 
-    def import_file(self, file: Path, told: ToldOfFile, readable: Readable) -> ImportedBundle:
+    def import_file(
+        self, file: Path, told: ToldOfFile, readable: Readable, read: PeerReader
+    ) -> ImportedBundle:
         """Take over a bundle, or the result of another tool, which any other file is.
 
         Raises as `import_bundle` and `import_peer` do.
@@ -106,7 +108,7 @@ class Store(
         is_ours = file.exists() and file.samefile(self.path)
         if is_ours or (told.kind is None and is_sqlite(file)):
             return self.import_bundle(file, readable)
-        made = self.import_peer(file, told)
+        made = self.import_peer(file, told, read)
         return ImportedBundle((), (), int(made.known), made.sha256, (made.id,))
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from control_plane.domain.ids import new_id
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.peer_result import (
     PeerFile,
+    PeerReader,
     PeerReading,
     PeerReport,
     PeerResult,
@@ -22,8 +23,6 @@ from control_plane.domain.peer_result import (
     ToldOfFile,
     report_fault,
 )
-from control_plane.peers import read_peer_file
-from control_plane.peers.peer_file import printable
 from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
 from control_plane.store.database import Database
@@ -51,7 +50,7 @@ class PeerResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def import_peer(self, file: Path, told: ToldOfFile) -> ImportedPeer:
+    def import_peer(self, file: Path, told: ToldOfFile, read: PeerReader) -> ImportedPeer:
         """Keep what the file of another tool tells; once, however often it is handed in.
 
         Raises InvalidInput for what no known tool writes, or is damaged.
@@ -60,11 +59,10 @@ class PeerResults:
         if size_bytes > MAX_BUNDLE_BYTES:
             raise InvalidInput(f"{size_bytes:,} bytes are above the limit of {MAX_BUNDLE_BYTES:,}.")
         read_as = " ".join(filter(None, (told.kind, told.unit)))
-        name = printable(told.name) or "unnamed"
         with file.open("rb") as opened:
-            reading = read_peer_file(opened, told.kind, told.unit)
-        source = PeerFile(name, digest_of(file), size_bytes, read_as)
-        title = checked_title(told.title or f"{reading.report.tool}, {name}"[:200])
+            reading = read(opened, told.kind, told.unit)
+        source = PeerFile(told.name, digest_of(file), size_bytes, read_as)
+        title = checked_title(told.title or f"{reading.report.tool}, {told.name}"[:200])
         with self._database.write() as session:
             known = session.exec(
                 select(PeerResultRow.id).where(
