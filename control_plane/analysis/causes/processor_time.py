@@ -127,7 +127,7 @@ def _cores_available(trial: Trial, evidence: Evidence) -> float:
 def _cpu(measurements: Measurements) -> str:
     available = number_in(measurements, "cores_available")
     used = share_in(measurements, "cpu_share")
-    if abs(available - 1) < 0.005:
+    if round(available, 1) == 1:
         return f"the target used {used} of one core"
     cores = measurements.get("cores_used")
     could = f"{round(available, 1):g}{SPACE}cores that it could get"

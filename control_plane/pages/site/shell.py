@@ -47,7 +47,8 @@ PAGES_CPU = 0.03
 WATCHING_CPU = 0.01
 """Cores that watching a run takes without a page."""
 
-PACE_LOOK_S, SLOWEST = 1.0, 30.0
+PACE_LOOK_S, SLOWEST = 3.0, 30.0
+"""The look is long enough for a page that is opened not to count as one that asks on and on."""
 
 
 class PollingPace:

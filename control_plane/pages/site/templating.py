@@ -158,10 +158,13 @@ def assets(static: Path) -> Callable[[str], str]:
 
 
 def _pace_of(request: Request) -> Callable[[float], str]:
-    """Return what gives a part of a page that asks for itself its interval, such as `1s`."""
+    """Return what gives a part of a page that asks for itself its interval, such as `1000ms`.
+
+    htmx takes what stands behind a point for another key, and `1.3s` for a millisecond.
+    """
     pace: PollingPace = request.state.pace
     service: RunService = request.state.service
-    return lambda seconds: f"{pace.every(seconds, loads=service.loads()):g}s"
+    return lambda seconds: f"{round(1000 * pace.every(seconds, loads=service.loads()))}ms"
 
 
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:

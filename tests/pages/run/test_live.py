@@ -29,6 +29,7 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     fragment = until(measured, "numbers of the first seconds")
     assert fragment.lstrip().startswith('<div id="live"')
     assert "<html" not in fragment
+    assert re.search(r'hx-trigger="every [1-9][0-9]{3,4}ms"', fragment)
     assert "measuring, " in fragment
     assert "of 120\N{NO-BREAK SPACE}s" in fragment
     assert "Uvicorn running on" in fragment
