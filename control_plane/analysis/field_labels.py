@@ -24,6 +24,7 @@ LABELS = {
     "access_log": "Access log",
     "keep_alive_s": "Keep-alive",
     "backlog": "Backlog",
+    "probe": "Look inside",
     "url": "Address",
     "host": "Host",
     "strategy": "Strategy",

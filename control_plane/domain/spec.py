@@ -85,7 +85,8 @@ class Target(BaseTarget):
 
     `application` is `bundled` or a name of the settings. `server` is `command` where those settings
     hold the whole command line: then nothing else is chosen here. `responder` serves none. `host`
-    None: the application's, else `localhost` with the port.
+    None: the application's, else `localhost` with the port. `probe`: whether its workers are
+    observed from inside.
     """
 
     application: str = BUNDLED
@@ -101,6 +102,7 @@ class Target(BaseTarget):
     keep_alive_s: int | None = DEFAULT_KEEP_ALIVE_S
     backlog: int | None = DEFAULT_BACKLOG
     host: str | None = None
+    probe: bool = True
     settings: dict[str, float | str] = field(default_factory=dict)
 
     @property

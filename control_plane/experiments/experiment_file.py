@@ -116,7 +116,7 @@ def _note(quick: Document) -> str:
     return f"Quick variant: {told}. Claims of absolute values are judged in the full one."
 
 
-_OF_EACH_STREAM = ("request", "load", "start_after_s")
+_OF_EACH_STREAM = ("request", "load", "stop", "start_after_s")
 
 
 def _arm_spec(table: Document, arm: Document, quick: Document) -> Document:

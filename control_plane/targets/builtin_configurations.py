@@ -90,6 +90,8 @@ def _parts(target: Target) -> Iterator[str]:
         yield f"keep-alive {target.keep_alive_s} s"
     if target.backlog not in {None, _DEFAULT.backlog}:
         yield f"backlog {target.backlog}"
+    if not target.probe:
+        yield "no look inside"
     if target.host is not None:
         yield f"host {target.host}"
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))

@@ -238,8 +238,9 @@ class _Attempt:
         launch = secrets.token_hex(8)
         context, application = self.context, self.application
         environment = target_environment(application, self.target, context.instance, launch)
+        probe = context.probe and self.target.probe
         directories = create_scratch_dirs(
-            context.state_dir.absolute(), context.instance, launch, probe=context.probe
+            context.state_dir.absolute(), context.instance, launch, probe=probe
         )
         if context.hash_seed is not None:
             environment.setdefault("PYTHONHASHSEED", str(context.hash_seed))

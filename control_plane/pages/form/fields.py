@@ -115,6 +115,7 @@ FORM: Mapping[str, Section] = {
         _target("access_log", SWITCH, label="access log"),
         _target("reload", SWITCH, label="reload"),
         _target("reuse_port", SWITCH, label="reuse port: a listener for each worker"),
+        _target("probe", SWITCH, label="look inside: event loop, thread pool, stacks"),
     ), _SERVER),
     "target_settings": Section("target", (
         FormField("settings", SETTINGS, "Application settings", 'JSON, such as {"cpu_n": 5}',
