@@ -20,7 +20,7 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.peer_result import ToldOfFile
-from control_plane.domain.spec import NamedTarget, Target
+
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment
@@ -28,7 +28,7 @@ from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
-from control_plane.jobs.submissions import Submissions, no_secrets
+from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
 
@@ -51,13 +51,15 @@ class LocalDashboard:
         return open_store(self._settings.db)
 
     def submit(self, document: Document) -> Document:
-        _submissions(self._settings).resolve(document)
+        if not self._settings.db.exists():
+            _submissions(self._settings).resolve(document)
         (run,) = self._started().submit([document])
         return run_document(run, None)
 
     def submit_experiment(self, document: Document) -> Document:
         submitted = read_experiment(document)
-        _submissions(self._settings).resolve_arms(submitted, submitted.blocks)
+        if not self._settings.db.exists():
+            _submissions(self._settings).resolve_arms(submitted, submitted.blocks)
         made = self._started().submit_experiment(document)
         return {"id": made.id, "url": experiment_address(made.id)}
 
@@ -139,23 +141,8 @@ class LocalDashboard:
 
 
 def _submissions(settings: Settings) -> Submissions:
-    """Return what refuses a wrong spec before there is a database.
-
-    Added configurations and secrets that are kept are known in the database alone.
-    """
-    new = not settings.db.exists()
-    return Submissions(
-        resolved if new else _stand_in_target,
-        settings.limits,
-        settings.applications,
-        secret_holders=no_secrets if new else lambda digests: dict.fromkeys(digests, ""),
-    )
-
-
-def _stand_in_target(named: NamedTarget) -> Target:
-    """Return a target for any name that every application can have: the database knows it."""
-    del named
-    return Target(loop="asyncio", http="h11")
+    """Return what refuses a wrong spec before a database is made for it."""
+    return Submissions(resolved, settings.limits, settings.applications)
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

@@ -12,6 +12,7 @@ import pytest
 from control_plane.cli_experiment import experiment_exit_code, experiment_file
 from control_plane.domain.errors import InvalidInput, SettingsError
 from control_plane.domain.spec_json import read_document
+from control_plane.store.store import open_store
 
 
 def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[str, Any]:
@@ -87,24 +88,26 @@ def test_a_slug_stands_for_a_bundled_experiment() -> None:
 
 
 FILE = """
-question = "uvloop or asyncio in the client?"
+question = "What does a framework cost?"
 blocks = 3
 [spec]
 warmup_s = 0
-target.server = "responder"
 client.strategy = "raw"
-[spec.workload]
-streams = [{ requests = [{ path = "/" }], load = { model = "closed" }, stop = { requests = 200 } }]
+[[spec.workload.streams]]
+requests = [{ path = "/health" }]
+load.model = "closed"
+stop.requests = 200
 [[arms]]
-name = "uvloop"
-spec = {}
+name = "nothing"
+spec.target.configuration = "bare responder"
 [[arms]]
-name = "asyncio"
-spec.client.loop = "asyncio"
+name = "FastAPI"
+spec.target.configuration = "uvicorn, 1 worker, asyncio"
 """
 
 
-def test_an_experiment_is_measured_here_without_a_dashboard(tmp_path: Path) -> None:
+def test_an_experiment_is_measured_in_a_database_without_a_dashboard(tmp_path: Path) -> None:
+    open_store(tmp_path / "runs.db").close()
     (tmp_path / "clients.toml").write_text(FILE)
     command = [sys.executable, "-m", "control_plane", "experiment", "clients.toml", "--json"]
     reports = ["--markdown", "comment.md", "--junit", "report.xml"]
