@@ -13,6 +13,7 @@ from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
     suspect_text,
+    shown_bounds,
     verdict_text,
 )
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
@@ -247,7 +248,8 @@ def _cells(verdict: Document) -> tuple[str, ...]:
     metric = METRIC[verdict["metric"]]
     baseline, contender = (WRITTEN[metric.unit](value) for value in verdict["values"])
     interval = NONE
-    if verdict["ratio"] is not None and verdict["low"] is not None:
-        within = Interval(verdict["low"], verdict["high"])
+    low, high = shown_bounds(verdict)
+    if verdict["ratio"] is not None and low is not None and high is not None:
+        within = Interval(low, high)
         interval = " ".join(ratio_with_interval(verdict["ratio"], within))
     return metric.label, verdict["contender"], baseline, contender, interval, verdict_text(verdict)

@@ -119,6 +119,7 @@ class WindowTotals:
     start there and completed after. `early_errors` are those of the `early` requests that ended
     before the window; nothing else counts these. `in_flight_begun` says beside each age whether
     its answer had begun; so had those of `begun_timeouts` of the requests that timed out.
+    `in_flight_answered` says whether it came right after the window, in a time like the others.
     """
 
     opened_ns: int
@@ -139,6 +140,7 @@ class WindowTotals:
     early_errors: Mapping[str, int] = field(default_factory=dict)
     in_flight_begun: tuple[bool, ...] = ()
     begun_timeouts: int = 0
+    in_flight_answered: tuple[bool, ...] = ()
 
     @property
     def closed_ns(self) -> int:
@@ -296,6 +298,7 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "statuses": sum_counts,
     "in_flight_ns": lambda ages: tuple(chain.from_iterable(ages)),
     "in_flight_begun": lambda parts: tuple(chain.from_iterable(parts)),
+    "in_flight_answered": lambda parts: tuple(chain.from_iterable(parts)),
     "send_lag": _lag_of_workers,
     "awaited_ns": max,
     "answered": _answered_of_workers,

@@ -7,6 +7,7 @@ requests that completed reaches, and no further.
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress, repeat
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
@@ -97,12 +98,12 @@ def censored_of(record: StreamRecord, longest_ns: int) -> Censored:
 
     Where a request counts in the window in which it ends, each that was in flight at the end stands
     for one that was at the begin and ended inside. So only those count as unanswered there that had
-    waited longer than any completed one took.
+    waited longer than any completed one took, and were not answered right after.
     """
     ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
     if not ages_ns:
         return Censored(unserved=0, unanswered=0)
-    older_ns = [age for age in ages_ns if _counts_unanswered(record, age, longest_ns)]
+    older_ns = list(compress(ages_ns, _unanswered_ones(record, longest_ns)))
     unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
     mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
     return Censored(
@@ -116,8 +117,15 @@ def censored_of(record: StreamRecord, longest_ns: int) -> Censored:
     )
 
 
-def _counts_unanswered(record: StreamRecord, age_ns: int, longest_ns: int) -> bool:
-    return record.answered is not None or age_ns > longest_ns
+def _unanswered_ones(record: StreamRecord, longest_ns: int) -> list[bool]:
+    """Return which of those in flight at the end count as unanswered."""
+    if record.answered is not None:
+        return [True] * len(record.in_flight_ns)
+    answered = record.in_flight_answered or repeat(False)
+    return [
+        age > longest_ns and not came
+        for age, came in zip(record.in_flight_ns, answered, strict=False)
+    ]
 
 
 def begun_of(
@@ -126,11 +134,11 @@ def begun_of(
     """Return the answers that began; None where nobody looked."""
     if first_byte is None:
         return None
-    flying = zip(record.in_flight_ns, record.in_flight_begun, strict=True)
+    flying = zip(_unanswered_ones(record, longest_ns), record.in_flight_begun, strict=True)
     return BegunAnswers(
         first_byte.total,
         record.begun_timeouts,
-        sum(begun and _counts_unanswered(record, age, longest_ns) for age, begun in flying),
+        sum(unanswered and begun for unanswered, begun in flying),
         record.open_ends,
     )
 

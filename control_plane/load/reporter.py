@@ -26,6 +26,7 @@ _OVERTIME_NS = 500_000_000
 """How much longer than their deadline open requests are awaited."""
 
 _DRAINING_NS = 500_000_000
+_DUE_NS, _DUE_LOOK_S = 500_000_000, 0.005
 """How often it is sent how many requests are still awaited."""
 
 
@@ -91,6 +92,7 @@ class Reporter:
         used = self._used()
         if not self._aborted:
             self._send(WindowClosed())
+        self._await_due()
         self._await_responses()
         if self._aborted:
             return None
@@ -119,6 +121,14 @@ class Reporter:
     def _awaits(self) -> bool:
         """Whether responses are awaited after the end of the window."""
         return self._context.plan.traits.is_open and self._closes_ns is not None
+
+    def _await_due(self) -> None:
+        """Wait shortly for what outlasted every completed request: its answer may be due just now."""
+        if self._awaits or self._closes_ns is None:
+            return
+        last_ns = self._closes_ns + _DUE_NS
+        while clock_ns() < last_ns and not self._drained.is_set() and self._stats.outlasting():
+            self._drained.wait(_DUE_LOOK_S)
 
     def _await_responses(self) -> None:
         """Requests have deadlines of their own; this one is for those that miss theirs."""

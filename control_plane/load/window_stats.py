@@ -29,6 +29,11 @@ from control_plane.load.worker_protocol import LoadTraits
 _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 
 
+LIKE_COMPLETED = 2
+"""What was in flight at the end, and took at most so many times as long as any completed request, is
+one like them."""
+
+
 class HistogramBuilder:
     """Durations in nanoseconds; its size does not depend on how many were added."""
 
@@ -122,6 +127,8 @@ class WindowStats:
         self._last_ns = self._in_system_ns = self._sent = self._received = 0
         self._away_ns = self._answered = self._late = self._begun_timeouts = 0
         self._late_begun: list[bool] = []
+        self._late_took_ns: list[int] = []
+        self._longest_ns = 0
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -151,6 +158,15 @@ class WindowStats:
         intended, _, _ = self.buffer.in_flight()
         return int(self._meant(intended).sum())
 
+    def outlasting(self) -> bool:
+        """Return whether a request in flight at the end is older than any completed one took."""
+        with self.buffer.lock:
+            self.buffer.hand_over()
+            intended, starts, _ = self.buffer.in_flight()
+        ages_ns = self._ages_ns(intended, starts, self._closes_ns)
+        inside = (starts < self._closes_ns).tolist()
+        return any(age > self._longest_ns for age, counts in zip(ages_ns, inside, strict=True) if counts)
+
     def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> WindowTotals:
         """Return the totals of the window, which ends at `closes_ns`, by default with the last
         sample.
@@ -175,6 +191,7 @@ class WindowStats:
             statuses=statuses,
             in_flight_ns=tuple(ages_ns),
             in_flight_begun=(*self._late_begun, *begun.tolist()),
+            in_flight_answered=(*self._late_answered(), *(False,) * len(begun)),
             begun_timeouts=self._begun_timeouts,
             sent=self._outcomes.total() + len(ages_ns),
             bytes_sent=self._sent,
@@ -264,12 +281,25 @@ class WindowStats:
         self._add_lag(samples.intended, samples.starts)
         self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
         self._late_begun += samples.begun_before(self._closes_ns).tolist()
+        self._late_took_ns += np.where(samples.completed_ones(), self._times_ns(samples), FAR_NS).tolist()
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
+
+    def _late_answered(self) -> list[bool]:
+        """Which of those that ended after the window took hardly longer than the completed ones."""
+        return [took <= LIKE_COMPLETED * self._longest_ns for took in self._late_took_ns]
+
+    def _times_ns(self, samples: Samples) -> Durations:
+        times: Durations = samples.ends - (
+            samples.intended if self._traits.is_scheduled else samples.starts
+        )
+        return times
 
     def _add(self, samples: Samples) -> None:
         """Count samples of the window."""
         self._add_lag(samples.intended, samples.starts)
         self._last_ns = max(self._last_ns, int(samples.ends.max()))
+        if len(completed := samples.completed()):
+            self._longest_ns = max(self._longest_ns, int(self._times_ns(completed).max()))
         self._in_system_ns += self._inside_ns(samples.starts, samples.ends)
         for (outcome, sent, received), count in samples.kinds.items():
             self._outcomes[outcome] += count

@@ -324,6 +324,7 @@ def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:
         "failures": tuple(FailedResponse(**failed) for failed in content["failures"]),
         "in_flight_ns": tuple(content["in_flight_ns"]),
         "in_flight_begun": tuple(content["in_flight_begun"]),
+        "in_flight_answered": tuple(content["in_flight_answered"]),
         "send_lag": _unpacked(lag) if lag else None,
     }
     return WorkerResult(StreamRecord(**{**content, **unpacked}))

@@ -312,7 +312,7 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
 
 def _bounds(metric: JudgedMetric) -> tuple[float, ...]:
     """Return the ratio with its interval."""
-    effect, interval = metric.verdict.effect, metric.verdict.within_95
+    effect, interval = metric.verdict.effect, metric.interval
     ratio = (effect.ratio,) if effect else ()
     return (*ratio, interval.low, interval.high) if interval else ratio
 
@@ -336,12 +336,12 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     verdict, effect = metric.verdict, metric.verdict.effect
     finding = metric.held or verdict.finding
     word = VERDICT_WORDS[finding]
-    if effect is None or verdict.within_95 is None:
+    if effect is None or metric.interval is None:
         why = REASONS[verdict.reason] if verdict.reason else _both_values(metric)
         return EffectMark(label, None, 50, 50, why, "", "", finding, word, None)
     less = bool(metric.metric.less_is_better)
     at, *ends = (placed(value, half, less_is_better=less) for value in _bounds(metric))
-    text, interval = ratio_with_interval(effect.ratio, verdict.within_95)
+    text, interval = ratio_with_interval(effect.ratio, metric.interval)
     more = verdict.more_blocks
     values = _both_values(metric)
     return EffectMark(label, at, min(ends), max(ends), text, interval, values, finding, word, more)

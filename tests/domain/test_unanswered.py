@@ -85,6 +85,9 @@ def test_in_a_closed_window_only_those_count_that_outlasted_every_completed_one(
     found = result(second(0, *[5.0] * 100), in_flight_ns=ages).summary
     assert found.censored.unanswered == 1
     assert known(known(found.response_time_s).unanswered).max_wait_s == pytest.approx(3.0)
+    came = (False, False, True)
+    after = result(second(0, *[5.0] * 100), in_flight_ns=ages, in_flight_answered=came).summary
+    assert (after.censored.count, after.censored.unanswered) == (3, 0)
     every = result(second(0, *[5.0] * 100), in_flight_ns=ages, answered=100).summary
     assert every.censored.unanswered == 3
 

@@ -164,6 +164,28 @@ def test_requests_that_never_ended_are_in_flight(think_ns: int) -> None:
     assert totals.in_system_ns == SECOND_NS + SECOND_NS - 400
 
 
+@pytest.mark.parametrize(
+    ("took", "ended", "answered"), [(190, GOOD, True), (210, GOOD, False), (190, BAD, False)]
+)
+def test_what_is_answered_right_after_the_window_is_told_where_it_took_hardly_longer(
+    took: int, ended: Outcome, answered: bool
+) -> None:
+    stats = WindowStats(CLOSED)
+    stats.open(OPENED, OPENED + SECOND_NS)
+    feed(stats, [Sample(0, 100)])
+    assert not stats.outlasting()
+    stats.buffer.begin(1, OPENED, OPENED + SECOND_NS - 120)
+    assert stats.outlasting()
+    stats.buffer.end(1, OPENED + SECOND_NS - 120 + took, ended)
+    assert not stats.outlasting()
+    stats.buffer.begin(2, OPENED, OPENED)
+    totals = stats.close(OPENED + SECOND_NS)
+    assert (totals.in_flight_ns, totals.in_flight_answered) == (
+        (120, SECOND_NS),
+        (answered, False),
+    )
+
+
 def test_first_bytes_are_those_of_all_answers_that_began() -> None:
     """While each comes in one moment with its end, they are counted once, as service times."""
     stats = WindowStats(CLOSED)

@@ -11,7 +11,10 @@ from control_plane.domain.units import NONE, WRITTEN, figures, number_of
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
-MEANS = "Values and ratios: geometric means over blocks."
+MEANS = (
+    "Values and ratios: geometric means over blocks. A guardrail has the 90 % interval, since one side "
+    "of it decides."
+)
 _OPEN = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
 
 
@@ -71,9 +74,15 @@ def _ratio(verdict: Document) -> str:
     if verdict["ratio"] is None:
         return NONE
     told = f"×{figures(verdict['ratio'])}"
-    if verdict["low"] is None:
-        return told
-    return _escaped(f"{told} [{figures(verdict['low'])}, {figures(verdict['high'])}]")
+    low, high = shown_bounds(verdict)
+    return _escaped(f"{told} [{figures(low)}, {figures(high)}]") if low is not None else told
+
+
+def shown_bounds(verdict: Document) -> tuple[float | None, float | None]:
+    """Return the bounds that decide: of a guardrail those of 90 %, each of which is one-sided."""
+    names = ("low_90", "high_90") if verdict["role"] == "guardrail" else ("low", "high")
+    low, high = (verdict[name] for name in names)
+    return low, high
 
 
 def verdict_text(verdict: Document) -> str:
