@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.experiments.experiment_file import BundledExperiment, bundled_experiments
 from scripts.budget import ROOT
 
@@ -51,9 +52,7 @@ def measured(folder: Path, name: str, experiment: str) -> dict[str, Any]:
     if not (kept.exists() and taken.exists()):
         begun_s = time.monotonic()
         command = (*LOOPLAB, "experiment", experiment, "--db", str(folder / "runs.db"), "--json")
-        ended = subprocess.run(
-            [*command, "--markdown", str(folder / f"{name}.md")], capture_output=True, text=True
-        )
+        ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode not in TO_ITS_VERDICTS:
             raise RuntimeError(f"{name} ended with {ended.returncode}: {ended.stderr.strip()}")
         kept.write_text(ended.stdout)
@@ -64,7 +63,7 @@ def measured(folder: Path, name: str, experiment: str) -> dict[str, Any]:
 
 
 def same_arms(folder: Path, number: int) -> dict[str, Any]:
-    """Return an experiment of five blocks with the same spec on both sides, run unless there."""
+    """Return an experiment of few blocks with the same spec on both sides, run unless there."""
     kind = list(KINDS)[number % len(KINDS)]
     part = KINDS[kind]
     stream = {
@@ -92,8 +91,8 @@ def same_table(found: list[dict[str, Any]]) -> Iterator[str]:
     beyond = sum(not verdict["low"] <= 1 <= verdict["high"] for verdict in verdicts)
     worse = sum(verdict["verdict"] in {"better", "worse"} for verdict in verdicts)
     yield (
-        f"Five blocks of 1.5 s each. The 95 % interval leaves out 1 in {beyond} of {len(found)}; "
-        f"better or worse, beyond the margin of 3 %: {worse}."
+        f"{found[0]['design']['blocks']} blocks at most, of 1.5 s a trial. In {beyond} of "
+        f"{len(found)} the 95 % interval leaves 1 out; {worse} are called better or worse."
     )
     rows = [
         f"| {experiment['question'].partition(', ')[2]} | {verdict['metric']} "
@@ -105,7 +104,7 @@ def same_table(found: list[dict[str, Any]]) -> Iterator[str]:
     yield "\n".join([*head, *rows])
 
 
-def section(folder: Path, bundled: BundledExperiment) -> Iterator[str]:
+def section(folder: Path, bundled: BundledExperiment, found: dict[str, Any]) -> Iterator[str]:
     slug = bundled.slug
     seconds = (folder / f"{slug}.seconds").read_text()
     yield f"## {bundled.question}"
@@ -113,12 +112,10 @@ def section(folder: Path, bundled: BundledExperiment) -> Iterator[str]:
         f"`looplab experiment {slug}`, {seconds} s. {bundled.document('quick')['note']} "
         f"[{slug}.json](results/{slug}.json)"
     )
-    yield (folder / f"{slug}.md").read_text().strip()
+    yield experiment_markdown(found).strip()
 
 
-def document(
-    folder: Path, found: dict[str, dict[str, Any]], same: list[dict[str, Any]]
-) -> str:
+def document(folder: Path, found: dict[str, dict[str, Any]], same: list[dict[str, Any]]) -> str:
     claims = Counter(
         claim["outcome"] for experiment in found.values() for claim in experiment["predictions"]
     )
@@ -133,7 +130,10 @@ def document(
         "`python -m bench.results FOLDER` measures them on another machine and writes this page; "
         "each file is the experiment as `--json` prints it, with every metric and verdict.",
     )
-    sections = (section(folder, bundled_experiments()[slug]) for slug in found)
+    sections = (
+        section(folder, bundled_experiments()[slug], experiment)
+        for slug, experiment in found.items()
+    )
     parts = [*head, *(part for parts in sections for part in parts), *same_table(same)]
     return "\n\n".join(parts) + "\n"
 

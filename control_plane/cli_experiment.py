@@ -12,8 +12,8 @@ from rich.table import Table
 from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
-    suspect_text,
     shown_bounds,
+    suspect_text,
     verdict_text,
 )
 from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table

@@ -20,7 +20,6 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.peer_result import ToldOfFile
-
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment

@@ -7,7 +7,7 @@ requests that completed reaches, and no further.
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import compress, repeat
+from itertools import compress, zip_longest
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
@@ -121,11 +121,8 @@ def _unanswered_ones(record: StreamRecord, longest_ns: int) -> list[bool]:
     """Return which of those in flight at the end count as unanswered."""
     if record.answered is not None:
         return [True] * len(record.in_flight_ns)
-    answered = record.in_flight_answered or repeat(False)
-    return [
-        age > longest_ns and not came
-        for age, came in zip(record.in_flight_ns, answered, strict=False)
-    ]
+    both = zip_longest(record.in_flight_ns, record.in_flight_answered, fillvalue=0)
+    return [age > longest_ns and not came for age, came in both]
 
 
 def begun_of(

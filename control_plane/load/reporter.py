@@ -123,7 +123,7 @@ class Reporter:
         return self._context.plan.traits.is_open and self._closes_ns is not None
 
     def _await_due(self) -> None:
-        """Wait shortly for what outlasted every completed request: its answer may be due just now."""
+        """Wait shortly for what outlasted every completed request: its answer may be due now."""
         if self._awaits or self._closes_ns is None:
             return
         last_ns = self._closes_ns + _DUE_NS

@@ -4,6 +4,7 @@ What is kept are counts, so memory does not grow with the number of requests.
 """
 
 from collections import Counter
+from itertools import compress
 
 import numpy as np
 
@@ -30,8 +31,8 @@ _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 
 
 LIKE_COMPLETED = 2
-"""What was in flight at the end, and took at most so many times as long as any completed request, is
-one like them."""
+"""What was in flight at the end, and took at most so many times as long as any completed request,
+is one like them."""
 
 
 class HistogramBuilder:
@@ -58,6 +59,11 @@ class HistogramBuilder:
             self._lowest = min(self._lowest, lowest)
             self._highest = max(self._highest, highest)
             self._sum += int(durations_ns.sum())
+
+    @property
+    def highest_ns(self) -> int:
+        """The longest that was added; 0 for none."""
+        return self._highest
 
     def histogram(self) -> Histogram:
         """Return what was added so far."""
@@ -96,6 +102,11 @@ class SecondStats:
         self.service.add(completed.ends - completed.starts)
         if self.response is not self.service:
             self.response.add(completed.ends - completed.intended)
+
+    @property
+    def longest_ns(self) -> int:
+        """The longest response time of those that completed; 0 for none."""
+        return self.response.highest_ns
 
     def second(self, index: int) -> Second:
         """Return the counts as second `index` of the window."""
@@ -151,6 +162,8 @@ class WindowStats:
             self.buffer.hand_over()
             self._next = index + 1
             stats = self._seconds.pop(index, None)
+            if stats and index >= 0:
+                self._longest_ns = max(self._longest_ns, stats.longest_ns)
         return stats.second(index) if stats else Second(index, 0, EMPTY, EMPTY, first_byte=EMPTY)
 
     def waiting(self) -> int:
@@ -164,8 +177,8 @@ class WindowStats:
             self.buffer.hand_over()
             intended, starts, _ = self.buffer.in_flight()
         ages_ns = self._ages_ns(intended, starts, self._closes_ns)
-        inside = (starts < self._closes_ns).tolist()
-        return any(age > self._longest_ns for age, counts in zip(ages_ns, inside, strict=True) if counts)
+        longest_ns, inside = self._longest(), (starts < self._closes_ns).tolist()
+        return any(age > longest_ns for age in compress(ages_ns, inside))
 
     def close(self, closes_ns: int | None = None, now_ns: int | None = None) -> WindowTotals:
         """Return the totals of the window, which ends at `closes_ns`, by default with the last
@@ -281,25 +294,25 @@ class WindowStats:
         self._add_lag(samples.intended, samples.starts)
         self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
         self._late_begun += samples.begun_before(self._closes_ns).tolist()
-        self._late_took_ns += np.where(samples.completed_ones(), self._times_ns(samples), FAR_NS).tolist()
+        since = samples.intended if self._traits.is_scheduled else samples.starts
+        took = np.where(samples.completed_ones(), samples.ends - since, FAR_NS)
+        self._late_took_ns += took.tolist()
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
     def _late_answered(self) -> list[bool]:
         """Which of those that ended after the window took hardly longer than the completed ones."""
-        return [took <= LIKE_COMPLETED * self._longest_ns for took in self._late_took_ns]
+        most_ns = LIKE_COMPLETED * self._longest()
+        return [took <= most_ns for took in self._late_took_ns]
 
-    def _times_ns(self, samples: Samples) -> Durations:
-        times: Durations = samples.ends - (
-            samples.intended if self._traits.is_scheduled else samples.starts
-        )
-        return times
+    def _longest(self) -> int:
+        """How long the slowest request took that completed in the window so far."""
+        kept = (stats.longest_ns for index, stats in self._seconds.items() if index >= 0)
+        return max(self._longest_ns, *kept, 0)
 
     def _add(self, samples: Samples) -> None:
         """Count samples of the window."""
         self._add_lag(samples.intended, samples.starts)
         self._last_ns = max(self._last_ns, int(samples.ends.max()))
-        if len(completed := samples.completed()):
-            self._longest_ns = max(self._longest_ns, int(self._times_ns(completed).max()))
         self._in_system_ns += self._inside_ns(samples.starts, samples.ends)
         for (outcome, sent, received), count in samples.kinds.items():
             self._outcomes[outcome] += count

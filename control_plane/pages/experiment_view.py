@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
@@ -310,9 +311,15 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         yield "Trial", f"{told} in {judged.experiment.arms[0].name}"
 
 
+def _interval(metric: JudgedMetric) -> Interval | None:
+    """Return the interval that decides: of a guardrail that of 90 %, as one side of it counts."""
+    verdict = metric.verdict
+    return verdict.within_90 if metric.role == "guardrail" else verdict.within_95
+
+
 def _bounds(metric: JudgedMetric) -> tuple[float, ...]:
     """Return the ratio with its interval."""
-    effect, interval = metric.verdict.effect, metric.interval
+    effect, interval = metric.verdict.effect, _interval(metric)
     ratio = (effect.ratio,) if effect else ()
     return (*ratio, interval.low, interval.high) if interval else ratio
 
@@ -336,12 +343,13 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     verdict, effect = metric.verdict, metric.verdict.effect
     finding = metric.held or verdict.finding
     word = VERDICT_WORDS[finding]
-    if effect is None or metric.interval is None:
+    within = _interval(metric)
+    if effect is None or within is None:
         why = REASONS[verdict.reason] if verdict.reason else _both_values(metric)
         return EffectMark(label, None, 50, 50, why, "", "", finding, word, None)
     less = bool(metric.metric.less_is_better)
     at, *ends = (placed(value, half, less_is_better=less) for value in _bounds(metric))
-    text, interval = ratio_with_interval(effect.ratio, metric.interval)
+    text, interval = ratio_with_interval(effect.ratio, within)
     more = verdict.more_blocks
     values = _both_values(metric)
     return EffectMark(label, at, min(ends), max(ends), text, interval, values, finding, word, more)

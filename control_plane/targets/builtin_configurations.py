@@ -29,7 +29,12 @@ RESPONDER_NAME = "bare responder"
 """The name of a target that is no configuration: it shows the client, and serves nothing."""
 MAX_SIMILAR, MAX_COMPARED = 3, 100
 """How many names are suggested for an unknown one, and how much of it is compared."""
-_SWITCHES = {"reuse_port": "reuse port", "reload": "reload", "access_log": "access log"}
+_SWITCHES = {
+    ("reuse_port", True): "reuse port",
+    ("reload", True): "reload",
+    ("access_log", True): "access log",
+    ("probe", False): "no look inside",
+}
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,11 @@ def _parts(target: Target) -> Iterator[str]:
         yield str(target.http)
     if target.threads not in {None, DEFAULT_THREADS}:
         yield number_of(target.threads or 0, "thread")
-    yield from (words for name, words in _SWITCHES.items() if getattr(target, name))
+    yield from (words for (name, on), words in _SWITCHES.items() if getattr(target, name) is on)
     if target.keep_alive_s not in {None, _DEFAULT.keep_alive_s}:
         yield f"keep-alive {target.keep_alive_s} s"
     if target.backlog not in {None, _DEFAULT.backlog}:
         yield f"backlog {target.backlog}"
-    if not target.probe:
-        yield "no look inside"
     if target.host is not None:
         yield f"host {target.host}"
     yield from (f"{name} {value}" for name, value in sorted(target.settings.items()))

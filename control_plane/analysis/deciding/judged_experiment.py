@@ -84,12 +84,6 @@ class JudgedMetric:
     margin: float = 0.0
     gaps: tuple[Interval, Interval] | None = None
 
-    @property
-    def interval(self) -> Interval | None:
-        """The interval that decides: of a guardrail that of 90 %, each bound of which is one-sided."""
-        verdict = self.verdict
-        return verdict.within_90 if self.role == "guardrail" else verdict.within_95
-
 
 @dataclass(frozen=True)
 class JudgedPrediction:

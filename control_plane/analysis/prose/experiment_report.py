@@ -12,8 +12,8 @@ from control_plane.domain.units import NONE, WRITTEN, figures, number_of
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
 MEANS = (
-    "Values and ratios: geometric means over blocks. A guardrail has the 90 % interval, since one side "
-    "of it decides."
+    "Values and ratios: geometric means over blocks. A guardrail has the 90 % interval, "
+    "since one side of it decides."
 )
 _OPEN = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecided"}
 
@@ -75,7 +75,9 @@ def _ratio(verdict: Document) -> str:
         return NONE
     told = f"×{figures(verdict['ratio'])}"
     low, high = shown_bounds(verdict)
-    return _escaped(f"{told} [{figures(low)}, {figures(high)}]") if low is not None else told
+    if low is None or high is None:
+        return told
+    return _escaped(f"{told} [{figures(low)}, {figures(high)}]")
 
 
 def shown_bounds(verdict: Document) -> tuple[float | None, float | None]:
