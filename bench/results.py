@@ -125,7 +125,8 @@ def document(folder: Path, found: dict[str, dict[str, Any]], same: list[dict[str
         "# Results",
         f"What the bundled experiments say in their quick variant on {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-        f"{today:%Y-%m-%d}, with nothing else at work. Of {claims.total()} claims: {counted}. "
+        f"{today:%Y-%m-%d}. Of {claims.total()} claims: {counted}. An arm is suspect where another "
+        "program was at work, or where its own client was at its limit. "
         "Claims of absolute values are judged in the full variant alone. "
         "`python -m bench.results FOLDER` measures them on another machine and writes this page; "
         "each file is the experiment as `--json` prints it, with every metric and verdict.",
