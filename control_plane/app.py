@@ -30,9 +30,11 @@ from control_plane.domain.errors import (
     FieldError,
     InvalidInput,
     LooplabError,
+    SettingsError,
     StoreError,
     TooManyGuesses,
 )
+from control_plane.domain.target_addresses import ALLOWED_TARGETS
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime
 from control_plane.pages.experiment_cards import ExperimentAnswers
@@ -70,7 +72,12 @@ log = logging.getLogger("looplab")
 def create_app(
     settings: Settings, store: Store, runtime: Runtime, login: Login | None = None
 ) -> FastAPI:
-    """Return the whole dashboard over an open store; without a login everybody may do all."""
+    """Return the whole dashboard over an open store; without a login everybody may do all.
+
+    Raises SettingsError where everybody could aim load at other machines.
+    """
+    if settings.limits.allowed_targets and login is None:
+        raise SettingsError(f"{ALLOWED_TARGETS} takes a login: ask for one with --token.")
     metrics = Metrics()
     app = FastAPI(
         title="Looplab",

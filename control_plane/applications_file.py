@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.secrets import hide
-from control_plane.domain.spec_rules import wrong_host
+from control_plane.domain.target_addresses import wrong_host
 from control_plane.regular_files import read_file
 from control_plane.targets.application import SUCCESS, Application, Applications
 
@@ -52,7 +52,7 @@ def _matching(pattern: str, remedy: str) -> AfterValidator:
 class _ApplicationTable(BaseModel):
     """An application as it is written."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     app: Annotated[str, _matching(_IMPORT, "write module:name, such as shop.main:app")] | None = (
         None
@@ -191,7 +191,7 @@ def _name(value: str) -> str:
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     applications: dict[Annotated[str, AfterValidator(_name)], _ApplicationTable] = {}
 

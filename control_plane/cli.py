@@ -50,6 +50,7 @@ from control_plane.domain.errors import (
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.spec_json import Document, read_document, row_values
+from control_plane.domain.target_addresses import is_here
 from control_plane.experiments.presets import noise_experiment, spec_of_curl
 from control_plane.settings import Settings, load_settings
 
@@ -156,6 +157,7 @@ def run_spec(
     new = not settings.db.expanduser().exists()
     with connect(settings) as dashboard:
         run = dashboard.submit(document)
+        _tell_where_load_goes(run)
         if new:
             complain(f"Made a new database: {full_path(settings)}.")
         if not dashboard.remote:
@@ -323,6 +325,12 @@ def examine_machine(
 
 
 cli.add_typer(database_commands)
+
+
+def _tell_where_load_goes(run: Document) -> None:
+    url = run["spec"]["target"].get("url")
+    if url and not is_here(url):
+        complain(f"Load goes to another machine, {url}.")
 
 
 def _read(path: Path) -> Document:

@@ -12,7 +12,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.field_labels import UNVERIFIED, settings_text
+from control_plane.analysis.field_labels import address_facts, settings_text
 from control_plane.analysis.prose.comparison_scope import ended_text
 from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
@@ -319,9 +319,8 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
 
 
 def _target_facts(run: Document) -> Iterator[str]:
-    addresses = [trial["target"]["address"] or "" for trial in run.get("trials") or ()]
-    if any(address.startswith("https:") for address in addresses):
-        yield UNVERIFIED
+    addresses = [trial["target"]["address"] for trial in run.get("trials") or ()]
+    yield from address_facts([*filter(None, addresses)])
     if read := settings_text(run.get("environment")):
         yield read
 

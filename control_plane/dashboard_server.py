@@ -26,6 +26,7 @@ from control_plane import collect_from_now
 from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.target_addresses import ALLOWED_TARGETS
 from control_plane.jobs.runtime import lower_priority, recover
 from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
@@ -242,6 +243,8 @@ def asked_token(settings: Settings) -> tuple[str | None, str]:
         return made, "It asks for a token"
     if settings.password or settings.viewer_password:
         return made, "It asks for a password"
+    if settings.limits.allowed_targets:
+        return made, f"It asks for a token, because {ALLOWED_TARGETS} lets load go elsewhere"
     others = other_users() if settings.token == "auto" else []
     if not others:
         return None, ""

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from control_plane.applications_file import ApplicationsFile
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
+from control_plane.domain.target_addresses import allowed_target
 from control_plane.targets.application import Applications
 
 PREFIX = "LOOPLAB_"
@@ -74,7 +75,7 @@ class _Environment(BaseSettings):
 
 
 class _ServerSettings(_Environment):
-    """What is set beside the limits. Names in `allowed_hosts` are separated by commas."""
+    """What is set beside the limits. Names of hosts and targets are separated by commas."""
 
     db: Path = Settings.db
     config: Path | None = None
@@ -84,6 +85,9 @@ class _ServerSettings(_Environment):
     password: str = Settings.password
     viewer_password: str = Settings.viewer_password
     host: str = Settings.host
+    allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), validate_default=False
+    )
 
     @field_validator("token")
     @classmethod
@@ -110,8 +114,7 @@ class _ServerSettings(_Environment):
             loopback = ip_address(host).is_loopback
         except ValueError:
             raise ValueError("give an address of this machine, such as 127.0.0.1") from None
-        passwords = info.data.get("password") or info.data.get("viewer_password")
-        if not loopback and not passwords and info.data.get("token") in {"auto", "off"}:
+        if not loopback and not _password(info) and info.data.get("token") in {"auto", "off"}:
             raise ValueError(
                 "others could start load there without a login: "
                 "ask for one with --token or LOOPLAB_PASSWORD, or use 127.0.0.1"
@@ -121,16 +124,40 @@ class _ServerSettings(_Environment):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
-        names = [name.strip().lower() for name in str(value).split(",") if name.strip()]
+        names = _listed(value)
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name[:60]} is not a host name: give names, without ports")
         return names
 
+    @field_validator("allowed_targets", mode="before")
+    @classmethod
+    def _elsewhere(cls, value: object, info: ValidationInfo) -> object:
+        targets = _listed(value)
+        for target in targets:
+            allowed_target(target)
+        if targets and not _password(info) and info.data.get("token") == "off":
+            raise ValueError(
+                "others could aim load at them without a login: "
+                "ask for one with --token or LOOPLAB_PASSWORD"
+            )
+        return targets
+
+
+def _listed(value: object) -> list[str]:
+    return [part.strip().lower() for part in str(value).split(",") if part.strip()]
+
+
+def _password(info: ValidationInfo) -> str:
+    """Return one that can be logged in with; empty where there is none."""
+    found: str = info.data.get("password") or info.data.get("viewer_password") or ""
+    return found
+
 
 _bounds: dict[str, Any] = {
     limit.name: (type(limit.default), Field(default=limit.default, gt=0, allow_inf_nan=False))
     for limit in fields(Limits)
+    if limit.name.startswith("max_")
 }
 _LimitSettings = create_model("_LimitSettings", __base__=_Environment, **_bounds)
 
@@ -151,7 +178,8 @@ def load_settings(
     options = {"host": host, "port": port, "db": db, "config": config, "token": word}
     given = {name: value for name, value in options.items() if value is not None}
     values = _read(_ServerSettings, given)
-    limits = Limits(**_read(_LimitSettings, {}))
+    allowed = tuple(map(allowed_target, values.pop("allowed_targets")))
+    limits = Limits(**_read(_LimitSettings, {}), allowed_targets=allowed)
     applications = ApplicationsFile(values.pop("config"))
     return Settings(**values, limits=limits, applications=applications)
 

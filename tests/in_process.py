@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
+from control_plane.access.login import Login
 from control_plane.app import create_app
 from control_plane.applications_file import ApplicationsFile
 from control_plane.domain.limits import Limits
@@ -15,6 +16,7 @@ from control_plane.store.store import open_store
 from tests.dashboard import Dashboard, provide_database
 
 ADDRESS = "127.0.0.1:8200"
+TOKEN = "a token of the tests"
 
 
 @contextlib.contextmanager
@@ -23,7 +25,8 @@ def in_process(
 ) -> Iterator[Dashboard]:
     """Serve the database `runs.db` of the folder, with a queue that works.
 
-    `config` is the file of own applications; without one there are none.
+    `config` is the file of own applications; without one there are none. A login is asked for, and
+    given, where targets elsewhere are allowed.
     """
     db = provide_database(folder / "runs.db")
     settings = Settings(
@@ -32,11 +35,13 @@ def in_process(
         applications=ApplicationsFile(config) if config else {},
     )
     store = open_store(db)
+    login = Login(TOKEN, {}, settings.port) if settings.limits.allowed_targets else None
     try:
         runtime = recover(store, {settings.port}, "normal", settings.applications)
         with TestClient(
-            create_app(settings, store, runtime),
+            create_app(settings, store, runtime, login),
             base_url=f"http://{ADDRESS}",
+            headers={"Authorization": f"Bearer {TOKEN}"} if login else None,
             raise_server_exceptions=False,
             backend_options={"use_uvloop": True},
         ) as client:

@@ -7,6 +7,7 @@ import pytest
 
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
+from control_plane.domain.target_addresses import allowed_target
 from control_plane.settings import Settings, load_settings
 
 
@@ -35,7 +36,9 @@ def test_options_win_over_the_environment_and_that_over_the_file(
     assert (given.port, given.db, given.host) == (0, Path("given.db"), "::1")
 
 
-@pytest.mark.parametrize("limit", [field.name for field in fields(Limits)])
+@pytest.mark.parametrize(
+    "limit", [field.name for field in fields(Limits) if field.name.startswith("max_")]
+)
 def test_every_limit_can_be_raised_by_the_name_that_its_error_gives(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +53,18 @@ def test_host_names_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().allowed_hosts == ("bench.example", "looplab")
     monkeypatch.setenv("LOOPLAB_ALLOWED_HOSTS", "")
     assert load_settings().allowed_hosts == ()
+
+
+def test_targets_elsewhere_are_allowed_where_a_login_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOOPLAB_ALLOWED_TARGETS", "Bench.example:8000, 10.0.0.0/24 ,,")
+    allowed = (allowed_target("bench.example:8000"), allowed_target("10.0.0.0/24"))
+    assert load_settings().limits == Limits(allowed_targets=allowed)
+    with pytest.raises(SettingsError, match="without a login"):
+        load_settings(token=False)
+    monkeypatch.setenv("LOOPLAB_PASSWORD", "a word of the operators")
+    assert load_settings(token=False).limits.allowed_targets == allowed
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
@@ -72,6 +87,8 @@ def test_it_listens_on_this_machine(host: str) -> None:
         ("PORT", "http", "integer"),
         ("ALLOWED_HOSTS", "*", "not a host name"),
         ("ALLOWED_HOSTS", "a.example:80", "not a host name"),
+        ("ALLOWED_TARGETS", "http://a.example", "no target"),
+        ("ALLOWED_TARGETS", "10.0.0.0/8", "too wide"),
         ("MAX_CONCURRENCY", "many", "integer"),
         ("MAX_CONCURRENCY", "0", "greater than 0"),
         ("MAX_DURATION_S", "nan", "finite"),

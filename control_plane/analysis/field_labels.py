@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES, STRATEGIES
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED
+from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import NONE, SPACE, count, number_of, size
 
 LABELS = {
@@ -237,7 +238,14 @@ def environment_facts(run: Run) -> tuple[FactGroup, ...]:
     )
 
 
-UNVERIFIED = "TLS, certificate not verified"
+def address_facts(addresses: Collection[str]) -> Iterator[str]:
+    """Yield what is to be known of the targets of a run by the addresses that they had."""
+    if any(address.startswith("https:") for address in addresses):
+        yield "TLS, certificate not verified"
+    if not all(map(is_here, addresses)):
+        yield "target on another machine: the network is part of every time"
+
+
 MOST_SETTINGS = 4
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from control_plane.domain.errors import FieldError
+from control_plane.domain.target_addresses import AllowedTarget
 
 MAX_BUNDLE_BYTES = 1_000_000_000
 """How large a file of results from elsewhere may be."""
@@ -12,7 +13,10 @@ MAX_BUNDLE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """The upper bounds of a spec, which settings raise. Times in seconds, sizes in bytes."""
+    """The upper bounds of a spec, which settings raise. Times in seconds, sizes in bytes.
+
+    `allowed_targets` may be asked beside those of this machine.
+    """
 
     max_streams: int = 8
     max_requests: int = 10_000_000
@@ -27,6 +31,7 @@ class Limits:
     max_processes: int = 64
     max_body_bytes: int = 64_000_000
     max_queue: int = 1_000
+    allowed_targets: tuple[AllowedTarget, ...] = ()
 
     @staticmethod
     def setting(name: str) -> str:

@@ -1,9 +1,6 @@
 """The bounds of a spec and the rules between its fields. Pure: a spec in, wrong fields out."""
 
-import re
 from collections.abc import Sequence
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
@@ -39,6 +36,7 @@ from control_plane.domain.spec import (
     Target,
     UrlTarget,
 )
+from control_plane.domain.target_addresses import wrong_host, wrong_url
 
 _FIELD = "client.processes"
 
@@ -117,7 +115,7 @@ def _target(spec: SubmittedSpec, limits: Limits) -> Wrong:
     if spec.target.host is not None and (fault := wrong_host(spec.target.host)):
         yield FieldError("target.host", fault)
     if isinstance(spec.target, UrlTarget):
-        yield from _url("target.url", spec.target.url)
+        yield from wrong_url("target.url", spec.target.url, limits.allowed_targets)
     if spec.target.started is not None:
         yield from _started("target", spec.target.started, limits)
 
@@ -165,19 +163,6 @@ def _unusable(value: Value, request: BeforeRequest, spec: SubmittedSpec) -> str:
         users = sum(stream.load.users for stream in spec.workload.streams)
         needed = users if request.per == "user" else 1
         return _too_few(value, needed, "requests before the load", spec.trials)
-    return ""
-
-
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?"
-)
-
-
-def wrong_host(host: str) -> str:
-    """Return what is wrong with a Host header; empty where it is name or address and port."""
-    found = _HOST.fullmatch(host)
-    if found is None or not 0 < int(found[1] or 1) < 65_536:
-        return f"{host[:40]!r} is no Host: write a name with or without a port, such as localhost."
     return ""
 
 
@@ -252,50 +237,6 @@ def _switches(field: str, target: Target) -> Wrong:
     if kind and kind.pairs and (target.loop, target.http) not in kind.pairs:
         pairs = ", or ".join(f"{loop} with {http}" for loop, http in kind.pairs)
         yield FieldError(f"{field}.http", f"{target.worker} runs {pairs}.")
-
-
-def _url(field: str, url: str) -> Wrong:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        yield FieldError(field, "This is not a URL of the form http://127.0.0.1:9000.")
-        return
-    if parts.scheme.endswith("unix") or url.startswith("/"):
-        yield FieldError(
-            field,
-            "Unix sockets cannot be measured: let the server listen on an address, such as "
-            "http://127.0.0.1:9000.",
-        )
-    elif parts.scheme not in {"http", "https"} or not parts.hostname:
-        yield FieldError(field, "Give scheme and host: http://127.0.0.1:9000.")
-    elif (
-        parts.username is not None
-        or parts.path not in {"", "/"}
-        or parts.query
-        or parts.fragment
-        or url.rstrip("/").endswith(("?", "#", ":"))
-    ):
-        yield FieldError(field, "Give only scheme, host and port, such as http://127.0.0.1:9000.")
-    elif port == 0:
-        yield FieldError(field, "Port 0 cannot be connected to.")
-    elif not is_here(url):
-        yield FieldError(
-            field,
-            f"{parts.hostname[:60]} is not on this machine: give localhost or 127.0.0.1.",
-        )
-
-
-def is_here(url: str) -> bool:
-    """Return whether the server of a URL is on this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
 
 def _names(spec: SubmittedSpec) -> Wrong:

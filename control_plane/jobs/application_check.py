@@ -39,7 +39,6 @@ from control_plane.targets.interpreter_packages import (
 )
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
-from control_plane.targets.running_target import reach
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
@@ -109,7 +108,7 @@ class OpenApiCache:
     async def _running(self, target: AnyTarget) -> RunningTarget:
         started = target.started
         if started is None:
-            return await reach(target.url, self._runtime.own_ports, target.host)
+            return await self._runtime.reach(target)
         application = resolve_application(started, self._runtime.applications)
         if application.own:
             interpreters = self._runtime.interpreters

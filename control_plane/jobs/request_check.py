@@ -30,7 +30,6 @@ from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.http_get import open_session
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.running_target import reach
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -124,7 +123,7 @@ class _RequestCheck:
     async def _target(self, application: Application | None) -> AsyncIterator[RunningTarget]:
         asked, started = self._spec.target, self._spec.target.started
         if application is None or started is None:
-            yield await reach(asked.url, self._runtime.own_ports, asked.host)
+            yield await self._runtime.reach(asked)
             return
         context = replace(self._runtime.launch_context(), secrets=self._texts)
         target = await start_application(application, started, context)

@@ -57,6 +57,7 @@ class RunService:
     """The jobs of one control plane; made inside its event loop, used from any thread."""
 
     def __init__(self, store: Store, limits: Limits, runtime: Runtime) -> None:
+        runtime = replace(runtime, allowed_targets=limits.allowed_targets)
         self._store, self._limits, self._runtime = store, limits, runtime
         self.configurations = Configurations(store, self.check)
         self.submissions = Submissions(

@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.spec import AnyTarget
+from control_plane.domain.target_addresses import AllowedTarget
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
 from control_plane.targets.interpreter_packages import Interpreters
-from control_plane.targets.launch import LaunchContext
+from control_plane.targets.launch import LaunchContext, RunningTarget, reach
 from control_plane.targets.orphans import end_orphans
 
 BACKGROUND_NICENESS = 5
@@ -21,7 +23,8 @@ BACKGROUND_NICENESS = 5
 class Runtime:
     """What starts need to know of their control plane.
 
-    `instance` marks our processes, `state_dir` holds their files, `own_ports` are no target.
+    `instance` marks our processes, `state_dir` holds their files, `own_ports` are no target, and
+    `allowed_targets` are some though they are elsewhere.
     `priority` tells at which priority the control plane itself works; `applications` are those of
     the settings, by name.
     """
@@ -31,6 +34,11 @@ class Runtime:
     own_ports: frozenset[int]
     priority: str
     applications: Applications = field(default_factory=dict)
+    allowed_targets: tuple[AllowedTarget, ...] = ()
+
+    async def reach(self, target: AnyTarget) -> RunningTarget:
+        """Return a server that somebody else started. Raises TargetFailed where it cannot be."""
+        return await reach(target.url, self.own_ports, target.host, self.allowed_targets)
 
     @cached_property
     def interpreters(self) -> Interpreters:

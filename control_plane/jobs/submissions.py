@@ -23,6 +23,7 @@ from control_plane.domain.spec_json import (
     stored_spec,
     write_spec,
 )
+from control_plane.domain.target_addresses import port_of
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.builtin_configurations import target_name
@@ -254,8 +255,7 @@ _UNKNOWN = (
 
 
 def _own_port(url: str, own_ports: Collection[int]) -> Iterable[FieldError]:
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = port_of(urlsplit(url))
     if port in own_ports:
         message = f"Port {port} is this dashboard: load would go to itself."
         yield FieldError("target.url", message)

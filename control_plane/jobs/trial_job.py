@@ -41,7 +41,7 @@ from control_plane.load.worker_protocol import (
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.cores_and_quota import CorePlan
 from control_plane.targets.environment_variables import secret_variables
-from control_plane.targets.launch import RunningTarget, reach, start_application
+from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.observation.procfs import held
 from control_plane.targets.observation.sampler import Sampler, WindowUsage
 from control_plane.targets.running_target import HURRIED_GRACE_S
@@ -154,8 +154,7 @@ class TrialJob:
     async def _target(self) -> AsyncIterator[RunningTarget]:
         started = self.spec.target.started
         if started is None:
-            asked = self.spec.target
-            target = await reach(asked.url, self.runtime.own_ports, asked.host)
+            target = await self.runtime.reach(self.spec.target)
         else:
             place = replace(
                 self.runtime.launch_context(self.cores.target),

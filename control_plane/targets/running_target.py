@@ -9,7 +9,17 @@ from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import psutil
+
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.target_addresses import (
+    AllowedTarget,
+    is_here,
+    may_be_asked,
+    may_connect,
+    not_here,
+    port_of,
+)
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.delayed_ack import delayed_ack_s
 from control_plane.targets.observation.machine_watch import pids_of, program_name
@@ -212,7 +222,8 @@ class ExternalTarget:
     def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
         self.url, self.host_header = url, host_header
         self._host, self._port = host, port
-        holders = procfs.holders(procfs.inodes_at(host, port), procfs.pids())
+        inodes = procfs.inodes_at(host, port) if _is_ours(host) else set()
+        holders = procfs.holders(inodes, procfs.pids())
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
         self._watch = WorkerWatch(_master(holders), holders, single=False)
         self.pids()
@@ -265,25 +276,30 @@ class ExternalTarget:
 
 
 async def reach(
-    url: str, forbidden_ports: Collection[int], host: str | None = None
+    url: str,
+    forbidden_ports: Collection[int],
+    host: str | None = None,
+    allowed: Collection[AllowedTarget] = (),
 ) -> RunningTarget:
     """Resolve the host once, keep to that address, and see that it takes connections.
 
     Requests carry `host`, by default host and port as they stand in the URL.
 
-    Raises TargetFailed when nothing listens there, when it is not this machine, or when the port is
-    one of `forbidden_ports`, which are the dashboard's own.
+    Raises TargetFailed when nothing listens there, when it is neither this machine nor `allowed`,
+    or when the port is one of `forbidden_ports`, which are the dashboard's own.
     """
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    name, port = parts.hostname or "", port_of(parts)
     if port in forbidden_ports:
         raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
-    for address in await _addresses(parts.hostname or "", port):
+    if not may_be_asked(url, allowed):
+        raise TargetFailed(not_here(name))
+    for address in await _addresses(name, port, here=is_here(url)):
         if await _listens(address, port):
             shown = f"[{address}]" if ":" in address else address
             pinned = f"{parts.scheme}://{shown}:{port}"
             return ExternalTarget(pinned, address, port, host or parts.netloc)
-    if instead := await _listening_instead(parts.scheme, port):
+    if is_here(url) and (instead := await _listening_instead(parts.scheme, port)):
         raise TargetFailed(f"Nothing listens at {url}, but at {instead}: give that.")
     raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
 
@@ -308,8 +324,17 @@ def _master(holders: Collection[int]) -> int:
     return 0
 
 
-async def _addresses(host: str, port: int) -> list[str]:
-    """Return the addresses in the system's order. Raises TargetFailed unless all are loopback."""
+def _is_ours(address: str) -> bool:
+    """Return whether an address is of this machine, so that who listens there can be seen."""
+    known = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
+    return ip_address(address).is_loopback or address in known
+
+
+async def _addresses(host: str, port: int, *, here: bool) -> list[str]:
+    """Return the addresses of a host, those of one elsewhere sorted: each trial asks the same.
+
+    Raises TargetFailed unless load may go to all of them.
+    """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
@@ -317,9 +342,10 @@ async def _addresses(host: str, port: int) -> list[str]:
     except (OSError, TimeoutError):
         raise TargetFailed(f"{host} has no address on this machine.") from None
     addresses = [str(entry[4][0]) for entry in found]
-    if not all(ip_address(address).is_loopback for address in addresses):
-        raise TargetFailed(f"{host} is not on this machine: give localhost or 127.0.0.1.")
-    return addresses
+    for address in addresses:
+        if not may_connect(ip_address(address), here=here):
+            raise TargetFailed(f"{host} is {address}, where no load may go.")
+    return addresses if here else sorted(addresses, key=lambda text: (":" in text, text))
 
 
 async def _listens(host: str, port: int) -> bool:

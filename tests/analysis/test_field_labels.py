@@ -4,10 +4,25 @@ from dataclasses import fields
 
 import pytest
 
-from control_plane.analysis.field_labels import label_of, text_of
+from control_plane.analysis.field_labels import address_facts, label_of, text_of
 from control_plane.domain.load_models import Burst, Closed, Open, Periodic
 from control_plane.domain.spec import Client, Target
 from tests.builders.trials import with_spaces
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ((), []),
+        (("http://127.0.0.2:1", "http://[::1]:1"), []),
+        (("https://127.0.0.1",), ["certificate"]),
+        (("http://127.0.0.2:1", "http://192.0.2.7:1"), ["another machine"]),
+    ],
+)
+def test_what_is_to_be_known_of_an_address(addresses: tuple[str, ...], words: list[str]) -> None:
+    facts = list(address_facts(addresses))
+    assert len(facts) == len(words)
+    assert all(word in fact for word, fact in zip(words, facts, strict=True))
 
 
 @pytest.mark.parametrize(

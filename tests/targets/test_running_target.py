@@ -3,12 +3,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 
+import psutil
 import pytest
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.target_addresses import allowed_target
 from control_plane.targets.launch import free_ports, reach
 from control_plane.targets.observation.worker_watch import EndedWorkers
+from control_plane.targets.running_target import ExternalTarget
 from tests.targets.family import family, kill
 
 NONE_ENDED = EndedWorkers(0, 0)
@@ -46,13 +50,36 @@ async def test_an_address_of_version_six_keeps_its_brackets() -> None:
         ("http://127.0.0.1:{port}", r"^Nothing listens at http://127\.0\.0\.1:\d+: start"),
         ("http://127.0.0.1:8200", r"^Port 8200 is this dashboard"),
         ("http://name.invalid:{port}", r"^name\.invalid has no address"),
+        ("http://other.invalid:{port}", r"^other\.invalid is not on this machine"),
         ("http://192.0.2.1:{port}", r"^192\.0\.2\.1 is not on this machine"),
     ],
 )
 async def test_what_cannot_be_reached_is_said(url: str, message: str) -> None:
     port = next(free_ports("127.0.0.1"))
     with pytest.raises(TargetFailed, match=message):
-        await reach(url.format(port=port), {8200})
+        await reach(url.format(port=port), {8200}, allowed=(allowed_target("name.invalid"),))
+
+
+async def test_an_address_beside_loopback_is_reached_where_it_is_allowed() -> None:
+    """That of this machine stands for another; where it has none, only the refusal is seen."""
+    entries = chain.from_iterable(psutil.net_if_addrs().values())
+    families = (entry.address for entry in entries if entry.family == socket.AF_INET)
+    address = next((known for known in families if not known.startswith("127.")), None)
+    with socket.create_server((address or "127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(TargetFailed, match="is not on this machine"):
+            await reach(f"http://{address or '192.0.2.1'}:{port}", ())
+        if address:
+            target = await reach(f"http://{address}:{port}", (), None, (allowed_target(address),))
+            assert target.url == f"http://{address}:{port}"
+            assert os.getpid() in target.pids()
+
+
+async def test_who_listens_here_is_not_taken_for_a_server_elsewhere() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        assert os.getpid() in ExternalTarget("http://127.0.0.1", "127.0.0.1", port, "a").pids()
+        assert ExternalTarget("http://192.0.2.1", "192.0.2.1", port, "a").pids() == []
 
 
 @pytest.mark.parametrize("victim", [min, max])

@@ -96,7 +96,8 @@ _REQUEST = "workload.streams.*.requests.*"
 FORM: Mapping[str, Section] = {
     "application": Section("", (FormField("target", BOXES, "Application"),)),
     "address": Section("", (
-        _known("target.url", TEXT, "on this machine; it is driven, but not started or ended",
+        _known("target.url", TEXT,
+               "here, or where the settings allow it; it is driven, but not started or ended",
                place="w6 of-url", placeholder="http://127.0.0.1:9000"),
     )),
     "configurations": Section("", (

@@ -7,7 +7,7 @@ from datetime import datetime
 from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import Document
-from control_plane.domain.spec_rules import is_here
+from control_plane.domain.target_addresses import may_be_asked
 from control_plane.experiments.pasted_requests import Pasted
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.form_data import FormData, without_list
@@ -106,14 +106,15 @@ def with_requests(form: FormData, requests: Sequence[Document]) -> FormData:
     return FormData({**values, **dict(_fields(prefix, first, requests))})
 
 
-def with_pasted(form: FormData, pasted: Pasted) -> FormData:
+def with_pasted(form: FormData, pasted: Pasted, service: RunService) -> FormData:
     """Return the form with pasted request classes.
 
-    Where no application of the settings is chosen, their address is the target, if it is here.
+    Where no application of the settings is chosen, their address is the target, if it may be asked.
     """
     filled = with_requests(form, pasted.requests)
     chosen = form.text("target", BUNDLED)
-    if chosen not in {BUNDLED, "url"} or not is_here(pasted.origin):
+    allowed = service.limits.allowed_targets
+    if chosen not in {BUNDLED, "url"} or not may_be_asked(pasted.origin, allowed):
         return filled
     return FormData({**filled.values, "target": ("url",), "target.url": (pasted.origin,)})
 

@@ -13,6 +13,7 @@ from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
+from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.run_service import RunService
@@ -106,7 +107,8 @@ class PlanView(View):
 
     `tried` is what its requests met when they were sent once; `untried` says why they were not.
     `stand_ins` say what serves in place of packages that an application lacks. `toml` is the file
-    of the experiment over the runs; empty where each is one of its own.
+    of the experiment over the runs; empty where each is one of its own. `elsewhere`: which other
+    machines get how much.
     """
 
     template: ClassVar[str] = "partials/plan.html"
@@ -122,6 +124,7 @@ class PlanView(View):
     others: int
     toml: str
     wrong: tuple[InvalidField, ...]
+    elsewhere: tuple[str, ...] = ()
     right: str = ""
     tried: tuple[TriedTarget, ...] = ()
     untried: str = ""
@@ -146,6 +149,7 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
         others=len(read.documents) - 1,
         toml=experiment_toml(_hidden(experiment, shown)) if experiment else "",
         wrong=tuple(_wrong(form, read)),
+        elsewhere=tuple(dict.fromkeys(_elsewhere(specs))),
     )
 
 
@@ -245,6 +249,19 @@ def _stand_ins(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
         for package, instead in service.stand_ins(spec.target):
             where = f"the environment of {spec.target.application}"
             yield f"{package} is not installed in {where}: {instead} is used."
+
+
+def _elsewhere(specs: Sequence[Spec]) -> Iterator[str]:
+    """Yield which other machine each spec asks, and how much."""
+    for spec in specs:
+        if spec.target.started is None and not is_here(spec.target.url):
+            loads = " and ".join(
+                f"{stream.load.long_label} for {stream.stop.label}"
+                for stream in spec.workload.streams
+            )
+            warm = f", each after {spec.warmup_s:g} s of warm-up" if spec.warmup_s else ""
+            how_often = f"{number_of(spec.trials, 'time')}{warm}"
+            yield f"{spec.target.url} is another machine: it gets {loads}, {how_often}."
 
 
 def _brief(document: Document) -> Document:

@@ -199,7 +199,7 @@ def paste(request: Request, form: FormDep, service: RunServiceDep) -> Response:
         pasted = read_pasted(form.text("paste"))
     except InvalidInput as error:
         return _unchecked(request, form, service, {"paste": error.fields[0].message}, 422)
-    filled = with_default_values(with_pasted(form, pasted))
+    filled = with_default_values(with_pasted(form, pasted, service))
     shown = new_run_page(filled, service, idempotency_key(form), show_errors=False)
     count = len(pasted.requests)
     title = f"{count} request class{'es' if count > 1 else ''} of {pasted.origin}"

@@ -13,8 +13,8 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.charts.timeline import timeline_chart, timeline_legend
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.field_labels import (
-    UNVERIFIED,
     FactGroup,
+    address_facts,
     environment_facts,
     environment_line,
     settings_text,
@@ -125,8 +125,7 @@ def _before_and_data(run: Run) -> Iterator[str]:
 def _target_facts(run: Run) -> Iterator[str]:
     """Yield what is to be known of how the target was reached and ended."""
     used = [trial.target for trial in run.trials]
-    if any(target.address.startswith("https:") for target in used):
-        yield UNVERIFIED
+    yield from address_facts([target.address for target in used])
     if read := settings_text(run.environment):
         yield read
     killed = [target.killed_after_s for target in used if target.killed_after_s]
