@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from pydantic import AliasPath, BaseModel, Field, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from control_plane.domain.request_bodies_and_values import NAME, escaped
@@ -78,7 +78,11 @@ def _origin(url: str) -> str:
 # HAR
 
 
-class _HarPair(BaseModel):
+class _HarNode(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+
+class _HarPair(_HarNode):
     name: str
     value: str = ""
 
@@ -88,13 +92,13 @@ class _HarPart(_HarPair):
     media_type: str | None = Field(default=None, validation_alias="contentType")
 
 
-class _HarBody(BaseModel):
+class _HarBody(_HarNode):
     media_type: str | None = Field(default=None, validation_alias="mimeType")
     text: str | None = None
     params: list[_HarPart] | None = None
 
 
-class _HarRequest(BaseModel):
+class _HarRequest(_HarNode):
     method: str
     url: str
     headers: list[_HarPair] = []
@@ -102,11 +106,11 @@ class _HarRequest(BaseModel):
     body_size: float = Field(default=-1, validation_alias="bodySize")
 
 
-class _HarEntry(BaseModel):
+class _HarEntry(_HarNode):
     request: _HarRequest
 
 
-class _Har(BaseModel):
+class _Har(_HarNode):
     """What is read of a HAR file, as version 1.2 has it."""
 
     entries: list[_HarEntry] = Field(validation_alias=AliasPath("log", "entries"))

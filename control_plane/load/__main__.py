@@ -12,6 +12,7 @@ from control_plane.load import watchdog
 
 if __name__ == "__main__":
     gc.disable()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # The imports of a worker last long enough for its parent to die meanwhile.
     watchdog.die_with_parent()
     from control_plane.load import worker

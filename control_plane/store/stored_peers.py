@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import InvalidInput, NotFound, UnreadableRun
@@ -23,6 +22,7 @@ from control_plane.domain.peer_result import (
     ToldOfFile,
     report_fault,
 )
+from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
 from control_plane.store.database import Database
@@ -32,7 +32,6 @@ from control_plane.store.writer import checked_title
 
 MAX_LISTED_PEERS = 1_000
 MAX_KEPT_LETTERS = 6_000_000
-_REPORT = TypeAdapter(PeerReport)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class PeerResults:
             query = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
             with readable(row.id):
                 packed = {found.place: found.samples for found in session.exec(query)}
-                report = _REPORT.validate_json(row.report)
+                report = adapter(PeerReport).validate_json(row.report)
                 samples = tuple(
                     unpack_histogram(packed[place]) if place in packed else None
                     for place in range(len(report.streams))
@@ -136,7 +135,7 @@ def _find(session: Session, peer_id: str) -> PeerResultRow:
 def _listed_report(row: PeerResultRow) -> PeerReport:
     try:
         with readable(row.id):
-            report = _REPORT.validate_json(row.report)
+            report = adapter(PeerReport).validate_json(row.report)
             fault = report_fault(report)
     except UnreadableRun:
         fault = "its report is damaged"
@@ -147,7 +146,7 @@ def _listed_report(row: PeerResultRow) -> PeerReport:
 
 
 def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -> str:
-    report = _REPORT.dump_json(reading.report).decode()
+    report = adapter(PeerReport).dump_json(reading.report).decode()
     if len(report) > MAX_KEPT_LETTERS:
         limit = f"above the limit of {MAX_KEPT_LETTERS:,}"
         raise InvalidInput(f"What the file tells takes {len(report):,} letters, {limit}.")

@@ -11,7 +11,13 @@ from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 
-class Meta(SQLModel, table=True):
+class StoredTable(SQLModel):
+    """What every table is. Rows are not checked, and what would check them is not built."""
+
+    model_config = {**SQLModel.model_config, "defer_build": True}
+
+
+class Meta(StoredTable, table=True):
     """One row: the random id of this file, and the key of the digests of secrets, in hex."""
 
     __tablename__: ClassVar[Any] = "meta"
@@ -20,7 +26,7 @@ class Meta(SQLModel, table=True):
     secret_key: str | None = None
 
 
-class Submission(SQLModel, table=True):
+class Submission(StoredTable, table=True):
     """A key that a program or a form gave, so that handing in twice makes one set of runs."""
 
     __tablename__: ClassVar[Any] = "submission"
@@ -30,7 +36,7 @@ class Submission(SQLModel, table=True):
     runs: int
 
 
-class AddedConfigurationRow(SQLModel, table=True):
+class AddedConfigurationRow(StoredTable, table=True):
     """A configuration that somebody added; `target` is JSON."""
 
     __tablename__: ClassVar[Any] = "configuration"
@@ -39,7 +45,7 @@ class AddedConfigurationRow(SQLModel, table=True):
     target: str
 
 
-class UsedNumbersRow(SQLModel, table=True):
+class UsedNumbersRow(StoredTable, table=True):
     """From the lowest to the highest number that sequences of an application may have taken.
 
     They are text, because a step may lead beyond the integers of SQLite.
@@ -56,7 +62,7 @@ DELETED = "deleted"
 """What stands as the state of a run that can be put back; no list shows such a row."""
 
 
-class DeletedRunRow(SQLModel, table=True):
+class DeletedRunRow(StoredTable, table=True):
     """What is left of a run that was deleted, so that comparisons can name it.
 
     `state` is the one that it had, as long as it can be put back.
@@ -70,7 +76,7 @@ class DeletedRunRow(SQLModel, table=True):
     state: str | None = None
 
 
-class AuditRow(SQLModel, table=True):
+class AuditRow(StoredTable, table=True):
     """One deed of somebody; `subject` is the id of a run or an experiment, as `kind` says."""
 
     __tablename__: ClassVar[Any] = "audit_log"
@@ -86,7 +92,7 @@ class AuditRow(SQLModel, table=True):
     title: str
 
 
-class ShareLinkRow(SQLModel, table=True):
+class ShareLinkRow(StoredTable, table=True):
     """A share link: a digest of its token, and what it shows; `shown` is JSON."""
 
     __tablename__: ClassVar[Any] = "share_link"
@@ -112,7 +118,7 @@ _LISTED = (
 """The order of the history, and all that it is filtered by: no filter reads more."""
 
 
-class RunRow(SQLModel, table=True):
+class RunRow(StoredTable, table=True):
     """The part of a run that lists filter by and show.
 
     `epoch` counts the changes of state. `rate_per_s` is the throughput of all streams.
@@ -161,7 +167,7 @@ class RunRow(SQLModel, table=True):
     first_error_share: float | None = Field(default=None, index=True)
 
 
-class RunFacts(SQLModel, table=True):
+class RunFacts(StoredTable, table=True):
     """The long part of a run: JSON but for `command`."""
 
     __tablename__: ClassVar[Any] = "run_facts"
@@ -176,7 +182,7 @@ class RunFacts(SQLModel, table=True):
     objectives: str | None = None
 
 
-class Secret(SQLModel, table=True):
+class Secret(StoredTable, table=True):
     """A secret value as JSON: what the placeholder with that digest stands for in specs."""
 
     __tablename__: ClassVar[Any] = "secret"
@@ -185,7 +191,7 @@ class Secret(SQLModel, table=True):
     value: str = Field(repr=False)
 
 
-class RunSecret(SQLModel, table=True):
+class RunSecret(StoredTable, table=True):
     """A secret that the spec of a run has a placeholder for."""
 
     __tablename__: ClassVar[Any] = "run_secret"
@@ -195,7 +201,7 @@ class RunSecret(SQLModel, table=True):
     digest: str = Field(primary_key=True, foreign_key="secret.digest", index=True)
 
 
-class RunTag(SQLModel, table=True):
+class RunTag(StoredTable, table=True):
     """Keyed so that the newest runs of a tag lie together."""
 
     __tablename__: ClassVar[Any] = "run_tag"
@@ -205,7 +211,7 @@ class RunTag(SQLModel, table=True):
     run: int = Field(primary_key=True, foreign_key="run.seq", ondelete="CASCADE", index=True)
 
 
-class RunStream(SQLModel, table=True):
+class RunStream(StoredTable, table=True):
     """One stream, all trials merged. `place` is its position in the spec."""
 
     __tablename__: ClassVar[Any] = "run_stream"
@@ -219,7 +225,7 @@ class RunStream(SQLModel, table=True):
     first_byte: bytes | None = None
 
 
-class TrialRow(SQLModel, table=True):
+class TrialRow(StoredTable, table=True):
     """One trial with the summaries of its streams, and what was watched from outside."""
 
     __tablename__: ClassVar[Any] = "trial"
@@ -230,7 +236,7 @@ class TrialRow(SQLModel, table=True):
     gauges: str
 
 
-class TrialStream(SQLModel, table=True):
+class TrialStream(StoredTable, table=True):
     """One stream of one trial; its summary stands in the trial. `seconds` is one blob for all."""
 
     __tablename__: ClassVar[Any] = "trial_stream"
@@ -247,7 +253,7 @@ class TrialStream(SQLModel, table=True):
     send_lag: bytes | None = None
 
 
-class ExperimentRow(SQLModel, table=True):
+class ExperimentRow(StoredTable, table=True):
     """An experiment; `document` is JSON of what is to be decided and how.
 
     `sessions` counts how often its trials began. `sentence`: what was found when it finished.
@@ -267,7 +273,7 @@ class ExperimentRow(SQLModel, table=True):
     noise: str | None = None
 
 
-class ExperimentBlockRow(SQLModel, table=True):
+class ExperimentBlockRow(StoredTable, table=True):
     """A block that was begun; `number` is that of its trials, `row` its place in the design."""
 
     __tablename__: ClassVar[Any] = "experiment_block"
@@ -279,7 +285,7 @@ class ExperimentBlockRow(SQLModel, table=True):
     outcome: str
 
 
-class BlockVarianceRow(SQLModel, table=True):
+class BlockVarianceRow(StoredTable, table=True):
     """How much the blocks of an experiment varied in one metric, on which machine."""
 
     __tablename__: ClassVar[Any] = "block_variance"
@@ -292,7 +298,7 @@ class BlockVarianceRow(SQLModel, table=True):
     df: float
 
 
-class ExperimentArmRow(SQLModel, table=True):
+class ExperimentArmRow(StoredTable, table=True):
     """An arm of an experiment: the run that holds its trials, None where that was deleted."""
 
     __tablename__: ClassVar[Any] = "experiment_arm"
@@ -305,7 +311,7 @@ class ExperimentArmRow(SQLModel, table=True):
     )
 
 
-class PinRow(SQLModel, table=True):
+class PinRow(StoredTable, table=True):
     """A run or an experiment that is kept under a name, as a baseline for what is like it.
 
     `workload` holds the requests of its run; one of `run` and `experiment` is None.
@@ -329,7 +335,7 @@ class PinRow(SQLModel, table=True):
     pinned_at: datetime
 
 
-class PeerResultRow(SQLModel, table=True):
+class PeerResultRow(StoredTable, table=True):
     """A result of another tool. `report` is JSON of what its file tells.
 
     `read_as`: the kind of file, and the unit of its values where somebody told it.
@@ -348,7 +354,7 @@ class PeerResultRow(SQLModel, table=True):
     report: str
 
 
-class PeerSamplesRow(SQLModel, table=True):
+class PeerSamplesRow(StoredTable, table=True):
     """The histogram of a stream of such a result, where its file has one."""
 
     __tablename__: ClassVar[Any] = "peer_samples"
