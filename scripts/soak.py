@@ -8,12 +8,18 @@ killed   kill -9 of control plane, guard, server and load worker, singly and in 
 orders   10 random orders of handing in, cancelling, deleting, locking, starting again
 values   500 specs with one odd value: none is answered with 500
 silent   1,900 connections that send nothing or half a request: pages answer
+cancels  12 cancellations in each state in turn: over within 2 s, nothing left
+signals  a signal while a run measures and 50 responses are open: stopped within 5 s
+rows     every test of tests/faults: all pass, none is skipped
+idle     a minute in which nobody asks for anything: memory and processor time of the dashboard
+growth   300 short runs: memory, files and descriptors of before and after
 """
 
 import argparse
 import json
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +33,7 @@ from typing import Any
 import psutil
 
 from control_plane.domain.limits import Limits
+from control_plane.targets.scratch_dirs import SHARED_MEMORY
 from tests.dashboard import (
     BARE,
     TERMINAL,
@@ -40,6 +47,7 @@ from tests.dashboard import (
     until,
 )
 from tests.faults.test_connections import HALF_SENT, SILENT, connected
+from tests.faults.test_processes import SIGNALS, assert_stops
 from tests.in_process import in_process
 from tests.jobs.test_any_order import ask_in_any_order
 
@@ -157,8 +165,104 @@ def orders(number: int, folder: Path) -> dict[str, Any]:
     return {"orders": ORDERS}
 
 
+CANCEL_S = 2.0
+
+
+def cancels(number: int, folder: Path) -> dict[str, Any]:
+    """Cancel runs of a server with a probe as soon as they are in each state."""
+    del number
+    times = []
+    with dashboard(folder) as looplab:
+        for state in STATES * 4:
+            run_id = looplab.submit(long_spec(warmup_s=30 if state == "warming" else 0))
+            looplab.until_state(run_id, {state}, every_s=0.01)
+            began = time.monotonic()
+            became = looplab.cancel(run_id).json()["state"]
+            times.append(time.monotonic() - began)
+            assert became == "cancelled", became
+            assert not marked(looplab.instance), f"something is left of a run that was {state}"
+    assert max(times) <= CANCEL_S, f"{max(times):.2f} s"
+    return {"cancels": len(times), "slowest_s": round(max(times), 3)}
+
+
+def signals(number: int, folder: Path) -> dict[str, Any]:
+    """Stop a dashboard by one or two signals while a run measures and responses are open."""
+    with dashboard(folder) as looplab:
+        looplab.until_state(looplab.submit(long_spec()), {"running"})
+        began = time.monotonic()
+        assert_stops(looplab, SIGNALS[number % len(SIGNALS)])
+        stopped_s = time.monotonic() - began
+        gone_within_a_second(looplab.instance)
+    return {"stopped_s": round(stopped_s, 3)}
+
+
+def rows(number: int, folder: Path) -> dict[str, Any]:
+    """Run the tests of every fault."""
+    del number
+    command = [sys.executable, "-m", "pytest", "-q", f"--basetemp={folder / 'tests'}"]
+    done = subprocess.run([*command, "tests/faults"], capture_output=True, text=True, check=False)
+    last = done.stdout.strip().rpartition("\n")[2]
+    assert done.returncode == 0, last
+    assert "skipped" not in last, last
+    return {"tests": last}
+
+
+IDLE_S = 60.0
+IDLE_BYTES, IDLE_CORES = 150_000_000, 0.01
+PAGES = ("/", "/runs/new", "/history", "/experiments", "/targets", "/workloads")
+FIRST_RUNS, MORE_RUNS = 20, 300
+GROWTH_BYTES = 20_000_000
+
+
+def idle(number: int, folder: Path) -> dict[str, Any]:
+    """Measure once, look at pages, then ask for nothing."""
+    del number
+    with dashboard(folder) as looplab:
+        looplab.finished(looplab.submit(items_spec(**BARE)))
+        for page in PAGES:
+            assert looplab.get(page).is_success, page
+        process = psutil.Process(looplab.process.pid)
+        before = process.cpu_times()
+        time.sleep(IDLE_S)
+        after = process.cpu_times()
+        cores = (after.user + after.system - before.user - before.system) / IDLE_S
+        memory = process.memory_info().rss
+    assert memory < IDLE_BYTES, f"{memory:,} bytes"
+    assert cores < IDLE_CORES, f"{cores:.4f} cores"
+    return {"bytes": memory, "cores": round(cores, 4)}
+
+
+def growth(number: int, folder: Path) -> dict[str, Any]:
+    """Compare what the dashboard has after some runs with what it has after many more."""
+    del number
+    with dashboard(folder) as looplab:
+        one_after_another(looplab, FIRST_RUNS)
+        before = held(looplab, folder)
+        one_after_another(looplab, MORE_RUNS)
+        grown = {name: amount - before[name] for name, amount in held(looplab, folder).items()}
+    assert grown["bytes"] < GROWTH_BYTES, grown
+    assert grown["files"] <= 0, grown
+    assert grown["descriptors"] <= 0, grown
+    return {"runs": MORE_RUNS, **grown}
+
+
+def one_after_another(looplab: DashboardProcess, count: int) -> None:
+    for _ in range(count):
+        looplab.finished(looplab.submit(items_spec(warmup_s=0)))
+
+
+def held(looplab: DashboardProcess, folder: Path) -> dict[str, int]:
+    """Memory, files and open descriptors of a dashboard that does nothing."""
+    until(lambda: not marked(looplab.instance), "nothing of the last run is left")
+    process = psutil.Process(looplab.process.pid)
+    files = [*folder.rglob("*"), *SHARED_MEMORY.glob(f"*{looplab.instance}*")]
+    memory = process.memory_info().rss
+    return {"bytes": memory, "files": len(files), "descriptors": process.num_fds()}
+
+
 PARTS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
-    part.__name__: part for part in (stopped, killed, values, orders, silent)
+    part.__name__: part
+    for part in (stopped, killed, values, orders, silent, cancels, signals, rows, idle, growth)
 }
 
 
