@@ -24,6 +24,7 @@ from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import FAILING, classic, finished, items
 from tests.builders.states import in_state
+from tests.builders.trends import copy_row
 from tests.dashboard import dashboard
 
 LIMIT_S = 0.040
@@ -125,22 +126,10 @@ def _copy(database: sqlite3.Connection, template: int, number: int, drawn: rando
         "application": drawn.choice(("bundled", "shop", "mail")),
         "machine": drawn.choice(("bench", "laptop", "runner")),
     }
-    seq = _insert(database, "run", "seq", template, {"seq": None, **changes})
+    seq = copy_row(database, "run", "seq", template, {"seq": None, **changes})
     for part in PARTS:
-        _insert(database, part, "run", template, {"run": seq, **NOT_LISTED})
+        copy_row(database, part, "run", template, {"run": seq, **NOT_LISTED})
     database.execute("INSERT INTO run_tag (run, tag) VALUES (?, ?)", (seq, word))
-
-
-def _insert(
-    database: sqlite3.Connection, table: str, key: str, template: int, changes: dict[str, object]
-) -> int | None:
-    """Copy the rows of a template with some values changed; return the number of the last."""
-    columns = [row[1] for row in database.execute(f"PRAGMA table_info('{table}')")]
-    values = [f":{column}" if column in changes else column for column in columns]
-    return database.execute(
-        f"INSERT INTO {table} SELECT {', '.join(values)} FROM {table} WHERE {key} = :template",
-        {**changes, "template": template},
-    ).lastrowid
 
 
 if __name__ == "__main__":

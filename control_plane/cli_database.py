@@ -1,4 +1,4 @@
-"""Commands around the database: export, import, backup, restore; who comes in, and did what."""
+"""Commands around the database: trend, export, import, backup, restore; who comes in, did what."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
-from control_plane.cli_output import complain, print_json, print_table
+from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import compared_ids, peer_address, run_address
@@ -21,6 +21,92 @@ from control_plane.store.instance_lock import read_lock
 
 SHOWN = 12
 database_commands = typer.Typer()
+
+
+TREND_EXIT_CODES = """
+Exit codes:
+
+0 no step that is worse and new; also of fewer than ten runs
+
+2 bad input, such as a run that is not there
+
+3 the database is owned by another
+
+10 the newest step is worse beyond the margin, and was not told before
+"""
+ALARM = 10
+
+
+@database_commands.command("trend", epilog=TREND_EXIT_CODES)
+def follow_trend(
+    context: typer.Context,
+    spec: Annotated[
+        str | None, typer.Argument(help="A run, or the digest of a spec; lists all if none.")
+    ] = None,
+    metric: Annotated[str, typer.Option("--metric", help="As in the API.")] = "response_time_s.p50",
+    stream: Annotated[str, typer.Option("--stream", help="The first unless named.")] = "",
+    against: Annotated[
+        str, typer.Option("--against", help="raw, or the spec of a pinned baseline.")
+    ] = "auto",
+    by_commit: Annotated[bool, typer.Option("--by-commit", help="In place of by time.")] = False,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, max=1, help="A smaller change is nothing.")
+    ] = 0.03,
+    suspect: Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")] = False,
+    as_json: AsJson = False,
+    db: DatabaseOption = None,
+) -> None:
+    """Tell the steps of a spec over time. The exit code is 10 once for each step that is worse."""
+    settings = settings_of(context, db)
+    if not settings.db.exists():
+        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    query = {
+        "metric": metric,
+        "stream": stream,
+        "against": against,
+        "x": "commit" if by_commit else "time",
+        "margin": margin,
+        "suspect": "true" if suspect else "false",
+    }
+    with connect(settings) as dashboard:
+        found = dashboard.trends() if spec is None else dashboard.trend(spec, query)
+    if as_json:
+        print_json(found)
+    elif spec is None:
+        print_table(_trends_table(found["trends"]))
+    else:
+        _print_trend(found, dashboard.url or "")
+    raise typer.Exit(ALARM if found.get("alarm") else 0)
+
+
+def _trends_table(trends: list[Document]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("Spec", "Runs", "Machine", "Last", "Title"):
+        table.add_column(head, no_wrap=head != "Title")
+    for trend in trends:
+        texts = (trend["spec"], str(trend["runs"]), trend["machine"], trend["at"][:10])
+        table.add_row(*map(Text, (*texts, trend["title"])))
+    return table
+
+
+def _print_trend(found: Document, url: str) -> None:
+    """Print the sentence, then a line for each step, the newest first."""
+    print_line(f"{found['sentence']}.")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("After run", "Before run", "Change", "Verdict", "Commits", "Note"):
+        table.add_column(head, no_wrap=head != "Note")
+    unit = "points" if found["unit"] == "share" else "%"
+    for step in reversed(found["steps"]):
+        change = f"{100 * step['change']:+.3g} {unit}"
+        commits = ", ".join(commit[:10] for commit in step["commits"])
+        told = (step["after"], step["before"], change, step["verdict"], commits, step["note"])
+        table.add_row(*map(Text, told))
+    if found["steps"]:
+        print_table(table)
+    if found["alarm"]:
+        print_line("The newest step is worse and new: it is told this once.")
+    if url:
+        print_line(f"{url}/trends/{found['spec']}?metric={found['metric']}")
 
 
 EXPORT_EXIT_CODES = """
@@ -247,7 +333,7 @@ def _table(entries: list[Document]) -> Table:
     for head in ("When", "Who", "From", "Did", "What", "Title"):
         table.add_column(head, no_wrap=head != "Title")
     for entry in entries:
-        kinds = ("run", "experiment", "comparison", "peer")
+        kinds = ("run", "experiment", "comparison", "peer", "trend")
         kind = next(kind for kind in kinds if kind in entry)
         what = f"{kind} {entry[kind]}"
         at = f"{entry['at'][:16].replace('T', ' ')} UTC"

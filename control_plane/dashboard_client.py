@@ -1,7 +1,7 @@
 """What the command line talks to, and the dashboard that has the database as one of them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -64,6 +64,15 @@ class DashboardClient(Protocol):
 
     def ceilings(self) -> Document:
         """Return the stored client ceilings."""
+
+    def trends(self) -> Document:
+        """Return the trends that have points enough."""
+
+    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
+        """Return the trend of a spec, or of that of a run; its alarm counts as told from now on.
+
+        `query` as the API takes it. Raises NotFound or InvalidInput.
+        """
 
     def noise_floors(self) -> Document:
         """Return how small a difference each machine can show."""
@@ -136,6 +145,13 @@ class RemoteDashboard:
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
+
+    def trends(self) -> Document:
+        return self._request("GET", "/api/trends")
+
+    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
+        address = f"/api/trends/{quote(spec, safe='')}/told?{urlencode(query)}"
+        return self._request("POST", address)
 
     def noise_floors(self) -> Document:
         return self._request("GET", "/api/noise-floor")

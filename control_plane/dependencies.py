@@ -1,11 +1,18 @@
 """What the endpoints of pages and API take from the application and the request."""
 
-from typing import Annotated
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import Depends, Path, Request
-from pydantic import AfterValidator
+from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator, BaseModel, Field
 
-from control_plane.domain.ids import checked_id
+from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN
+from control_plane.analysis.trend import Trend, TrendAxis, TrendStep, trend_document, trend_of
+from control_plane.domain.ids import checked_id, new_id
+from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
+from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
@@ -24,3 +31,64 @@ StoreDep = Annotated[Store, Depends(_store)]
 RunServiceDep = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Path(description="Ten characters."), AfterValidator(checked_id)]
 ExperimentId = Annotated[str, Path(description="Ten characters.", max_length=20)]
+TrendSpec = Annotated[str, Path(description="The digest of a spec, or a run.", max_length=20)]
+
+RAW = "raw"
+ShortName = Annotated[str, Field(max_length=200)]
+
+
+class TrendQuery(BaseModel, frozen=True):
+    """Which numbers of a trend are looked at, and how.
+
+    `against`: `raw` for the numbers themselves, or the spec of a pinned baseline to which they are
+    ratios; `auto` takes the one that was measured in turns with runs enough. `x`: by time, or by
+    commit. `margin`: a smaller change is nothing. `suspect` runs count as well. `machine`: the last
+    one unless named.
+    """
+
+    metric: ShortName = "response_time_s.p50"
+    stream: ShortName = ""
+    against: ShortName = AUTO_BASELINE
+    x: TrendAxis = "time"
+    margin: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = DEFAULT_MARGIN
+    suspect: bool = False
+    machine: ShortName = ""
+
+    def changed(self, **changes: Any) -> str:
+        """Return what of the query is not as it is without being asked for, with some changes."""
+        query = self.model_copy(update=changes).model_dump(exclude_defaults=True)
+        if "suspect" in query:
+            query["suspect"] = "true"
+        return urlencode(query)
+
+
+TrendQueryDep = Annotated[TrendQuery, Query()]
+
+
+def read_trend(store: Store, spec: str, query: TrendQuery) -> Trend:
+    """Return the trend of a spec, named by its digest or by a run.
+
+    Raises NotFound, and InvalidInput for a metric, stream, machine or baseline that there is not.
+    """
+    baseline = "" if query.against == RAW else query.against
+    key = TrendKey(store.trend_spec(spec), query.stream, query.metric, baseline)
+    runs = store.trend_runs(key, query.machine, suspect=query.suspect)
+    return trend_of(runs, axis=query.x, margin=query.margin)
+
+
+def tell_trend(store: Store, spec: str, query: TrendQuery) -> Document:
+    """Return a trend as the API gives it, and keep that its alarm was told: once for each step.
+
+    Raises as `read_trend`.
+    """
+    trend = read_trend(store, spec, query)
+    if step := trend.alarm:
+        now = datetime.now(UTC)
+        store.tell_step(trend.runs.key, replace(mark_of(trend, step), told_at=now))
+    return trend_document(trend)
+
+
+def mark_of(trend: Trend, step: TrendStep) -> StepMark:
+    """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
+    seq = trend.points[step.at].run.seq
+    return step.mark or StepMark(new_id(), seq, seq, datetime.now(UTC))

@@ -1,7 +1,7 @@
 """A control plane in the process of the command line, for a database that no dashboard has."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -16,7 +16,7 @@ from control_plane.analysis.prose.comparison_sentences import described_comparis
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
-from control_plane.domain.errors import NotFound
+from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.peer_result import ToldOfFile
@@ -98,6 +98,19 @@ class LocalDashboard:
 
     def import_file(self, file: Path, told: ToldOfFile) -> Document:
         return asdict(self._started().import_file(file, told))
+
+    def trends(self) -> Document:
+        return {"trends": [listed.document() for listed in self._store.trends()]}
+
+    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
+        # What endpoints take, which other commands need not wait for.
+        from control_plane.dependencies import TrendQuery, tell_trend
+
+        try:
+            asked = TrendQuery.model_validate(query)
+        except ValueError:
+            raise InvalidInput("A name has at most 200 characters.") from None
+        return tell_trend(self._store, spec, asked)
 
     def noise_floors(self) -> Document:
         return {"noise_floors": floor_documents(self._store.block_variances())}

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol
 
 from control_plane.analysis.field_labels import label_of, text_of
 from control_plane.domain.reading_ends import end_label
@@ -27,6 +28,11 @@ PASSING = frozenset(
     {"load_before", "load_average", "stopped_before", _BOOT, CHANGED_IN_PAUSE, BOOTED_IN_PAUSE}
 )
 """Facts of the moment: no part of what the environment is."""
+
+_OF_COMMIT = frozenset(
+    f"application_{name}" for name in ("commit", "commit_subject", "dirty", "changes")
+)
+_SHORT_COMMIT = 10
 
 MOST_CHANGES = 20
 """So many changes of one run are told."""
@@ -73,7 +79,16 @@ def spec_fields(runs: Sequence[Run], lone: Collection[str] = ()) -> tuple[Differ
     return tuple(sorted(fields, key=lambda field: field.field != STREAM_NAME))
 
 
-def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
+class HasEnvironment(Protocol):
+    """A run, or what stands for it: its id, and the facts that it was measured in."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def environment(self) -> Environment | None: ...
+
+
+def environment_differences(runs: Sequence[HasEnvironment]) -> tuple[Difference, ...]:
     """Return the lasting facts that differ between the runs whose environment is known."""
     facts = {
         run.id: {key: value for key, value in _leaves(run.environment) if key not in PASSING}
@@ -81,6 +96,54 @@ def environment_differences(runs: Sequence[Run]) -> tuple[Difference, ...]:
         if run.environment is not None
     }
     return tuple(field for field in _compared(facts, ()) if field.differs)
+
+
+@dataclass(frozen=True)
+class MeasuredCommit:
+    """The code that a run measured; `changes`: a digest of what differed from the commit, or ""."""
+
+    commit: str
+    subject: str
+    changes: str
+
+    @property
+    def text(self) -> str:
+        """`3f2a91c0b7`, with a plus where the code differed from it."""
+        return self.commit[:_SHORT_COMMIT] + ("+" if self.changes else "")
+
+
+def measured_commit(facts: Environment, application: str | None) -> MeasuredCommit | None:
+    """Return the code that was measured; the bundled application is part of Looplab."""
+    name = "commit" if application == BUNDLED else "application_commit"
+    if not (commit := facts.get(name)):
+        return None
+    subject, changes = (facts.get(f"application_{fact}") for fact in ("commit_subject", "changes"))
+    return MeasuredCommit(str(commit), str(subject or ""), str(changes or ""))
+
+
+@dataclass(frozen=True)
+class EnvironmentChange:
+    """The lasting facts that differ between the run number `at` of a series and the one before."""
+
+    at: int
+    differences: tuple[Difference, ...]
+
+
+def environment_changes(
+    runs: Sequence[HasEnvironment], application: str | None
+) -> Iterator[EnvironmentChange]:
+    """Yield where facts differ from one run to the next, but for the commit of the application."""
+    own = {"commit"} if application == BUNDLED else set()
+    passing = PASSING | _OF_COMMIT | own
+    lasting = [
+        {name: fact for name, fact in (run.environment or {}).items() if name not in passing}
+        for run in runs
+    ]
+    for at, (before, now) in enumerate(pairwise(lasting), start=1):
+        if before != now:
+            differing = environment_differences(runs[at - 1 : at + 1])
+            if told := tuple(each for each in differing if each.field not in passing):
+                yield EnvironmentChange(at, told)
 
 
 HIDDEN_FIELD, HIDDEN_HERE = "hidden", "What is hidden here"

@@ -7,6 +7,7 @@ _ROUTERS = (
     runs.pinned,
     runs.comparisons,
     runs.peers,
+    runs.trends,
     experiments.router,
     targets.router,
     monitoring.access,

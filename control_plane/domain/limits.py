@@ -1,7 +1,7 @@
 """The tests that one value can fail, each with the message that names value, limit and remedy."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from control_plane.domain.errors import FieldError
@@ -109,3 +109,10 @@ def counted(field: str, count: int, low: int, high: int, what: str) -> Wrong:
     """Find a count outside of `low` to `high`; `what` is counted."""
     if not low <= count <= high:
         yield FieldError(field, f"{count:,} {what}: give {low} to {high:,}.", high)
+
+
+def known_name(field: str, value: str, names: Iterable[str]) -> Wrong:
+    """Find a name that is none of those that there are."""
+    if value not in (known := list(names)):
+        there = ", ".join(filter(None, known)) or "none"
+        yield FieldError(field, f"There is no {value[:60]!r} here: choose of {there}.")

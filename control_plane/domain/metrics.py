@@ -1,7 +1,10 @@
 """The metrics that runs are compared by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from control_plane.domain.times_and_percentiles import GREYED, PERCENTILES
 
 Unit = Literal["s", "per_s", "share", "bytes", "s_per_request"]
 
@@ -100,4 +103,42 @@ METRICS: tuple[Metric, ...] = (
     ),
 )
 
+START_TIME = Metric(
+    "ready_s",
+    "s",
+    less_is_better=True,
+    label="Start time",
+    meaning="From the start of the server to its first whole response, the median of the trials.",
+)
+"""Followed by trends alone: it is a number of trials, and of no stream."""
+
+TREND_METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*METRICS, START_TIME) if metric.name != "duration_s"
+}
+"""What a trend can follow; a duration is summed over the trials, of which runs have any number."""
+
 METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def stored_number(summary: Mapping[str, Any], metric: str) -> float | None:
+    """Return a metric of a summary that is still the JSON which it is stored as.
+
+    None where it is missing, 0 or a bound, or where too few samples say it.
+    """
+    name, _, part = metric.partition(".")
+    value = summary.get(name)
+    if part:
+        value = _of_times(summary, value, part) if isinstance(value, Mapping) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if value > 0 or name == "error_share" else None
+
+
+def _of_times(summary: Mapping[str, Any], times: Mapping[str, Any], part: str) -> Any:
+    if part in (times.get("at_least") or ()):
+        return None
+    if part in PERCENTILES and (times.get("support") or {}).get(part, 0) < GREYED:
+        return None
+    # Older versions did not tell whether requests without an answer leave it.
+    failed = summary.get("error_share") or (summary.get("censored") or {}).get("count")
+    return None if times.get("unanswered") is None and failed else times.get(part)

@@ -243,6 +243,99 @@ def pinned_for(spec: Spec) -> tuple[str, str]:
     return spec.target.application or spec.target.url or "", "; ".join(dict.fromkeys(lines))
 
 
+Blocks = tuple[tuple[float | None, float | None], ...]
+"""A metric of two runs that were measured in turns, in each block: first of the baseline."""
+
+LEAST_TREND_POINTS = 10
+"""Fewer points are no trend: nothing is said of steps among them."""
+
+
+AUTO_BASELINE = "auto"
+"""Stands for the pinned baseline that most runs of a trend were measured in turns with."""
+
+
+@dataclass(frozen=True)
+class TrendKey:
+    """What a trend follows: a metric of a stream of all runs of one spec, by its digest.
+
+    `baseline` is the digest of the spec of a pinned baseline to which the numbers are ratios, ""
+    for the numbers themselves, `AUTO_BASELINE` to choose it where runs enough have one.
+    """
+
+    spec: str
+    stream: str
+    metric: str
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
+class TrendRun:
+    """A finished run as a trend reads it. `seq`: the order in which runs were handed in.
+
+    `value`: its metric, None where it has none or a bound alone. `environment`: the facts that it
+    was measured in. `blocks`: where the baseline of the trend was measured in turns with it, the
+    metric of baseline and run in each block.
+    """
+
+    seq: int
+    id: str
+    title: str
+    at: datetime
+    outcome: str
+    environment: Environment
+    value: float | None
+    blocks: Blocks = ()
+
+
+@dataclass(frozen=True)
+class StepMark:
+    """What is kept of a step of a trend: what somebody did to it, and whether it was told.
+
+    A step is known by the `seq` of the first run after it. `found`: where it was found, None where
+    somebody added it. `place`: where it stands, None where somebody rejected it. `made_by` "":
+    nobody did anything, it was told by `looplab trend` alone.
+    """
+
+    id: str
+    found: int | None
+    place: int | None
+    changed_at: datetime
+    note: str = ""
+    made_by: str = ""
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TrendBaseline:
+    """A pinned baseline: the digest of its spec, its name, and how many runs of a trend it was
+    measured in turns with.
+    """
+
+    spec: str
+    name: str
+    runs: int
+
+
+@dataclass(frozen=True)
+class TrendRuns:
+    """The finished runs of one spec that one machine measured here, the first handed in first.
+
+    `spec` and `title` are those of the newest. `baselines`: those that were measured in turns with
+    some of these runs. `machines`: all that measured the spec, the last first. `doubted` runs are
+    left out because they are suspect.
+    """
+
+    key: TrendKey
+    spec: Spec
+    title: str
+    runs: tuple[TrendRun, ...]
+    marks: tuple[StepMark, ...]
+    baselines: tuple[TrendBaseline, ...]
+    machine: str
+    machines: tuple[str, ...]
+    doubted: int
+
+
 @dataclass(frozen=True)
 class RunDetail:
     """What the run and compare pages draw beside the numbers of `run`.

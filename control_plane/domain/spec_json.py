@@ -1,11 +1,12 @@
 """Reads the spec from JSON, checked, and writes it as JSON."""
 
+import hashlib
 import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -276,6 +277,38 @@ def write_spec(spec: Spec) -> Document:
     """Return the spec as the JSON object of the API, every default written out."""
     document: Document = adapter(Spec).dump_python(spec, mode="json")
     return document
+
+
+_OF_NO_ACCOUNT = {"title", "tags", "seed", "trials"}
+_TAGS = {"kind", "model"}
+_DIGEST_LENGTH = 16
+
+
+def spec_digest(spec: Spec) -> str:
+    """Return what specs of equal work share, in hex, whatever their title, tags, seed and trials.
+
+    A field with its default counts as left out, so that one which a later version adds changes no
+    digest.
+    """
+    told = {name: value for name, value in _told(spec).items() if name not in _OF_NO_ACCOUNT}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+
+
+def _told(value: Any) -> Any:
+    if is_dataclass(value):
+        return {
+            field.name: _told(part)
+            for field in fields(value)
+            if (part := getattr(value, field.name)) != _default(field) or field.name in _TAGS
+        }
+    if isinstance(value, Mapping):
+        return {key: _told(part) for key, part in value.items()}
+    return [_told(part) for part in value] if isinstance(value, tuple | list) else value
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
 def _only_bursts(document: Mapping[str, Any]) -> bool:

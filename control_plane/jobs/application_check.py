@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ from control_plane.targets.interpreter_packages import (
 )
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
+from control_plane.targets.run_environment import commits_between
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
@@ -286,3 +288,15 @@ def _settle(task: asyncio.Task[None], job: ApplicationCheck) -> None:
         note = Finding("doubt", why, "Check again.")
         findings = (*job.checkup.findings, note)
         job.checkup = replace(job.checkup, outcome="stopped", findings=findings)
+
+
+def commits_of_step(
+    applications: Iterable[Application], name: str | None, ends: tuple[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return id and subject of the commits of an application after the first end up to the second.
+
+    () where it is none of those, or its repository does not know both.
+    """
+    found = (application for application in applications if application.name == name)
+    application = next(found, None)
+    return commits_between(application.directory, *ends) if application else ()

@@ -11,6 +11,7 @@ from control_plane.pages import (
     report,
     run_changes,
     sharing,
+    trend_pages,
 )
 from control_plane.pages.compare.routes import router as compare
 from control_plane.pages.new_run.routes import router as new_run
@@ -35,6 +36,7 @@ _ROUTERS = (
     peer_compare.router,
     peer_pages.router,
     sharing.router,
+    trend_pages.router,
     compare,
     live.router,
     run,

@@ -19,6 +19,7 @@ OPENAPI = "/openapi.json"
 SHARED = "/shared"
 SHARES = "/shares"
 AUDIT = "/audit"
+TRENDS = "/trends"
 
 MANUAL_TARGETS = f"{TARGETS}#by-hand"
 CLIENT_CEILING = f"{TARGETS}#client-ceiling"
@@ -63,6 +64,11 @@ def remedy_url(run_id: str, remedy: str) -> str:
 def share_url(kind: str, subject: str) -> str:
     """Return the page where a result is shared: a run, an experiment, or a comparison's query."""
     return f"{SHARES}/new?{urlencode({'kind': kind, 'subject': subject})}"
+
+
+def trend_url(spec: str, query: str = "") -> str:
+    """Return the trend of the spec with that digest, or of the spec of a run with that id."""
+    return f"{TRENDS}/{spec}" + (f"?{query}" if query else "")
 
 
 def history_url(query: str = "") -> str:

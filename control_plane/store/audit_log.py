@@ -26,6 +26,7 @@ Action = Literal[
     "unpinned",
     "shared",
     "revoked",
+    "marked",
 ]
 
 KEPT_ENTRIES = 10_000
@@ -50,7 +51,7 @@ class AuditEntry:
     """One deed. `subject` is the id of a run, an experiment for all of its runs, or a `peer`.
 
     Of a comparison it is the query of its page; the deed then is that a link to it was made or
-    ended.
+    ended. Of a trend it is the digest of its spec, and a step of it was marked.
     """
 
     at: datetime

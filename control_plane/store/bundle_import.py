@@ -62,7 +62,7 @@ _MEASURED = (
     "SELECT * FROM trial_stream WHERE run = ? ORDER BY block, place",
 )
 _WRITTEN = {
-    *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log"),
+    *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log", "spec_digest"),
     *("title", "tags", "note"),
     *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
 }
@@ -175,7 +175,7 @@ def _check(session: Session, readable: Readable) -> None:
             (detail,) = details_of(session, [row.id], slices=True)
             _check_detail(detail)
             readable(detail)
-            is_listed = detail.run.state is State.FINISHED
+            is_listed, row.spec_digest = detail.run.state is State.FINISHED, None
             for column, number in listed_numbers(detail.run.streams if is_listed else ()).items():
                 setattr(row, column, number)
             session.flush()

@@ -48,6 +48,7 @@ BUNDLE_TABLES = ("run", *OF_RUNS, "experiment", *OF_EXPERIMENTS)
 _LEFT_BEHIND = {
     ("run", "submission"): "NULL",
     ("run", "turn"): "NULL",
+    ("run", "spec_digest"): "NULL",
     ("experiment", "submission"): "NULL",
     ("run_facts", "log"): "'[]'",
     ("experiment_arm", "run"): "CASE WHEN run IN (SELECT seq FROM chosen) THEN run END",

@@ -29,7 +29,7 @@ from control_plane.domain.result import (
 )
 from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
-from control_plane.domain.spec_json import adapter, stored_spec
+from control_plane.domain.spec_json import adapter, spec_digest, stored_spec
 from control_plane.domain.stream_record import Second, Slices
 from control_plane.domain.times_and_percentiles import PERCENTILES, percentile_level
 from control_plane.domain.unanswered import as_told_now
@@ -189,6 +189,7 @@ def run_row(draft: Draft, now: datetime, key: str | None) -> RunRow:
         given_name=draft.given_name,
         application=draft.spec.target.application,
         submission=key,
+        spec_digest=spec_digest(draft.spec),
     )
 
 

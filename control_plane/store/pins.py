@@ -75,12 +75,8 @@ class Pins:
 
     def pins(self, spec: Spec | None = None) -> list[Pin]:
         """Return what is pinned, the last first; with a spec, what is a baseline for its runs."""
-        chosen = select(PinRow).order_by(col(PinRow.seq).desc())
-        if spec is not None:
-            application, workload = pinned_for(spec)
-            chosen = chosen.where(PinRow.application == application, PinRow.workload == workload)
         with self._database.read() as session:
-            return [pin for row in session.exec(chosen).all() for pin in _read(session, row)]
+            return read_pins(session, spec)
 
     def pin_of(self, subject_id: str) -> Pin | None:
         """Return the pin of a run or an experiment; None where it has none of its own."""
@@ -94,6 +90,15 @@ class Pins:
         with self._database.read() as session:
             ids = dict(iter(session.connection().execute(chosen)))
             return {ids[seq]: name for seq, name in pin_names(session, list(ids)).items()}
+
+
+def read_pins(session: Session, spec: Spec | None = None) -> list[Pin]:
+    """Return what is pinned, the last first; with a spec, what is a baseline for its runs."""
+    chosen = select(PinRow).order_by(col(PinRow.seq).desc())
+    if spec is not None:
+        application, workload = pinned_for(spec)
+        chosen = chosen.where(PinRow.application == application, PinRow.workload == workload)
+    return [pin for row in session.exec(chosen).all() for pin in _read(session, row)]
 
 
 def pin_names(session: Session, seqs: Sequence[int | None]) -> dict[int, str]:

@@ -20,7 +20,7 @@ from control_plane.store.database import BUSY_S, engine, store_errors
 from control_plane.store.write_ahead_log import belongs, new_mark, set_aside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0022"
+HEAD = "0023"
 """The newest revision in `migrations/versions`; revisions sort as text."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"

@@ -23,6 +23,7 @@ from control_plane.store.schema import check, prepare
 from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_peers import PeerResults
+from control_plane.store.stored_trends import Trends
 from control_plane.store.tables import AddedConfigurationRow, Meta
 from control_plane.store.writer import Writer
 
@@ -82,6 +83,7 @@ class Store(
     AddedConfigurations,
     Experiments,
     Pins,
+    Trends,
     ShareLinks,
     AuditLog,
 ):

@@ -127,7 +127,8 @@ class RunRow(StoredTable, table=True):
     None for a server that runs already; `machine` is the host name, or what an import tells of the
     machine. `turn` takes the place of `seq` in the queue, for an arm that was paused.
     `objectives`: failed, undecided or passed; None where there are none. `origin` is JSON of where
-    an imported run comes from. What begins with `first_` are the numbers of the first stream that
+    an imported run comes from. `spec_digest` is that of equal work, None for an imported run, which
+    belongs to no trend. What begins with `first_` are the numbers of the first stream that
     lists show and are sorted by; None where they show none.
     """
 
@@ -135,6 +136,7 @@ class RunRow(StoredTable, table=True):
     __table_args__ = (
         Index("ix_run_kind", "strategy", "configuration", "state", "outcome"),
         Index("ix_run_listed", *_LISTED),
+        Index("ix_run_spec", "spec_digest", "state", "outcome", "machine"),
         {"sqlite_autoincrement": True},
     )
 
@@ -165,6 +167,7 @@ class RunRow(StoredTable, table=True):
     first_p95_s: float | None = Field(default=None, index=True)
     first_p99_s: float | None = Field(default=None, index=True)
     first_error_share: float | None = Field(default=None, index=True)
+    spec_digest: str | None = None
 
 
 class RunFacts(StoredTable, table=True):
@@ -333,6 +336,28 @@ class PinRow(StoredTable, table=True):
         default=None, foreign_key="experiment.seq", index=True, ondelete="CASCADE", nullable=True
     )
     pinned_at: datetime
+
+
+class StepMarkRow(StoredTable, table=True):
+    """What is kept of a step of a trend, whose key are the columns from `spec` to `baseline`.
+
+    `found` and `place` are the `seq` of the run behind it, which may be deleted since.
+    """
+
+    __tablename__: ClassVar[Any] = "step_mark"
+    __table_args__ = (Index("ix_step_mark_of", "spec", "stream", "metric", "baseline"),)
+
+    id: str = Field(primary_key=True)
+    spec: str
+    stream: str
+    metric: str
+    baseline: str
+    found: int | None = None
+    place: int | None = None
+    note: str
+    made_by: str
+    changed_at: datetime
+    told_at: datetime | None = None
 
 
 class PeerResultRow(StoredTable, table=True):

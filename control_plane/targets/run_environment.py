@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -175,6 +176,23 @@ def application_code(directory: Path) -> str | None:
     if commit is None:
         return None
     return " + ".join([str(commit)[:_DIGITS], *([str(changes)] if changes else [])])
+
+
+_COMMIT = re.compile("[0-9a-f]{7,64}")
+MOST_COMMITS_BETWEEN = 50
+
+
+def commits_between(directory: Path, first: str, last: str) -> tuple[tuple[str, str], ...]:
+    """Return id and subject of the commits after `first` up to `last` that touch a directory.
+
+    The newest first, at most `MOST_COMMITS_BETWEEN`; () where its repository lacks one of them.
+    """
+    if not (_COMMIT.fullmatch(first) and _COMMIT.fullmatch(last)):
+        return ()
+    how = ("--no-show-signature", "--format=%h %s", f"--max-count={MOST_COMMITS_BETWEEN}")
+    told = _git(directory, "log", *how, f"{first}..{last}", "--", ".") or b""
+    lines = (line.partition(" ") for line in told.decode(errors="replace").splitlines())
+    return tuple((commit, subject[:_SUBJECT_LENGTH]) for commit, _, subject in lines)
 
 
 _DIFFERENCES = ("diff", "HEAD", "--no-ext-diff", "--no-textconv", "--binary", "--submodule=diff")

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.builders.trends import repeated
 from tests.dashboard import BARE, Dashboard, dashboard
 from tests.pages.stored import copied
 
@@ -25,6 +26,7 @@ PATHS = (
     "/glossary",
     "/not-starting",
     "/shares",
+    "/trends",
     "/audit",
     "/nothing",
 )
@@ -63,6 +65,20 @@ def test_nothing_keeps_people_out(
     dark = violations(page, {"runOnly": COLOURS})
     assert (light, dark) == ([], [])
     assert too_wide(page) == []
+
+
+def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path) -> None:
+    facts = [{"kernel": f"6.1.{n // 15}", "commit": f"{n // 4:07x}"} for n in range(24)]
+    (run_id, *_) = repeated(tmp_path / "runs.db", [0.01] * 12 + [0.012] * 12, facts)
+    problems.expect("/vendor/pico.min.css")
+    with dashboard(tmp_path) as looplab:
+        page = open_page(color_scheme="light", bypass_csp=True)
+        page.goto(f"{looplab.url}/trends/{run_id}")
+        expect(page.locator("#trend .main-svg").first).to_be_visible()
+        assert violations(page, {}) == []
+        assert too_wide(page) == []
+        page.get_by_role("button", name="Reject").click()
+        expect(page.get_by_text("Rejected 1")).to_be_visible()
 
 
 def too_wide(page: Page) -> list[tuple[int, int]]:

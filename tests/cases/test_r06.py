@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.run_environment import application_revision
+from control_plane.targets.run_environment import application_revision, commits_between
 from tests.in_process import in_process
 
 CASE = Path(__file__).parent / "R06"
@@ -54,6 +54,21 @@ def test_a_run_names_the_commit_of_the_application(repository: Path) -> None:
     fields = {difference["field"] for difference in comparison["environment"]}
     assert {"application_dirty", "application_changes"} <= fields
     assert commit[:12] in page
+
+
+def test_the_commits_of_a_step_are_told_by_its_repository(repository: Path) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    for subject in ("second", "third"):
+        (repository / "app.py").write_text(f"# {subject}\n")
+        git(repository, "commit", "-qam", subject)
+    last = git(repository, "rev-parse", "HEAD")
+    assert [subject for _, subject in commits_between(repository, first, last)] == [
+        "third",
+        "second",
+    ]
+    assert commits_between(repository, last, first) == ()
+    assert commits_between(repository, "0" * 40, last) == ()
+    assert commits_between(repository, "--all", last) == ()
 
 
 CHANGES = """

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.limits import Limits
-from control_plane.domain.spec_json import write_spec
+from control_plane.domain.spec_json import spec_digest, write_spec
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import load_settings
@@ -159,6 +159,8 @@ def test_the_specs_are_read_as_before(tmp_path: Path, run_id: str) -> None:
         configurations = Configurations(store, lambda document: submissions.resolve(document).spec)
         submissions = Submissions(configurations.resolve, Limits(), settings.applications)
         spec = submissions.resolve(SPECS[run_id]).spec
+        # A run from before belongs to the trend of those that are handed in now.
+        assert store.trend_spec(run_id) == spec_digest(spec)
     finally:
         store.close()
     before = RESPONSES["documents"][f"/api/runs/{run_id}"]["spec"]

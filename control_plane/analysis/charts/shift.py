@@ -65,7 +65,7 @@ def shift_chart(curves: Sequence[Curve], baseline: str) -> Figure | None:
     shifts = [replace(shift, values=shift.values * scale) for shift in in_seconds]
     drawn = [_flat(base, shifts), *(shift for shift in shifts if len(shift.places))]
     bounds = _bounds(drawn)
-    ticks = _ticks(*bounds)
+    ticks = round_ticks(*bounds)
     texts = [f"{signed(tick)}{SPACE}{unit}" for tick in ticks]
     y = y_axis(range=list(bounds), tickvals=ticks, ticktext=texts)
     end = float(drawn[0].places[-1])
@@ -119,7 +119,7 @@ def _bounds(drawn: Sequence[_Shift]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """Return about five round values, zero among them."""
     rough = (high - low) / 5
     power = 10.0 ** np.floor(np.log10(rough))

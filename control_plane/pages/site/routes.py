@@ -17,7 +17,16 @@ from control_plane.domain.ids import experiment_address, run_address
 from control_plane.pages.site import View
 from control_plane.pages.site.shell import queue_view
 from control_plane.pages.site.templating import TermGroup, fragment, groups, page
-from control_plane.pages.urls import AUDIT, COMPARE, DOCS, GLOSSARY, NOT_STARTING, OPENAPI, PEERS
+from control_plane.pages.urls import (
+    AUDIT,
+    COMPARE,
+    DOCS,
+    GLOSSARY,
+    NOT_STARTING,
+    OPENAPI,
+    PEERS,
+    trend_url,
+)
 from control_plane.store.audit_log import KEPT_ENTRIES, AuditEntry
 
 router = APIRouter(include_in_schema=False)
@@ -106,5 +115,6 @@ def _address_of(entry: AuditEntry) -> str:
         "experiment": experiment_address(entry.subject),
         "comparison": f"{COMPARE}?{entry.subject}",
         "peer": f"{PEERS}/{entry.subject}",
+        "trend": trend_url(entry.subject),
     }
     return addresses[entry.kind]

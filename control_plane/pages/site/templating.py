@@ -21,7 +21,15 @@ from control_plane.domain.units import SPACE
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import View
 from control_plane.pages.site.shell import PollingPace, quiet_shell, shell_of
-from control_plane.pages.urls import HISTORY, NEW_RUN, application_url, edit_url, run_url, share_url
+from control_plane.pages.urls import (
+    HISTORY,
+    NEW_RUN,
+    application_url,
+    edit_url,
+    run_url,
+    share_url,
+    trend_url,
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,7 @@ ADDRESSES = {
     "edit_url": edit_url,
     "run_url": run_url,
     "share_url": share_url,
+    "trend_url": trend_url,
 }
 """The addresses that templates build, by the names under which they call for them."""
 

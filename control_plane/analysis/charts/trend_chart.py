@@ -1,0 +1,243 @@
+"""The chart of a trend: each run, the level between steps, and what changed around them."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from control_plane.analysis.charts.figure import (
+    Annotations,
+    Figure,
+    Height,
+    Plot,
+    Table,
+    annotation,
+    label_room,
+    line,
+    plot,
+    scale_of,
+    x_axis,
+    y_axis,
+)
+from control_plane.analysis.charts.percentiles import Sparkline
+from control_plane.analysis.charts.shift import round_ticks, signed
+from control_plane.analysis.trend import Trend, TrendStep
+from control_plane.domain.units import SPACE, WRITTEN, ratio, seconds, split_bytes
+
+MOST_COMMITS, MOST_NOTES = 8, 6
+"""So many commits are named at the axis, and so many changes on lines of their own."""
+
+TREND_HEIGHT: Height = "h440"
+_LEAST_RIGHT, _NARROW_RIGHT = 84, 68
+_BYTES = {"B": 1.0, "kB": 1e-3, "MB": 1e-6, "GB": 1e-9}
+_SHADES = {"worse": "$bad", "better": "$good"}
+
+Places = Sequence[str] | Sequence[int]
+
+
+def trend_chart(trend: Trend) -> Figure:
+    """Return a metric over time or commits: a field for the range of each step, and a dotted line
+    where machine or packages changed.
+    """
+    x, (factor, unit) = _places(trend), _unit(trend)
+    bounds = _bounds(trend, factor)
+    ticks = round_ticks(*bounds)
+    texts = [f"{tick:,.6g}{SPACE}{unit}" if unit else f"×{tick:,.4g}" for tick in ticks]
+    levels = _levels(trend, x, factor)
+    last = levels["y"][-1]
+    said = written(trend, last / factor)
+    ends = [annotation(said, "$ink", y=last)]
+    axes = {
+        "xaxis": _axis(trend),
+        "yaxis": y_axis(range=list(bounds), tickvals=ticks, ticktext=texts),
+    }
+    right = label_room([said], _LEAST_RIGHT)
+    notes = Annotations([*ends, *_notes(trend, x)], ends, right, _NARROW_RIGHT)
+    return Figure(
+        name="trend",
+        title=trend.title,
+        note="each run, and the level between steps",
+        label=f"{trend.sentence}. {len(trend.points)} points; the last level is {said}.",
+        plot=plot(
+            [_marks(trend, x, factor), levels],
+            axes,
+            notes,
+            [*_fields(trend, x), *_lines(trend, x)],
+        ),
+        table=_table(trend),
+        height=TREND_HEIGHT,
+    )
+
+
+def written(trend: Trend, value: float) -> str:
+    """Return a number of the trend as people read it: `1.20 ms`; of ratios `×1.05`."""
+    return ratio(value) if trend.runs.key.baseline else WRITTEN[trend.metric.unit](value)
+
+
+def _places(trend: Trend) -> Places:
+    """Return where each point stands: its time, or the place of its commit."""
+    if trend.axis == "time":
+        return [f"{point.run.at:%Y-%m-%d %H:%M:%S}" for point in trend.points]
+    commits = {commit: place for place, commit in enumerate(_commits(trend))}
+    return [commits[point.commit.text] for point in trend.points if point.commit]
+
+
+def _commits(trend: Trend) -> list[str]:
+    return list(dict.fromkeys(point.commit.text for point in trend.points if point.commit))
+
+
+def _axis(trend: Trend) -> Plot:
+    if trend.axis == "time":
+        return x_axis(type="date", nticks=6)
+    commits = _commits(trend)
+    named = range(0, len(commits), math.ceil(len(commits) / MOST_COMMITS))
+    return x_axis(
+        range=[-0.5, len(commits) - 0.5],
+        tickvals=list(named),
+        ticktext=[commits[place][:7] for place in named],
+    )
+
+
+def _unit(trend: Trend) -> tuple[float, str]:
+    """Return what values are multiplied with, and their unit; ratios have none."""
+    highest, unit = max(point.value for point in trend.points), trend.metric.unit
+    if trend.runs.key.baseline:
+        return 1.0, ""
+    if unit == "bytes":
+        name = split_bytes(highest)[1]
+        return _BYTES[name], name
+    if unit in {"s", "s_per_request"}:
+        return scale_of(highest)
+    return (100.0, "%") if unit == "share" else (1.0, "/s")
+
+
+def _bounds(trend: Trend, factor: float) -> tuple[float, float]:
+    ends = [end for point in trend.points for end in (point.value, point.low, point.high)]
+    known = [end * factor for end in ends if end is not None]
+    room = 0.1 * (max(known) - min(known)) or 0.1 * max(known) or 1.0
+    return min(known) - room, max(known) + room
+
+
+def _marks(trend: Trend, x: Places, factor: float) -> Plot:
+    points = trend.points
+    reach = {
+        "type": "data",
+        "symmetric": False,
+        "array": [(point.high or point.value) - point.value for point in points],
+        "arrayminus": [point.value - (point.low or point.value) for point in points],
+        "color": "$run-1/0.5",
+        "thickness": 1,
+        "width": 0,
+    }
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x,
+        "y": [_rounded(point.value * factor) for point in points],
+        "marker": {
+            "size": 7,
+            "color": "$run-1",
+            "symbol": _symbols(trend),
+        },
+        "text": [f"run {point.run.id}: {written(trend, point.value)}" for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+        **({"error_y": reach} if trend.runs.key.baseline else {}),
+    }
+
+
+def _symbols(trend: Trend) -> str | list[str]:
+    """Return the mark of each point, hollow for a suspect run; one for all where none is."""
+    valid = [point.run.outcome == "valid" for point in trend.points]
+    return "circle" if all(valid) else ["circle" if each else "circle-open" for each in valid]
+
+
+def _levels(trend: Trend, x: Places, factor: float) -> Plot:
+    """Return a line at each level, from its first point to its last."""
+    edges = [0, *(step.at for step in trend.steps), len(trend.points)]
+    heights = [step.before for step in trend.steps] + [trend.level]
+    across: list[str | int | None] = []
+    along: list[float | None] = []
+    for begin, end, height in zip(edges, edges[1:], heights, strict=False):
+        across += [None] if across else []
+        along += [None] if along else []
+        across += [x[begin], x[end - 1]]
+        along += 2 * [_rounded(height * factor)]
+    drawn = line([], along, "$ink", connectgaps=False, hoverinfo="skip")
+    return {**drawn, "x": across}
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _fields(trend: Trend, x: Places) -> Iterator[Plot]:
+    """Yield the range of each step, as high as the figure."""
+    for step in trend.steps:
+        colour, ends = _SHADES.get(step.verdict, "$ink-3"), (x[step.first - 1], x[step.last])
+        stroke = {"width": 1, "color": f"{colour}/0.5"}
+        yield {**_upright("rect", ends, stroke), "fillcolor": f"{colour}/0.14"}
+
+
+def _lines(trend: Trend, x: Places) -> Iterator[Plot]:
+    """Yield a line before each point that was measured in another environment."""
+    for change in trend.changes:
+        stroke = {"width": 1, "color": "$ink-3", "dash": "dot"}
+        yield _upright("line", (x[change.at], x[change.at]), stroke)
+
+
+def _upright(kind: str, ends: tuple[str | int, str | int], stroke: Plot) -> Plot:
+    across = {"xref": "x", "x0": ends[0], "x1": ends[1]}
+    height = {"yref": "paper", "y0": 0, "y1": 1}
+    return {"type": kind, "layer": "below", "line": stroke, **across, **height}
+
+
+def _notes(trend: Trend, x: Places) -> Iterator[Plot]:
+    """Yield what stands above steps, and below lines as long as they are few."""
+    on_axis: Plot = {"xref": "x", "yref": "paper"}
+    for step in trend.steps[-MOST_NOTES:]:
+        colour, place = _SHADES.get(step.verdict, "$ink-2"), {"x": x[step.at], "xshift": 0}
+        above: Plot = {**on_axis, **place, "xanchor": "center", "yanchor": "top"}
+        yield annotation(change_text(trend, step), colour, y=1, **above)
+    for change in trend.changes if len(trend.changes) <= MOST_NOTES else ():
+        first, *others = change.differences
+        text = f"{first.label} and {len(others)} more" if others else first.label
+        font = {"color": "$ink-2", "size": 12}
+        place = {"x": x[change.at], "xshift": -4}
+        below: Plot = {**on_axis, **place, "xanchor": "right", "yanchor": "bottom", "font": font}
+        yield annotation(text, "$ink-2", y=0, **below)
+
+
+def change_text(trend: Trend, step: TrendStep) -> str:
+    """Return how much a step is: `+12 %`; of shares `+0.4 points`."""
+    unit = "points" if trend.metric.unit == "share" else "%"
+    return f"{signed(float(f'{100 * step.change:.2g}'))}{SPACE}{unit}"
+
+
+def course(numbers: Sequence[float]) -> Sparkline:
+    """Return times over their places, from the least to the greatest; none of fewer than two."""
+    if len(numbers) < 2:
+        return Sparkline((), "not measured")
+    low, high = min(numbers), max(numbers)
+    points = (
+        (
+            round(100 * place / (len(numbers) - 1), 1),
+            round(100 * (high - number) / (high - low), 1) if high > low else 50.0,
+        )
+        for place, number in enumerate(numbers)
+    )
+    return Sparkline(tuple(points), f"p50 from {seconds(low)} to {seconds(high)}")
+
+
+def _table(trend: Trend) -> Table:
+    unit = "ratio" if trend.runs.key.baseline else trend.metric.unit
+    ends = ("low, 95 %", "high, 95 %") if trend.runs.key.baseline else ()
+    rows = (
+        (
+            f"{point.run.at:%Y-%m-%d %H:%M}",
+            point.run.id,
+            point.value,
+            *((point.low, point.high) if ends else ()),
+            point.commit.text if point.commit else None,
+            point.run.outcome,
+        )
+        for point in trend.points
+    )
+    return Table(("measured, UTC", "run", unit, *ends, "commit", "validity"), tuple(rows))

@@ -1,0 +1,400 @@
+"""The trend of a spec: its points, its steps as people left them, and what changed between runs."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from math import exp, log, log1p, nan
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from control_plane.analysis.deciding.effects import LEAST_VARIANCE, log_values, paired_effect
+from control_plane.analysis.differences import (
+    EnvironmentChange,
+    MeasuredCommit,
+    environment_changes,
+    measured_commit,
+)
+from control_plane.analysis.trend_steps import FoundStep, find_steps
+from control_plane.domain.documents import moment
+from control_plane.domain.ids import run_address
+from control_plane.domain.metrics import TREND_METRICS, Metric
+from control_plane.domain.run import (
+    LEAST_TREND_POINTS,
+    Blocks,
+    StepMark,
+    TrendRun,
+    TrendRuns,
+)
+from control_plane.domain.spec_json import Document
+from control_plane.domain.units import SPACE, figures, number_of, share
+
+TrendAxis = Literal["time", "commit"]
+StepVerdict = Literal["better", "worse", "within margin", "changed"]
+StepOrigin = Literal["found", "moved", "added"]
+
+SHARE_MARGIN = 0.001
+"""A difference of shares that nobody cares about, as for the guardrail of errors."""
+
+_SAME_STEP = 5
+"""A step that is found so many points from where it was before is the same one."""
+
+
+@dataclass(frozen=True)
+class TrendPoint:
+    """A run with its number; where that is a ratio to the baseline, with its 95 % interval."""
+
+    run: TrendRun
+    value: float
+    low: float | None
+    high: float | None
+    commit: MeasuredCommit | None
+
+
+@dataclass(frozen=True)
+class TrendStep:
+    """A lasting change before the point `at`, somewhere between the points `first - 1` and `last`.
+
+    `before` and `after` are the levels on its sides, `change` their ratio less 1, or for shares
+    their difference. `p_value` None: nobody but a person sees it there.
+    """
+
+    at: int
+    first: int
+    last: int
+    before: float
+    after: float
+    change: float
+    verdict: StepVerdict
+    origin: StepOrigin
+    p_value: float | None
+    mark: StepMark | None
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The points of a trend in their order, and what lies between them.
+
+    `rejected` steps were found and do not stand. `without_number`: so many runs are no points.
+    `level`: that of the points behind the last step, NaN without any.
+    """
+
+    runs: TrendRuns
+    axis: TrendAxis
+    margin: float
+    points: tuple[TrendPoint, ...]
+    steps: tuple[TrendStep, ...]
+    rejected: tuple[TrendStep, ...]
+    changes: tuple[EnvironmentChange, ...]
+    without_number: int
+    level: float
+
+    @property
+    def metric(self) -> Metric:
+        """What is followed."""
+        return TREND_METRICS[self.runs.key.metric]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are points enough to look for steps."""
+        return len(self.points) >= LEAST_TREND_POINTS
+
+    @property
+    def newest(self) -> TrendStep | None:
+        """The last step."""
+        return self.steps[-1] if self.steps else None
+
+    @property
+    def alarm(self) -> TrendStep | None:
+        """The last step where it was found, is worse beyond the margin, and was not told yet."""
+        step = self.newest
+        if step is None or step.origin == "added" or step.verdict != "worse":
+            return None
+        return None if step.mark and step.mark.told_at else step
+
+    @cached_property
+    def against(self) -> str:
+        """The name of the pinned baseline that the points are ratios to; "" of plain numbers."""
+        spec = self.runs.key.baseline
+        return next((each.name for each in self.runs.baselines if each.spec == spec), spec)
+
+    @property
+    def title(self) -> str:
+        """`p50 response time`, `p50 response time against release 2.3`."""
+        return self.metric.label + (f" against {self.against}" if self.against else "")
+
+    @property
+    def sentence(self) -> str:
+        """What is seen: the last step, that there is none, or that there are too few points."""
+        what = self.title
+        if not self.enough and not self.steps:
+            points = number_of(len(self.points), "point")
+            return f"{points} of {what}: a trend needs {LEAST_TREND_POINTS}"
+        if self.newest is None:
+            return f"No step in {what} over {number_of(len(self.points), 'run')}"
+        return f"{what} {moved_by(self.newest, self.metric)}, {self._judgement(self.newest)}"
+
+    def _judgement(self, step: TrendStep) -> str:
+        if step.verdict == "within margin":
+            margin = SHARE_MARGIN if self.metric.unit == "share" else self.margin
+            return f"within the margin of {share(margin)}"
+        return "which is neither" if step.verdict == "changed" else f"which is {step.verdict}"
+
+    def commits(self, step: TrendStep) -> tuple[MeasuredCommit, ...]:
+        """Return the commits that were measured from one end of the range of a step to the other,
+        in their order.
+        """
+        ranged = (point.commit for point in self.points[step.first - 1 : step.last + 1])
+        return tuple(dict.fromkeys(commit for commit in ranged if commit))
+
+
+def moved_by(step: TrendStep, metric: Metric) -> str:
+    """Return `rose by 12 %`; of shares `fell by 0.40 percentage points`."""
+    way = "rose" if step.change >= 0 else "fell"
+    size = figures(abs(100 * step.change), 2)
+    unit = " percentage points" if metric.unit == "share" else f"{SPACE}%"
+    return f"{way} by {size}{unit}"
+
+
+def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
+    """Return the trend of runs, with the steps that are found and those that people set.
+
+    By commit, runs stand in the order in which their commits were measured first; those without
+    one are left out.
+    """
+    metric, application = TREND_METRICS[runs.key.metric], runs.spec.target.application
+    known = [point for run in runs.runs for point in _point(run, runs)]
+    points = _by_commit(known) if axis == "commit" else known
+    levels = _levels(points, metric)
+    coarse = SHARE_MARGIN**2 / 1_000 if metric.unit == "share" else LEAST_VARIANCE / 2
+    enough = len(points) >= LEAST_TREND_POINTS
+    found = find_steps(tuple(levels.tolist()), coarse) if enough else ()
+    standing, rejected = _placed(found, runs.marks, _finder(points))
+    judge = _Judge(levels, metric, margin, places := [place.at for place in standing])
+    return Trend(
+        runs=runs,
+        axis=axis,
+        margin=margin,
+        points=tuple(points),
+        steps=tuple(map(judge.step, standing)),
+        rejected=tuple(map(judge.step, rejected)),
+        changes=tuple(environment_changes([point.run for point in points], application)),
+        without_number=len(runs.runs) - len(known),
+        level=judge.mean(max(places, default=0), len(points)),
+    )
+
+
+def _point(run: TrendRun, runs: TrendRuns) -> Iterator[TrendPoint]:
+    commit = measured_commit(run.environment, runs.spec.target.application)
+    if not runs.key.baseline:
+        if run.value is not None:
+            yield TrendPoint(run, run.value, None, None, commit)
+    elif ratio := _ratio(run.blocks):
+        yield TrendPoint(run, *ratio, commit)
+
+
+@lru_cache(maxsize=5_000)
+def _ratio(blocks: Blocks) -> tuple[float, float, float] | None:
+    """Return the ratio of run to baseline over blocks with its interval; None with under 3, and
+    where a trial has no number.
+    """
+    if not blocks or any(value is None for pair in blocks for value in pair):
+        return None
+    baseline, contender = log_values(list(zip(*blocks, strict=True)))
+    effect = paired_effect(baseline, contender)
+    if effect is None:
+        return None
+    within = effect.interval(0.05)
+    return effect.ratio, within.low, within.high
+
+
+def _by_commit(points: Sequence[TrendPoint]) -> list[TrendPoint]:
+    known: dict[str, list[TrendPoint]] = {}
+    for point in points:
+        if point.commit:
+            known.setdefault(point.commit.text, []).append(point)
+    return [point for of_commit in known.values() for point in of_commit]
+
+
+def _levels(points: Sequence[TrendPoint], metric: Metric) -> NDArray[np.float64]:
+    """Return what steps are looked for in: logarithms, and shares as they are."""
+    values = [point.value for point in points]
+    return np.array(values if metric.unit == "share" else [log(value) for value in values])
+
+
+def _finder(points: Sequence[TrendPoint]) -> Callable[[int], int | None]:
+    """Return what finds the point of a run, or of the next one where that is no point any more."""
+    places = {point.run.seq: place for place, point in enumerate(points)}
+    later = sorted(places)
+
+    def find(seq: int) -> int | None:
+        following = bisect_left(later, seq)
+        return places[later[following]] if following < len(later) else None
+
+    return find
+
+
+@dataclass(frozen=True)
+class _Place:
+    at: int
+    found: FoundStep | None
+    mark: StepMark | None
+    origin: StepOrigin
+
+
+def _placed(
+    found: Sequence[FoundStep], marks: Sequence[StepMark], find: Callable[[int], int | None]
+) -> tuple[list[_Place], list[_Place]]:
+    """Return the steps that stand, in their order, and those that somebody rejected.
+
+    What somebody did stays where the step is no longer found.
+    """
+    matched = _matched(found, marks, find)
+    standing: dict[int, _Place] = {}
+    rejected = []
+    for step in found:
+        mark = matched.get(step.at)
+        moved_to = find(mark.place) if mark and mark.place not in {None, mark.found} else None
+        if mark and mark.place is None:
+            rejected.append(_Place(step.at, step, mark, "found"))
+        elif moved_to:
+            standing[moved_to] = _Place(moved_to, None, mark, "moved")
+        else:
+            standing.setdefault(step.at, _Place(step.at, step, mark, "found"))
+    used = {mark.id for mark in matched.values()}
+    for mark in marks:
+        at = find(mark.place) if mark.place is not None and mark.made_by else None
+        if at and mark.id not in used:
+            standing.setdefault(at, _Place(at, None, mark, "added"))
+    return [standing[at] for at in sorted(standing)], rejected
+
+
+def _matched(
+    found: Sequence[FoundStep], marks: Sequence[StepMark], find: Callable[[int], int | None]
+) -> dict[int, StepMark]:
+    """Return the mark of each found step that has one, by its point: the nearest ones first."""
+    pairs = sorted(
+        (abs(at - step.at), step.at, mark.id, mark)
+        for mark in marks
+        if mark.found is not None and (at := find(mark.found)) is not None
+        for step in found
+        if abs(at - step.at) <= _SAME_STEP
+    )
+    matched: dict[int, StepMark] = {}
+    for _, at, _, mark in pairs:
+        if at not in matched and mark not in matched.values():
+            matched[at] = mark
+    return matched
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Judges steps by the levels between them; `places` are the points behind those that stand."""
+
+    levels: NDArray[np.float64]
+    metric: Metric
+    margin: float
+    places: Sequence[int]
+
+    def step(self, place: _Place) -> TrendStep:
+        """Return a step with the levels on its sides."""
+        begin = max((at for at in self.places if at < place.at), default=0)
+        end = min((at for at in self.places if at > place.at), default=len(self.levels))
+        before, after = self.mean(begin, place.at), self.mean(place.at, end)
+        is_share, found = self.metric.unit == "share", place.found
+        return TrendStep(
+            at=place.at,
+            first=found.first if found else place.at,
+            last=found.last if found else place.at,
+            before=before,
+            after=after,
+            change=after - before if is_share else after / before - 1,
+            verdict=self._verdict(after - before if is_share else log(after / before)),
+            origin=place.origin,
+            p_value=found.p_value if found else None,
+            mark=place.mark,
+        )
+
+    def mean(self, begin: int, end: int) -> float:
+        """Return the level between two points: of shares the mean, else the geometric one."""
+        if begin == end:
+            return nan
+        middle = float(self.levels[begin:end].mean())
+        return middle if self.metric.unit == "share" else exp(middle)
+
+    def _verdict(self, difference: float) -> StepVerdict:
+        margin = SHARE_MARGIN if self.metric.unit == "share" and self.margin else log1p(self.margin)
+        if abs(difference) <= margin:
+            return "within margin"
+        if self.metric.less_is_better is None:
+            return "changed"
+        return "worse" if (difference > 0) == self.metric.less_is_better else "better"
+
+
+def trend_document(trend: Trend) -> Document:
+    """Return a trend as the API gives it; `alarm` is the last step where nobody was told of it."""
+    key, runs = trend.runs.key, trend.runs
+    return {
+        "spec": key.spec,
+        "title": runs.title,
+        "stream": key.stream or runs.spec.workload.streams[0].name,
+        "metric": key.metric,
+        "unit": trend.metric.unit,
+        "less_is_better": trend.metric.less_is_better,
+        "baseline": {"name": trend.against, "spec": key.baseline} if key.baseline else None,
+        "machine": runs.machine,
+        "axis": trend.axis,
+        "margin": trend.margin,
+        "sentence": trend.sentence,
+        "enough": trend.enough,
+        "left_out": {"suspect": runs.doubted, "without_number": trend.without_number},
+        "points": [_point_document(point) for point in trend.points],
+        "steps": [_step_document(trend, step) for step in trend.steps],
+        "rejected": [_step_document(trend, step) for step in trend.rejected],
+        "changes": [
+            {
+                "before": trend.points[change.at - 1].run.id,
+                "after": trend.points[change.at].run.id,
+                "differences": [
+                    {"field": each.field, "values": list(each.values.values())}
+                    for each in change.differences
+                ],
+            }
+            for change in trend.changes
+        ],
+        "alarm": _step_document(trend, trend.alarm) if trend.alarm else None,
+    }
+
+
+def _point_document(point: TrendPoint) -> Document:
+    run = point.run
+    return {
+        "run": run.id,
+        "url": run_address(run.id),
+        "at": moment(run.at),
+        "validity": run.outcome,
+        "value": point.value,
+        "low": point.low,
+        "high": point.high,
+        "commit": asdict(point.commit) if point.commit else None,
+    }
+
+
+def _step_document(trend: Trend, step: TrendStep) -> Document:
+    """Return a step; it lies between the runs `after` and `before`, most likely before `run`."""
+    mark, points = step.mark, trend.points
+    return {
+        "run": points[step.at].run.id,
+        "after": points[step.first - 1].run.id,
+        "before": points[step.last].run.id,
+        "levels": [step.before, step.after],
+        "change": step.change,
+        "verdict": step.verdict,
+        "origin": step.origin,
+        "p_value": step.p_value,
+        "commits": [commit.commit for commit in trend.commits(step)],
+        "note": mark.note if mark else "",
+        "told_at": moment(mark.told_at) if mark else None,
+    }

@@ -1,0 +1,200 @@
+"""Steps of a series: where its level changed for good, by a windowed E-divisive with Student's t.
+
+Splits are looked for by E-divisive (D. S. Matteson and N. A. James, "A nonparametric approach for
+multiple change point analysis of multivariate data", 2014) in windows that overlap, and kept by a
+t-test between their neighbours, the weakest removed first (M. Fleming et al., "Hunter: Using
+change point detection to hunt for performance regressions", 2023, as Apache Otava does). Each is
+then moved to where the squares left over are least, within a few points. Nothing is random.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW_POINTS = 50
+"""So many points are looked at together; the next window begins in the middle of the last one."""
+
+LEAST_SIDE = 3
+"""A level that lasts for fewer points is no level: one bad night makes no step."""
+
+P_VALUE, WEAK_P_VALUE = 0.001, 0.01
+"""The t-test of a step that is kept, and of a split in a window."""
+
+_MOVED = 5
+_LOG_LIKELIHOOD = 3.68
+"""What a place in the range of a step may lack of the likeliest one. A walk with drift to both
+sides of the true place rises higher in one of 20 cases: (1 - exp(-x))² = 0.95 (D. Siegmund,
+"Confidence sets in change-point problems", 1988).
+"""
+
+Levels = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FoundStep:
+    """A lasting change of the level, between the points `at - 1` and `at`.
+
+    `first` to `last` are the places that the points allow besides: it lies between the points
+    `first - 1` and `last`.
+    """
+
+    at: int
+    first: int
+    last: int
+    p_value: float
+
+
+@lru_cache(maxsize=200)
+def find_steps(points: tuple[float, ...], least_variance: float = 0.0) -> tuple[FoundStep, ...]:
+    """Return the steps of a series, in their order.
+
+    `least_variance` is that of the coarseness of the numbers, below which nothing differs.
+    """
+    values = np.array(points)
+    sums = _Sums.of(values, least_variance)
+    places = _moved(sums, _kept(sums, _weak_places(values, sums)))
+    edges = [0, *places, len(values)]
+    return tuple(
+        FoundStep(at, *_range(sums, before, at, after), sums.p_value(before, at, after))
+        for before, at, after in zip(edges, edges[1:], edges[2:], strict=False)
+    )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums of the first points and of their squares, from which every part has its variance."""
+
+    values: Levels
+    squares: Levels
+    least_variance: float
+
+    @staticmethod
+    def of(values: Levels, least_variance: float) -> "_Sums":
+        centred = values - values.mean() if len(values) else values
+        first, second = (np.concatenate(([0.0], x.cumsum())) for x in (centred, centred**2))
+        return _Sums(first, second, least_variance)
+
+    def __len__(self) -> int:
+        return len(self.values) - 1
+
+    def left_over(self, before: int, places: NDArray[np.intp], after: int) -> Levels:
+        """Return the squares left over between two points where the level changes at `places`."""
+        return self._spread(before, places) + self._spread(places, after)
+
+    def p_value(self, before: int, at: int, after: int) -> float:
+        """Return how often Student's t between two parts lies further from 0 by chance."""
+        from scipy.special import stdtr
+
+        left, right = at - before, after - at
+        if min(left, right) < LEAST_SIDE:
+            return 1.0
+        means = (self._total(before, at) / left, self._total(at, after) / right)
+        rest = float(self.left_over(before, np.array([at]), after)[0]) / (left + right - 2)
+        error = sqrt(max(rest, self.least_variance) * (1 / left + 1 / right))
+        apart = abs(float(means[0] - means[1]))
+        if not error:
+            return float(apart == 0)
+        return 2 * float(stdtr(left + right - 2, -apart / error))
+
+    def _total(self, begin: int, end: int) -> float:
+        return float(self.values[end] - self.values[begin])
+
+    def _spread(
+        self, begin: int | NDArray[np.intp], end: int | NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        totals = self.values[end] - self.values[begin]
+        spread = self.squares[end] - self.squares[begin] - totals**2 / (np.asarray(end) - begin)
+        return np.asarray(np.maximum(spread, 0.0))
+
+
+def _weak_places(values: Levels, sums: _Sums) -> list[int]:
+    """Return the splits of all windows, each of which begins behind the last split of the one
+    before, or half a window behind its begin.
+    """
+    found: set[int] = set()
+    start = 0
+    while start + 2 * LEAST_SIDE <= len(values):
+        new = _splits(values, sums, start, min(start + WINDOW_POINTS, len(values)))
+        found.update(new)
+        start = max(start + WINDOW_POINTS // 2, *new, 0)
+    return sorted(found)
+
+
+def _splits(values: Levels, sums: _Sums, start: int, end: int) -> list[int]:
+    """Return where a window falls apart, and its parts again, as long as that is significant."""
+    window = values[start:end]
+    distances = np.zeros((len(window) + 1, len(window) + 1))
+    distances[1:, 1:] = np.abs(window[:, None] - window).cumsum(axis=0).cumsum(axis=1)
+    found, parts = [], [(0, len(window))]
+    while parts:
+        begin, stop = parts.pop()
+        at = _best_split(distances, begin, stop)
+        if at is not None and sums.p_value(start + begin, start + at, start + stop) < WEAK_P_VALUE:
+            found.append(start + at)
+            parts += [(begin, at), (at, stop)]
+    return found
+
+
+def _best_split(distances: Levels, begin: int, stop: int) -> int | None:
+    """Return the place around which points are furthest apart, by Matteson and James' statistic.
+
+    `distances` are sums over the first points of both sides. The right side may end before `stop`.
+    None where a side would have too few points.
+    """
+    if stop - begin < 2 * LEAST_SIDE:
+        return None
+    at = np.arange(begin + LEAST_SIDE, stop - LEAST_SIDE + 1)[:, None]
+    end = np.arange(begin + 2 * LEAST_SIDE, stop + 1)
+    left, right = at - begin, np.maximum(end - at, LEAST_SIDE)
+    corner, side, whole = distances[begin, begin], distances[begin, at], distances[at, at]
+    to_end = distances[at, end]
+    between = to_end - distances[begin, end] - whole + side
+    in_left = whole - 2 * side + corner
+    in_right = distances[end, end] - 2 * to_end + whole
+    apart = 2 * between / (left * right)
+    within = in_left / (left * (left - 1)) + in_right / (right * (right - 1))
+    statistic = left * right / (left + right) * (apart - within)
+    statistic[end - at < LEAST_SIDE] = -np.inf
+    return int(at[int(statistic.max(axis=1).argmax()), 0])
+
+
+def _kept(sums: _Sums, places: Sequence[int]) -> list[int]:
+    """Return those places that are significant between their neighbours, the weakest taken out
+    first.
+    """
+    edges = [0, *places, len(sums)]
+    p_values = [sums.p_value(*edges[index : index + 3]) for index in range(len(places))]
+    while p_values and max(p_values) >= P_VALUE:
+        weakest = p_values.index(max(p_values))
+        del p_values[weakest], edges[weakest + 1]
+        for index in range(max(weakest - 1, 0), min(weakest + 1, len(p_values))):
+            p_values[index] = sums.p_value(*edges[index : index + 3])
+    return edges[1:-1]
+
+
+def _moved(sums: _Sums, places: Sequence[int]) -> list[int]:
+    """Return each place moved by a few points to where the squares left over are least."""
+    edges = [0, *places, len(sums)]
+    for index in range(1, len(edges) - 1):
+        before, at, after = edges[index - 1 : index + 2]
+        near = np.arange(
+            max(before + LEAST_SIDE, at - _MOVED), min(after - LEAST_SIDE, at + _MOVED) + 1
+        )
+        edges[index] = int(near[int(sums.left_over(before, near, after).argmin())])
+    return edges[1:-1]
+
+
+def _range(sums: _Sums, before: int, at: int, after: int) -> tuple[int, int]:
+    """Return the first and the last place that explain the points nearly as well as `at`."""
+    places = np.arange(before + 1, after)
+    points = after - before
+    left_over = sums.left_over(before, places, after) + points * sums.least_variance
+    least = left_over[at - before - 1]
+    if not least:
+        return at, at
+    able = places[left_over <= least * exp(2 * _LOG_LIKELIHOOD / points)]
+    return int(able.min()), int(able.max())

@@ -1,0 +1,391 @@
+"""Trends: specs with points enough, the page of one, and what people do to its steps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated, Any, ClassVar
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from control_plane.analysis.charts.figure import Figure
+from control_plane.analysis.charts.percentiles import Sparkline
+from control_plane.analysis.charts.trend_chart import change_text, course, trend_chart, written
+from control_plane.analysis.differences import EnvironmentChange, MeasuredCommit
+from control_plane.analysis.field_labels import text_of
+from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
+from control_plane.dependencies import (
+    RAW,
+    RunServiceDep,
+    StoreDep,
+    TrendQuery,
+    TrendQueryDep,
+    TrendSpec,
+    mark_of,
+    read_trend,
+)
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.ids import new_id
+from control_plane.domain.metrics import TREND_METRICS
+from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
+from control_plane.domain.units import figures, number_of, seconds
+from control_plane.jobs.application_check import commits_of_step
+from control_plane.pages.exports import figure_file
+from control_plane.pages.form.form_data import FormData, FormDep
+from control_plane.pages.site import View
+from control_plane.pages.site.templating import page
+from control_plane.pages.urls import TRENDS, compare_url, trend_url
+from control_plane.store.stored_trends import MOST_LISTED_TRENDS, STEP_NOTE_LENGTH, ListedTrend
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN_METRICS = {
+    "throughput_per_s": "throughput",
+    "response_time_s.p50": "p50",
+    "response_time_s.p95": "p95",
+    "response_time_s.p99": "p99",
+    "error_share": "errors",
+    "cpu_s_per_request": "CPU per request",
+    "peak_memory_bytes": "peak memory",
+    "ready_s": "start time",
+}
+"""The metrics that the page offers; the address takes every other one."""
+
+_WITH_COMMITS = 3
+"""For so many of the newest steps git is asked which commits lie in them."""
+
+CommitsBetween = Callable[[str, str], tuple[tuple[str, str], ...]]
+
+_NEAR, _OFFERED = 12, 200
+"""A step is moved by so many points at most, or added before one of so many of the newest."""
+
+
+@dataclass(frozen=True)
+class TrendListRow:
+    """A trend in the list, with its last p50 response time and their course."""
+
+    trend: ListedTrend
+    last: str
+    line: Sparkline
+
+
+@dataclass(frozen=True)
+class TrendsPage(View):
+    """The trends with `least` points or more, the last measured first; at most so many."""
+
+    template: ClassVar[str] = "pages/trends.html"
+    rows: tuple[TrendListRow, ...]
+    least: int = LEAST_TREND_POINTS
+    most: int = MOST_LISTED_TRENDS
+
+
+@dataclass(frozen=True)
+class TrendChoice:
+    """One way to look at a trend, and whether it is the present one."""
+
+    name: str
+    href: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class StepCard:
+    """A step as the page tells it.
+
+    It lies between the runs of `before` and `after`, most likely before that of `at`; `near` are
+    those that it can be moved before. `commits` were measured in it, `between` are all after the
+    first of them with their subjects where its repository tells, and `git` lists them. `chance` is
+    the p-value; "" where a person set it.
+    """
+
+    number: int
+    step: TrendStep
+    text: str
+    levels: str
+    before: TrendPoint
+    at: TrendPoint
+    after: TrendPoint
+    compare: str
+    commits: tuple[MeasuredCommit, ...]
+    between: tuple[tuple[str, str], ...]
+    git: str
+    chance: str
+    near: tuple[TrendPoint, ...]
+
+    @property
+    def mark(self) -> StepMark | None:
+        """What somebody did to it."""
+        return self.step.mark if self.step.mark and self.step.mark.made_by else None
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """What differs between the runs of two points that follow each other: name, before, after."""
+
+    before: TrendPoint
+    after: TrendPoint
+    facts: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class TrendPage(View):
+    """A metric of all runs of one spec.
+
+    `choices` by what is chosen. `figure_file` has NAME for the name of the figure, `address` is
+    where the steps are changed, `document` the same as JSON.
+    """
+
+    template: ClassVar[str] = "pages/trend.html"
+    trend: Trend
+    facts: tuple[str, ...]
+    lede: str
+    choices: tuple[tuple[str, tuple[TrendChoice, ...]], ...]
+    figure: Figure | None
+    figure_file: str
+    steps: tuple[StepCard, ...]
+    rejected: tuple[StepCard, ...]
+    changes: tuple[ChangeRow, ...]
+    offered: tuple[TrendPoint, ...]
+    address: str
+    document: str
+    note_length: int = STEP_NOTE_LENGTH
+
+
+@router.get(TRENDS)
+def trends(request: Request, store: StoreDep) -> Response:
+    """List the trends that have points enough."""
+    rows = (
+        TrendListRow(
+            each, seconds(each.numbers[-1] if each.numbers else None), course(each.numbers)
+        )
+        for each in store.trends()
+    )
+    return page(request, TrendsPage(tuple(rows)))
+
+
+@router.get(f"{TRENDS}/{{spec}}")
+def trend(
+    request: Request,
+    spec: TrendSpec,
+    store: StoreDep,
+    service: RunServiceDep,
+    query: TrendQueryDep,
+) -> Response:
+    """Show the trend of a spec; one that is named by a run has the address of its spec."""
+    if (digest := store.trend_spec(spec)) != spec:
+        return RedirectResponse(trend_url(digest, query.changed()), 307)
+    found = read_trend(store, spec, query)
+    applications, name = service.applications(), found.runs.spec.target.application
+    return page(
+        request,
+        trend_page(
+            found,
+            query,
+            lambda first, last: commits_of_step(applications, name, (first, last)),
+        ),
+    )
+
+
+@router.get(f"{TRENDS}/{{spec}}/figures/{{name}}.csv")
+def trend_figure(
+    spec: TrendSpec,
+    name: Annotated[str, Path(max_length=40)],
+    store: StoreDep,
+    query: TrendQueryDep,
+) -> Response:
+    """Return the points of a trend as CSV."""
+    found = read_trend(store, spec, query)
+    return figure_file(f"trend-{spec}", name, [trend_chart(found)] if found.points else [])
+
+
+@router.post(f"{TRENDS}/{{spec}}/steps")
+def change_step(spec: TrendSpec, form: FormDep, store: StoreDep, query: TrendQueryDep) -> Response:
+    """Add, move, reject or annotate a step, put it back, or forget one that was added."""
+    found, do = read_trend(store, spec, query), form.text("do")
+    key, title = found.runs.key, found.runs.title
+    mark = _changed(found, form)
+    if do != "forget" and (do != "restore" or mark.note):
+        store.keep_mark(key, mark, title)
+    elif mark.told_at:
+        store.tell_step(key, replace(mark, made_by=""))
+    else:
+        store.drop_mark(key, mark.id, title)
+    return RedirectResponse(f"{trend_url(key.spec, query.changed())}#steps", 303)
+
+
+def _changed(trend: Trend, form: FormData) -> StepMark:
+    """Return what is kept of a step after the deed of a form. Raises InvalidInput."""
+    do, now, note = form.text("do"), datetime.now(UTC), form.text("note").replace("\r\n", "\n")
+    if do == "add":
+        return StepMark(new_id(), None, _seq(trend, form, "to"), now, note)
+    steps = (trend.steps, trend.rejected)
+    step = _step(trend, steps[::-1] if do == "restore" else steps, form.text("run"))
+    mark = replace(mark_of(trend, step), changed_at=now)
+    if do == "move":
+        return replace(mark, place=_seq(trend, form, "to"))
+    if do == "note":
+        return replace(mark, note=note)
+    places = {"reject": None, "restore": mark.found, "forget": mark.found}
+    if do not in places:
+        raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
+    return replace(mark, place=places[do])
+
+
+def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], run_id: str) -> TrendStep:
+    for step in chain.from_iterable(steps):
+        if trend.points[step.at].run.id == run_id:
+            return step
+    raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
+
+
+def _seq(trend: Trend, form: FormData, field: str) -> int:
+    """Return the run that a step is to stand before: not the first, which has none before it."""
+    run_id = form.text(field)
+    for point in trend.points[1:]:
+        if point.run.id == run_id:
+            return point.run.seq
+    raise _wrong(field, f"Run {run_id[:20]!r} is no point of this trend behind the first.")
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, (FieldError(field, message),))
+
+
+def trend_page(trend: Trend, query: TrendQuery, between: CommitsBetween) -> TrendPage:
+    """Return the page of a trend; `between` finds the commits after one up to another."""
+    spec, encoded = trend.runs.key.spec, query.changed()
+    behind = f"?{encoded}" if encoded else ""
+    return TrendPage(
+        trend=trend,
+        facts=tuple(_facts(trend)),
+        lede=_lede(trend),
+        choices=tuple(_choices(trend, query)),
+        figure=trend_chart(trend) if trend.points else None,
+        figure_file=f"{trend_url(spec)}/figures/NAME.csv{behind}",
+        steps=_with_commits(tuple(reversed([*_cards(trend, trend.steps)])), between),
+        rejected=tuple(_cards(trend, trend.rejected)),
+        changes=tuple(_change(trend, change) for change in reversed(trend.changes)),
+        offered=tuple(reversed(trend.points[1:][-_OFFERED:])),
+        address=f"{trend_url(spec)}/steps{behind}",
+        document=f"/api{trend_url(spec)}{behind}",
+    )
+
+
+def _facts(trend: Trend) -> Iterator[str]:
+    """Yield how much there is, of which machine, and what is left out."""
+    runs = trend.runs
+    yield number_of(len(trend.points), "run")
+    if runs.machine:
+        yield f"on {runs.machine}"
+    if trend.against:
+        yield f"ratio to {trend.against}, measured in turns, with 95 % intervals"
+    else:
+        yield "raw numbers: what the machine did meanwhile is in them"
+    if any(point.run.outcome == "suspect" for point in trend.points):
+        yield "hollow: suspect"
+    elif runs.doubted:
+        yield f"{number_of(runs.doubted, 'suspect run')} left out"
+    if trend.without_number:
+        yield f"{trend.without_number} without such a number"
+
+
+def _lede(trend: Trend) -> str:
+    """Return where the last step lies; of too few points, what to do."""
+    if trend.newest is None:
+        if trend.enough:
+            return ""
+        return (
+            "Each finished and valid run of this spec is a point, whatever its title, tags and "
+            "trials: run it again, or let a nightly job do it."
+        )
+    before = trend.points[trend.newest.first - 1].run
+    after = trend.points[trend.newest.last].run
+    others = len(trend.steps) - 1
+    more = f" {number_of(others, 'step')} before it." if others else ""
+    first, last = (f"run {run.id} of {run.at:%-d %b %Y}" for run in (before, after))
+    return f"Between {first} and {last}.{more}"
+
+
+def _choices(trend: Trend, query: TrendQuery) -> Iterator[tuple[str, tuple[TrendChoice, ...]]]:
+    """Yield what can be chosen, where there is a choice."""
+    for label, field, names, current in _offers(trend, query):
+        if len(names) > 1:
+            yield (
+                label,
+                tuple(
+                    TrendChoice(
+                        name,
+                        trend_url(trend.runs.key.spec, query.changed(**{field: value})),
+                        value == current,
+                    )
+                    for value, name in names.items()
+                ),
+            )
+
+
+def _offers(
+    trend: Trend, query: TrendQuery
+) -> Iterator[tuple[str, str, dict[Any, str], str | bool]]:
+    """Yield what is chosen, its field of the query, the names of its values, the present one."""
+    key, runs = trend.runs.key, trend.runs
+    streams = [stream.name for stream in runs.spec.workload.streams]
+    metrics = {key.metric: TREND_METRICS[key.metric].label} | SHOWN_METRICS
+    ratios = {each.spec: f"ratio to {each.name}" for each in runs.baselines}
+    yield "Metric", "metric", metrics, key.metric
+    yield "Stream", "stream", {name: name for name in streams}, key.stream or streams[0]
+    yield "Over", "x", {"time": "time", "commit": "commits"}, trend.axis
+    yield "Numbers", "against", {RAW: "raw"} | ratios, key.baseline or RAW
+    yield "Machine", "machine", {name: name for name in runs.machines}, runs.machine
+    if runs.doubted:
+        yield "Runs", "suspect", {False: "valid", True: "valid and suspect"}, query.suspect
+
+
+def _cards(trend: Trend, steps: Sequence[TrendStep]) -> Iterator[StepCard]:
+    for number, step in enumerate(steps, start=1):
+        points = trend.points
+        before, at, after = points[step.first - 1], points[step.at], points[step.last]
+        near = points[max(1, step.at - _NEAR) : step.at + _NEAR + 1]
+        commits = trend.commits(step)
+        ends = [commits[0].commit[:12], commits[-1].commit[:12]] if commits else []
+        yield StepCard(
+            number=number,
+            step=step,
+            text=f"{change_text(trend, step)}, {step.verdict}",
+            levels=f"{written(trend, step.before)} before, {written(trend, step.after)} after",
+            before=before,
+            at=at,
+            after=after,
+            compare=compare_url([before.run.id, after.run.id]),
+            commits=commits,
+            between=(),
+            git=f"git log --oneline {'..'.join(ends)}" if len(set(ends)) > 1 else "",
+            chance=_chance(step.p_value),
+            near=near,
+        )
+
+
+def _chance(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    return "p < 0.000001" if p_value < 1e-6 else f"p {figures(p_value, 2)}"
+
+
+def _with_commits(cards: Sequence[StepCard], between: CommitsBetween) -> tuple[StepCard, ...]:
+    """Return the cards, the newest with the commits that lie in them, also those not measured."""
+    newest = (
+        replace(card, between=between(card.commits[0].commit, card.commits[-1].commit))
+        if len(card.commits) > 1
+        else card
+        for card in cards[:_WITH_COMMITS]
+    )
+    return (*newest, *cards[_WITH_COMMITS:])
+
+
+def _change(trend: Trend, change: EnvironmentChange) -> ChangeRow:
+    before, after = trend.points[change.at - 1 : change.at + 1]
+    facts = tuple(
+        (each.label, *(text_of(each.field, value) for value in each.values.values()))
+        for each in change.differences
+    )
+    return ChangeRow(before, after, facts)

@@ -1,0 +1,400 @@
+"""Trends: the runs of one spec over time, and what is kept of the steps among them.
+
+Of each run only what a trend reads is looked at, because there may be a thousand of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import orjson
+import sqlalchemy
+from sqlalchemy import delete, func
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from control_plane.domain.documents import moment
+from control_plane.domain.errors import Conflict, NotFound, refuse
+from control_plane.domain.ids import is_id
+from control_plane.domain.limits import bounded_text, known_name
+from control_plane.domain.metrics import START_TIME, TREND_METRICS, stored_number
+from control_plane.domain.run import (
+    AUTO_BASELINE,
+    LEAST_TREND_POINTS,
+    Blocks,
+    State,
+    StepMark,
+    TrendBaseline,
+    TrendKey,
+    TrendRun,
+    TrendRuns,
+)
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import Document, spec_digest, stored_spec
+from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
+from control_plane.store.database import Database
+from control_plane.store.mapping import readable
+from control_plane.store.pins import read_pins
+from control_plane.store.reader import find_row
+from control_plane.store.run_query import Condition
+from control_plane.store.tables import (
+    ExperimentArmRow,
+    ExperimentBlockRow,
+    RunFacts,
+    RunRow,
+    RunStream,
+    StepMarkRow,
+    TrialRow,
+)
+
+MOST_LISTED_TRENDS, LISTED_NUMBERS = 100, 60
+"""So many trends are listed, with so many of the newest numbers of each."""
+
+MOST_STEP_MARKS, STEP_NOTE_LENGTH = 500, 1_000
+_MOST_KEPT_NUMBERS = 200_000
+
+TrialNumbers = Mapping[int, float | None]
+"""A metric of the trials of a run, by block."""
+Arms = dict[int, Any]
+"""By run the arm that it was measured in turns with."""
+
+
+@dataclass(frozen=True)
+class ListedTrend:
+    """A trend with points enough. `numbers`: the p50 response times of its newest runs, in order.
+
+    `title`, `application` and `at` are those of the newest run.
+    """
+
+    spec: str
+    machine: str
+    runs: int
+    title: str
+    application: str
+    at: datetime
+    numbers: tuple[float, ...]
+
+    def document(self) -> Document:
+        """Return it as the API sends it."""
+        told = {**asdict(self), "at": moment(self.at), "url": f"/trends/{self.spec}"}
+        return {name: value for name, value in told.items() if name != "numbers"}
+
+
+class Trends:
+    """Reads trends, and keeps what is done to their steps. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @cached_property
+    def _of_trials(self) -> dict[tuple[int, str, str], TrialNumbers]:
+        """The numbers of trials that were read before: those of a finished run never change."""
+        return {}
+
+    def trends(self) -> list[ListedTrend]:
+        """Return the trends that have points enough, the last measured first."""
+        newest, many = func.max(col(RunRow.seq)), func.count()
+        columns: tuple[Any, ...] = (RunRow.spec_digest, RunRow.machine)
+        grouped = (
+            sqlalchemy.select(*columns, many, newest)
+            .where(*_finished("valid"), *(col(each).is_not(None) for each in columns))
+            .group_by(*columns)
+            .having(many >= LEAST_TREND_POINTS)
+            .order_by(newest.desc())
+            .limit(MOST_LISTED_TRENDS)
+        )
+        with self._database.read() as session:
+            return [_listed(session, row) for row in session.connection().execute(grouped).all()]
+
+    def trend_spec(self, named: str) -> str:
+        """Return the digest that is named, or that of the spec of the run with this id.
+
+        Raises NotFound.
+        """
+        if not is_id(named):
+            return named
+        with self._database.read() as session, readable(named):
+            row = find_row(session, named)
+            facts = session.get_one(RunFacts, row.seq)
+            return row.spec_digest or spec_digest(stored_spec(facts.spec))
+
+    def trend_runs(self, key: TrendKey, machine: str = "", *, suspect: bool = False) -> TrendRuns:
+        """Return the runs of a trend on one machine, the last that measured it unless named.
+
+        `suspect` ones are left out unless asked for. Raises NotFound for a spec of which no run
+        finished here, InvalidInput for a metric, stream, machine or baseline that there is not.
+        """
+        refuse(known_name("metric", key.metric, TREND_METRICS))
+        with self._database.read() as session, readable("of the trend"):
+            newest, spec = _newest(session, key.spec)
+            machines = _machines(session, key.spec)
+            where = machine or next(iter(machines), "")
+            refuse(known_name("machine", where, [*machines, ""]))
+            here = (col(RunRow.spec_digest) == key.spec, col(RunRow.machine) == where)
+            measured = (*here, *_finished("valid", *(["suspect"] if suspect else [])))
+            turns, twice = _interleaved(session, key.spec, measured)
+            baselines = _baselines(session, turns)
+            key = _resolved(key, spec, baselines)
+            found = self._runs(session, key, _rows(session, key, spec, measured), turns)
+            doubted = select(func.count()).select_from(RunRow).where(*here, *_finished("suspect"))
+            return TrendRuns(
+                key=key,
+                spec=spec,
+                title=newest.title,
+                runs=tuple(run for run in found if run.seq not in twice),
+                marks=tuple(_marks(session, key)),
+                baselines=baselines,
+                machine=where,
+                machines=tuple(machines),
+                doubted=session.exec(doubted).one(),
+            )
+
+    def keep_mark(self, key: TrendKey, mark: StepMark, title: str) -> None:
+        """Keep what the actor did to a step; `title` is that of the trend.
+
+        Raises InvalidInput for a note that is too long, Conflict where too many are kept.
+        """
+        refuse(bounded_text("note", mark.note.replace("\n", " "), STEP_NOTE_LENGTH))
+        with self._database.write() as session:
+            known = session.get(StepMarkRow, mark.id)
+            if known is None and len(_marks(session, key)) >= MOST_STEP_MARKS:
+                raise Conflict(f"{MOST_STEP_MARKS} steps of this trend are kept: remove some.")
+            made = replace(mark, made_by=ACTOR.get(COMMAND_LINE).name)
+            session.merge(StepMarkRow(**asdict(key), **asdict(made)))
+            record_each(session, "marked", [(key.spec, title)], "trend")
+
+    def tell_step(self, key: TrendKey, mark: StepMark) -> None:
+        """Keep that a step was told."""
+        with self._database.write() as session:
+            session.merge(StepMarkRow(**asdict(key), **asdict(mark)))
+
+    def drop_mark(self, key: TrendKey, mark_id: str, title: str) -> None:
+        """Forget what was done to a step. Raises NotFound."""
+        with self._database.write() as session:
+            gone = delete(StepMarkRow).where(*_of_key(key), col(StepMarkRow.id) == mark_id)
+            if not session.exec(gone).rowcount:
+                raise NotFound(f"There is no step {mark_id[:20]!r} of this trend.")
+            record_each(session, "marked", [(key.spec, title)], "trend")
+
+    def _runs(
+        self, session: Session, key: TrendKey, rows: Sequence[Any], turns: Mapping[str, Arms]
+    ) -> Iterator[TrendRun]:
+        """Yield the runs of rows, with what is needed of their trials and of those of baselines."""
+        arms = turns.get(key.baseline, {})
+        wanted = {seq for arm in arms.values() for seq in (arm.mine, arm.other)}
+        if is_start_time := key.metric == START_TIME.name:
+            wanted |= {row.seq for row in rows}
+        numbers = self._numbers_of_trials(session, key, wanted)
+        blocks = _blocks(session, arms, numbers)
+        for row in rows:
+            yield TrendRun(
+                seq=row.seq,
+                id=row.id,
+                title=row.title,
+                at=row.started_at or row.created_at,
+                outcome=row.outcome,
+                environment=_object(row.environment),
+                value=_middle(numbers[row.seq])
+                if is_start_time
+                else stored_number(_object(row.summary), key.metric),
+                blocks=blocks.get(row.seq, ()),
+            )
+
+    def _numbers_of_trials(
+        self, session: Session, key: TrendKey, wanted: set[int]
+    ) -> dict[int, TrialNumbers]:
+        kept, which = self._of_trials, (key.stream, key.metric)
+        known = {seq: kept[seq, *which] for seq in wanted if (seq, *which) in kept}
+        read = _read_trials(session, list(wanted - known.keys()), key)
+        if len(kept) + len(read) <= _MOST_KEPT_NUMBERS:
+            kept.update({(seq, *which): numbers for seq, numbers in read.items()})
+        return known | read
+
+
+def _resolved(key: TrendKey, spec: Spec, baselines: Sequence[TrendBaseline]) -> TrendKey:
+    """Return the key with "" for the first stream, and with the baseline that it is to choose."""
+    names = [stream.name for stream in spec.workload.streams]
+    refuse(known_name("stream", key.stream or names[0], names))
+    key = replace(key, stream="" if key.stream == names[0] else key.stream)
+    able = () if TREND_METRICS[key.metric].unit == "share" else baselines
+    if key.baseline != AUTO_BASELINE:
+        refuse(known_name("against", key.baseline, [*(each.spec for each in able), ""]))
+        return key
+    enough = (each.spec for each in able if each.runs >= LEAST_TREND_POINTS)
+    return replace(key, baseline=next(enough, ""))
+
+
+def _finished(*outcomes: str) -> tuple[Condition, ...]:
+    return (col(RunRow.state) == State.FINISHED.value, col(RunRow.outcome).in_(outcomes))
+
+
+def _newest(session: Session, spec: str) -> tuple[RunRow, Spec]:
+    """Return the newest run of a spec that finished, with the spec. Raises NotFound."""
+    finished = (col(RunRow.spec_digest) == spec, RunRow.state == State.FINISHED.value)
+    newest = select(RunRow).where(*finished).order_by(col(RunRow.seq).desc())
+    row = session.exec(newest.limit(1)).first()
+    if row is None:
+        raise NotFound(f"No run of the spec {spec[:20]!r} finished here.")
+    return row, stored_spec(session.get_one(RunFacts, row.seq).spec)
+
+
+def _machines(session: Session, spec: str) -> list[str]:
+    machine, of_spec = col(RunRow.machine), col(RunRow.spec_digest) == spec
+    measured = (of_spec, *_finished("valid", "suspect"), machine.is_not(None))
+    found = sqlalchemy.select(machine).where(*measured).group_by(machine)
+    return list(session.connection().scalars(found.order_by(func.max(col(RunRow.seq)).desc())))
+
+
+def _rows(
+    session: Session, key: TrendKey, spec: Spec, conditions: Sequence[Condition]
+) -> Sequence[Any]:
+    """Return what a trend reads of each run, in the order in which they were handed in."""
+    names = [stream.name for stream in spec.workload.streams]
+    place = names.index(key.stream) if key.stream else 0
+    stream = (col(RunStream.run) == col(RunRow.seq)) & (col(RunStream.place) == place)
+    columns: tuple[Any, ...] = (
+        *(RunRow.seq, RunRow.id, RunRow.title, RunRow.outcome, RunRow.created_at),
+        *(RunRow.started_at, RunFacts.environment, RunStream.summary),
+    )
+    chosen = (
+        sqlalchemy.select(*columns)
+        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+        .outerjoin(RunStream, stream)
+        .where(*conditions)
+        .order_by(col(RunRow.seq))
+    )
+    return session.connection().execute(chosen).all()
+
+
+def _blocks(session: Session, arms: Arms, numbers: Mapping[int, TrialNumbers]) -> dict[int, Blocks]:
+    """Return the metric of baseline and run in each block that both have, but for spoiled ones."""
+    spoiled = _spoiled(session, {arm.experiment for arm in arms.values()})
+    found = {}
+    for seq, arm in arms.items():
+        ours, theirs = numbers[arm.mine], numbers[arm.other]
+        both = ours.keys() & theirs.keys() - spoiled[arm.experiment]
+        found[seq] = tuple((theirs[block], ours[block]) for block in sorted(both))
+    return found
+
+
+def _object(text: Any) -> dict[str, Any]:
+    """Return the JSON object of a column; an empty one for what is none."""
+    with suppress(ValueError, TypeError):
+        found = orjson.loads(text)
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _middle(numbers: TrialNumbers) -> float | None:
+    known = [number for number in numbers.values() if number is not None]
+    return median(known) if known else None
+
+
+def _read_trials(
+    session: Session, runs: Sequence[int], key: TrendKey
+) -> dict[int, dict[int, float | None]]:
+    """Return a metric of each trial of runs; the stream of another spec may have another name."""
+    path = "$.target" if key.metric == START_TIME.name else "$.streams"
+    part = func.json_extract(TrialRow.document, path)
+    whole = func.json_valid(TrialRow.document) == 1
+    columns: tuple[Any, ...] = (TrialRow.run, TrialRow.block, sqlalchemy.case((whole, part)))
+    chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(runs))
+    found: dict[int, dict[int, float | None]] = {run: {} for run in runs}
+    for run, block, text in session.connection().execute(chosen):
+        with suppress(ValueError, TypeError):
+            told = orjson.loads(text)
+            if isinstance(told, list):
+                named = [each for each in told if each.get("name") == key.stream]
+                told = (named or told)[0] if told else {}
+            found[run][block] = stored_number(told, key.metric)
+    return found
+
+
+def _interleaved(
+    session: Session, spec: str, conditions: Sequence[Condition]
+) -> tuple[dict[str, Arms], set[int]]:
+    """Return the runs that were measured in turns with others, by the digest of the other spec, and
+    those that are the second of their own spec in an experiment.
+    """
+    turns: dict[str, Arms] = defaultdict(dict)
+    twice = set()
+    for arm in _other_arms(session, conditions):
+        if arm.digest == spec and arm.place < arm.my_place:
+            twice.add(arm.mine)
+        elif arm.digest and arm.digest != spec:
+            turns[arm.digest].setdefault(arm.mine, arm)
+    return turns, twice
+
+
+def _baselines(session: Session, turns: Mapping[str, Collection[int]]) -> tuple[TrendBaseline, ...]:
+    """Return the pins that runs were measured in turns with, those of most runs first."""
+    pins = {pin.run_id: pin.name for pin in read_pins(session)} if turns else {}
+    columns: tuple[Any, ...] = (RunRow.spec_digest, RunRow.id)
+    chosen = sqlalchemy.select(*columns).where(col(RunRow.id).in_(list(pins)))
+    found = (
+        TrendBaseline(spec, pins[run_id], len(turns[spec]))
+        for spec, run_id in session.connection().execute(chosen)
+        if spec in turns
+    )
+    return tuple(sorted(found, key=lambda each: -each.runs))
+
+
+def _other_arms(session: Session, conditions: Sequence[Condition]) -> Sequence[Any]:
+    """Return each run that is an arm with each other arm of its experiment that finished."""
+    mine, theirs, other = aliased(ExperimentArmRow), aliased(ExperimentArmRow), aliased(RunRow)
+    runs = sqlalchemy.select(col(RunRow.seq)).where(*conditions)
+    columns: tuple[Any, ...] = (
+        *(col(mine.run).label("mine"), col(mine.place).label("my_place"), mine.experiment),
+        *(col(theirs.run).label("other"), theirs.place, col(other.spec_digest).label("digest")),
+    )
+    chosen = (
+        sqlalchemy.select(*columns)
+        .join(theirs, col(theirs.experiment) == col(mine.experiment))
+        .join(other, col(other.seq) == col(theirs.run))
+        .where(col(mine.run).in_(runs), col(theirs.run) != col(mine.run))
+        .where(col(other.state) == State.FINISHED.value, col(other.outcome) != "invalid")
+        .order_by(col(mine.run), col(theirs.place))
+    )
+    return session.connection().execute(chosen).all()
+
+
+def _spoiled(session: Session, experiments: Collection[int]) -> dict[int, set[int]]:
+    """Return the numbers of the blocks that are set aside, by experiment."""
+    columns = (ExperimentBlockRow.experiment, ExperimentBlockRow.number)
+    aside = select(*columns).where(ExperimentBlockRow.outcome == "spoiled")
+    found: dict[int, set[int]] = defaultdict(set)
+    of_experiments = aside.where(col(ExperimentBlockRow.experiment).in_(experiments))
+    for experiment, number in session.exec(of_experiments):
+        found[experiment].add(number)
+    return found
+
+
+def _of_key(key: TrendKey) -> list[Condition]:
+    return [col(getattr(StepMarkRow, name)) == value for name, value in asdict(key).items()]
+
+
+def _marks(session: Session, key: TrendKey) -> list[StepMark]:
+    rows = session.exec(select(StepMarkRow).where(*_of_key(key)).order_by(col(StepMarkRow.id)))
+    return [StepMark(**row.model_dump(exclude=set(asdict(key)))) for row in rows]
+
+
+def _listed(session: Session, grouped: Any) -> ListedTrend:
+    spec, machine, runs, newest = grouped
+    row, p50 = session.get_one(RunRow, newest), col(RunRow.first_p50_s)
+    of_trend = (col(RunRow.spec_digest) == spec, col(RunRow.machine) == machine)
+    numbers = sqlalchemy.select(p50).where(*of_trend, *_finished("valid"), p50.is_not(None))
+    last = numbers.order_by(col(RunRow.seq).desc()).limit(LISTED_NUMBERS)
+    return ListedTrend(
+        spec=spec,
+        machine=machine,
+        runs=runs,
+        title=row.title,
+        application=row.application or "",
+        at=row.started_at or row.created_at,
+        numbers=tuple(reversed(list(session.connection().scalars(last)))),
+    )

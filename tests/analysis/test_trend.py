@@ -1,0 +1,170 @@
+"""A trend: its points, its steps as people left them, one alarm for each, what changed around."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from control_plane.analysis.charts.trend_chart import trend_chart
+from control_plane.analysis.trend import Trend, TrendAxis, trend_document, trend_of
+from control_plane.domain.run import Blocks, StepMark, TrendBaseline, TrendKey, TrendRun, TrendRuns
+from tests.builders.runs import ENVIRONMENT, items
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+WOBBLE = (0.0, 0.01, -0.01, 0.005, -0.005)
+KEY = TrendKey("0" * 16, "", "response_time_s.p50")
+
+
+def values(*levels: tuple[int, float]) -> list[float]:
+    points = [level for count, level in levels for _ in range(count)]
+    return [level * (1 + WOBBLE[n % len(WOBBLE)]) for n, level in enumerate(points)]
+
+
+def trend(
+    numbers: Sequence[float | None],
+    marks: Sequence[StepMark] = (),
+    facts: Sequence[Mapping[str, Any]] = (),
+    blocks: Sequence[Blocks] = (),
+    key: TrendKey = KEY,
+    axis: TrendAxis = "time",
+    margin: float = 0.03,
+) -> Trend:
+    runs = tuple(
+        TrendRun(
+            seq=10 * n,
+            id=f"{n:010}",
+            title="nightly",
+            at=NOW + timedelta(days=n),
+            outcome="valid",
+            environment={**ENVIRONMENT, **(facts[n] if facts else {})},
+            value=number,
+            blocks=blocks[n] if blocks else (),
+        )
+        for n, number in enumerate(numbers)
+    )
+    baselines = (TrendBaseline("1" * 16, "release 2.3", len(runs)),)
+    found = TrendRuns(
+        key, items(), "nightly", runs, tuple(marks), baselines, "bench", ("bench",), 0
+    )
+    return trend_of(found, axis=axis, margin=margin)
+
+
+def mark(found: int | None, place: int | None, **more: Any) -> StepMark:
+    return StepMark("a" * 10, found, place, NOW, made_by="me", **more)
+
+
+SLOWER = values((20, 0.010), (15, 0.012))
+
+
+def test_a_step_says_between_which_runs_how_much_and_whether_that_is_worse() -> None:
+    found = trend(SLOWER)
+    (step,) = found.steps
+    assert (step.at, step.verdict, step.origin) == (20, "worse", "found")
+    assert step.change == pytest.approx(0.2, abs=0.01)
+    assert found.sentence == "p50 response time rose by 20\N{NO-BREAK SPACE}%, which is worse"
+    assert found.alarm == step
+    told = trend_document(found)
+    assert told["alarm"]["run"] == told["points"][20]["run"] == f"{20:010}"
+    assert told["alarm"]["after"] <= f"{19:010}" < told["alarm"]["before"]
+    chart = trend_chart(found)
+    (field,) = [shape for shape in chart.plot["layout"]["shapes"] if shape["type"] == "rect"]
+    assert field["fillcolor"].startswith("$bad")
+    assert len(chart.table.rows) == len(SLOWER)
+
+
+def test_less_than_the_margin_raises_no_alarm_and_quicker_is_better() -> None:
+    small = trend(values((20, 1.0), (20, 1.02)))
+    assert small.steps[0].verdict == "within margin"
+    assert small.alarm is None
+    assert "within the margin of 3.0" in small.sentence
+    assert trend(values((20, 1.0), (20, 1.02)), margin=0.0).alarm
+    quicker = trend(values((20, 1.0), (20, 0.8)))
+    assert (quicker.steps[0].verdict, quicker.alarm) == ("better", None)
+    rate = replace(KEY, metric="throughput_per_s")
+    assert trend(values((20, 1.0), (20, 0.8)), key=rate).steps[0].verdict == "worse"
+
+
+def test_fewer_than_ten_points_are_no_trend() -> None:
+    found = trend([*values((4, 1.0), (5, 9.0)), None])
+    assert (found.steps, found.enough, found.without_number) == ((), False, 1)
+    assert found.sentence == "9 points of p50 response time: a trend needs 10"
+    empty = trend([])
+    assert (empty.points, empty.steps) == ((), ())
+
+
+@pytest.mark.parametrize("later", [0, 30])
+def test_what_people_do_to_steps_stays_when_runs_come_later(later: int) -> None:
+    numbers = [*SLOWER, *values((later, 0.012))]
+    rejected = trend(numbers, [mark(200, None)])
+    assert (rejected.steps, rejected.alarm) == ((), None)
+    assert [step.at for step in rejected.rejected] == [20]
+    moved = trend(numbers, [mark(200, 180)])
+    assert [(step.at, step.first, step.last, step.origin) for step in moved.steps] == [
+        (18, 18, 18, "moved")
+    ]
+    noted = trend(numbers, [mark(200, 200, note="the pool")])
+    assert [(step.at, step.mark.note) for step in noted.steps if step.mark] == [(20, "the pool")]
+    added = trend(numbers, [mark(None, 100)])
+    assert [(step.at, step.origin) for step in added.steps] == [(10, "added"), (20, "found")]
+    # The run of a step may be deleted since: the step stands before the next one.
+    assert [step.at for step in trend(numbers, [mark(None, 95)]).steps] == [10, 20]
+
+
+def test_a_step_that_is_found_a_little_further_is_the_same_and_told_once() -> None:
+    assert trend(SLOWER, [mark(180, 180, told_at=NOW)]).alarm is None
+    (step,) = trend(SLOWER, [mark(180, 180, told_at=NOW)]).steps
+    assert step.mark
+    nobody = replace(mark(50, 50, told_at=NOW), made_by="")
+    far = trend(SLOWER, [nobody])
+    assert far.alarm
+    # What was only told leaves nothing where it is no longer found.
+    assert [step.at for step in far.steps] == [20]
+
+
+def test_ratios_to_a_baseline_have_intervals_and_need_three_blocks() -> None:
+    pairs = tuple((0.010 * w, 0.012 * w) for w in (1.0, 1.02, 0.99, 1.01))
+    odd: Blocks = ((0.01, 0.012), (0.01, None), (0.01, 0.012))
+    key = replace(KEY, baseline="1" * 16)
+    found = trend([0.012] * 12, blocks=[pairs] * 10 + [pairs[:2], odd], key=key)
+    assert (len(found.points), found.without_number) == (10, 2)
+    point = found.points[0]
+    assert point.value == pytest.approx(1.2)
+    assert point.low is not None
+    assert point.high is not None
+    assert point.low < point.value < point.high
+    assert found.sentence == "No step in p50 response time against release 2.3 over 10 runs"
+
+
+def test_by_commit_runs_of_one_stand_together() -> None:
+    commits = ["a" * 40] * 10 + ["b" * 40] * 10 + ["a" * 40] * 2
+    numbers = values((10, 1.0), (10, 1.5), (2, 1.0))
+    found = trend(numbers, facts=[{"commit": commit} for commit in commits], axis="commit")
+    assert [point.commit.commit[0] for point in found.points if point.commit] == [
+        *"a" * 12,
+        *"b" * 10,
+    ]
+    (step,) = found.steps
+    assert [commit.text for commit in found.commits(step)] == ["a" * 10, "b" * 10]
+    assert trend_chart(found).plot["layout"]["xaxis"]["ticktext"] == ["a" * 7, "b" * 7]
+
+
+def test_changes_around_the_application_stand_between_runs() -> None:
+    facts = [{"kernel": "6.1.0" if n < 6 else "6.1.9", "load_before": n / 7} for n in range(12)]
+    found = trend(values((12, 1.0)), facts=facts)
+    (change,) = found.changes
+    assert (change.at, [each.field for each in change.differences]) == (6, ["kernel"])
+    assert trend_document(found)["changes"][0]["differences"] == [
+        {"field": "kernel", "values": ["6.1.0", "6.1.9"]}
+    ]
+    lines = [shape["x0"] for shape in trend_chart(found).plot["layout"]["shapes"]]
+    assert lines == ["2026-11-07 00:00:00"]
+
+
+def test_shares_of_errors_have_differences_and_no_ratio() -> None:
+    found = trend([0.0] * 20 + [0.02] * 20, key=replace(KEY, metric="error_share"))
+    (step,) = found.steps
+    assert step.change == pytest.approx(0.02)
+    assert step.verdict == "worse"
+    assert found.sentence == "Errors rose by 2.0 percentage points, which is worse"

@@ -1,0 +1,204 @@
+"""Trends: from a run to the trend of its spec, what people do to steps, and the nightly job."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from control_plane.domain.run import TrendKey
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, BLOCKING, decided, finished, items
+from tests.builders.trends import interleaved, repeated
+from tests.dashboard import Dashboard
+from tests.html import read_html
+from tests.in_process import in_process
+from tests.pages.stored import figures, words
+
+WOBBLE = (0.0, 0.01, -0.01, 0.005, -0.005)
+P50S = [level * (1 + WOBBLE[n % len(WOBBLE)]) for n, level in enumerate([0.01] * 12 + [0.012] * 12)]
+
+
+@dataclass(frozen=True)
+class Trended:
+    """A dashboard with 24 runs of one spec, which is slower from the 13th on."""
+
+    looplab: Dashboard
+    ids: list[str]
+    spec: str
+
+    def page(self, query: str = "") -> str:
+        answer = self.looplab.get(f"/trends/{self.spec}{query}")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def told(self, query: str = "") -> dict:
+        answer = self.looplab.get(f"/api/trends/{self.spec}{query}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def steps(self, query: str = "") -> list[tuple[str, str]]:
+        """Before which run each step stands, and why."""
+        return [(step["run"], step["origin"]) for step in self.told(query)["steps"]]
+
+    def deed(self, do: str, status: int = 303, **fields: str) -> str:
+        address = f"/trends/{self.spec}/steps"
+        answer = self.looplab.post_form(address, [("do", do), *fields.items()])
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+
+@pytest.fixture
+def trended(tmp_path: Path) -> Iterator[Trended]:
+    ids = repeated(tmp_path / "runs.db", P50S, [{"kernel": f"6.1.{n // 18}"} for n in range(24)])
+    with in_process(tmp_path) as looplab:
+        spec = looplab.get(f"/trends/{ids[0]}").url.path.rpartition("/")[2]
+        yield Trended(looplab, ids, spec)
+
+
+def test_a_run_leads_to_the_trend_of_its_spec(trended: Trended) -> None:
+    assert f'href="/trends/{trended.ids[3]}"' in trended.looplab.get(f"/runs/{trended.ids[3]}").text
+    page = trended.page()
+    said = words(page)
+    assert "p50 response time rose by 20\N{NO-BREAK SPACE}%, which is worse" in said
+    assert "24 runs on bench raw numbers" in said
+    assert f"run {trended.ids[12]}" in said
+    assert "Kernel 6.1.0 6.1.1" in said
+    assert len(figures(page)["trend"]["data"][0]["x"]) == 24
+    assert len(read_html(page).all("tr")) > 24
+    listed = trended.looplab.get("/trends").text
+    assert f'href="/trends/{trended.spec}?machine=bench"' in listed
+    assert 'href="/trends"' in trended.looplab.get("/history").text
+    (row,) = trended.looplab.get("/api/trends").json()["trends"]
+    assert (row["spec"], row["runs"], row["machine"]) == (trended.spec, 24, "bench")
+    figure = trended.looplab.get(f"/trends/{trended.spec}/figures/trend.csv").text
+    assert len(figure.splitlines()) == 25
+    assert "No step in Throughput" in words(trended.page("?metric=throughput_per_s&x=commit"))
+
+
+def test_people_add_move_reject_and_annotate_steps(trended: Trended) -> None:
+    ids = trended.ids
+    assert trended.steps() == [(ids[12], "found")]
+    trended.deed("note", run=ids[12], note="The pool\r\nis smaller.")
+    assert "The pool is smaller." in words(trended.page())
+    trended.deed("move", run=ids[12], to=ids[10])
+    assert trended.steps() == [(ids[10], "moved")]
+    trended.deed("restore", run=ids[10])
+    assert trended.steps() == [(ids[12], "found")]
+    trended.deed("reject", run=ids[12])
+    assert (trended.steps(), trended.told()["alarm"]) == ([], None)
+    assert "Rejected" in words(trended.page())
+    trended.deed("add", to=ids[20], note="new disk")
+    assert trended.steps() == [(ids[20], "added")]
+    # Each is of one metric.
+    assert trended.steps("?metric=response_time_s.p99") == []
+    trended.deed("forget", run=ids[20])
+    trended.deed("restore", run=ids[12])
+    assert trended.told()["steps"][0]["note"] == "The pool\nis smaller."
+    assert trended.looplab.get("/api/audit").json()["entries"][0]["action"] == "marked"
+    assert f'href="/trends/{trended.spec}"' in trended.looplab.get("/audit").text
+    for do, fields in {
+        "move": {"run": ids[12], "to": ids[0]},
+        "add": {"to": "nothing"},
+        "note": {"run": ids[3]},
+        "paint": {"run": ids[12]},
+    }.items():
+        trended.deed(do, 422, **fields)
+    trended.deed("note", 422, run=ids[12], note="x" * 1_001)
+    foreign = trended.looplab.post_form(
+        f"/trends/{trended.spec}/steps", [("do", "reject"), ("run", ids[12])],
+        {"origin": "http://elsewhere.test"},
+    )  # fmt: skip
+    assert foreign.status_code == 403
+    assert len(trended.steps()) == 1
+
+
+def test_an_alarm_is_told_once(trended: Trended) -> None:
+    told = trended.looplab.post(f"/api/trends/{trended.ids[5]}/told").json()
+    assert told["alarm"]["run"] == trended.ids[12]
+    again = trended.looplab.post(f"/api/trends/{trended.spec}/told").json()
+    assert (again["alarm"], len(again["steps"])) == (None, 1)
+    assert again["steps"][0]["told_at"]
+
+
+def test_what_there_is_not_is_refused(trended: Trended) -> None:
+    for name in ("metric", "stream", "machine", "against", "margin", "x"):
+        answer = trended.looplab.get(f"/api/trends/{trended.spec}?{name}=7")
+        assert answer.status_code == 422
+        assert [error["field"].rpartition(".")[2] for error in answer.json()["fields"]] == [name]
+    for spec in ("0123456789abcdef", "nothing", "0" * 10):
+        assert trended.looplab.get(f"/api/trends/{spec}").status_code == 404
+
+
+def test_suspect_runs_are_asked_for_and_deleted_ones_leave(tmp_path: Path) -> None:
+    ids = repeated(tmp_path / "runs.db", P50S)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect' WHERE seq = 3")
+    with in_process(tmp_path) as looplab:
+        assert looplab.delete(f"/api/runs/{ids[1]}").status_code == 204
+        said = words(looplab.get(f"/trends/{ids[0]}").text)
+        assert "22 runs on bench raw numbers" in said
+        assert "1 suspect run left out" in said
+        page = looplab.get(f"/trends/{ids[0]}?suspect=true").text
+    assert "23 runs on bench" in words(page)
+    assert "circle-open" in figures(page)["trend"]["data"][0]["marker"]["symbol"]
+
+
+def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:
+    (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
+    command = [sys.executable, "-m", "control_plane", "trend", run_id]
+    ended = [
+        subprocess.run(
+            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        for more in ([], ["--json"])
+    ]
+    assert [process.returncode for process in ended] == [10, 0]
+    assert "rose by 20" in ended[0].stdout
+    assert "this once" in ended[0].stdout
+    assert json.loads(ended[1].stdout)["alarm"] is None
+
+
+def test_runs_in_turns_with_a_pinned_baseline_are_ratios_to_it(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs.db")
+    made = decided(store, "classic", [BLOCKING, ASYNC, ASYNC])
+    baseline, contender = (arm.run_id or "" for arm in made.arms[:2])
+    store.pin(baseline, "release 2.3")
+    spec, base = (store.trend_spec(run_id) for run_id in (contender, baseline))
+    key = TrendKey(spec, "", "throughput_per_s", base)
+    found = store.trend_runs(key, suspect=True)
+    assert [(each.name, each.runs) for each in found.baselines] == [("release 2.3", 1)]
+    assert [len(run.blocks) for run in found.runs] == [made.design.blocks]
+    assert all(ours != theirs for run in found.runs for theirs, ours in run.blocks)
+    start = store.trend_runs(TrendKey(spec, "", "ready_s"), suspect=True)
+    assert [run.value for run in start.runs] == [0.41]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("experiments", "chosen"), [(9, "raw numbers"), (10, "ratio to release 2.3")]
+)
+def test_ratios_are_chosen_where_runs_enough_have_one(
+    tmp_path: Path, experiments: int, chosen: str
+) -> None:
+    spec = interleaved(tmp_path / "runs.db", experiments)
+    with in_process(tmp_path) as looplab:
+        page = looplab.get(f"/trends/{spec}?metric=throughput_per_s").text
+        raw = looplab.get(f"/api/trends/{spec}?against=raw").json()
+    assert f"{experiments} runs on bench {chosen}" in words(page)
+    assert (raw["baseline"], len(raw["points"])) == (None, experiments)
+    assert ("error_y" in figures(page)["trend"]["data"][0]) == (experiments >= 10)
+
+
+def test_equal_work_has_one_digest_and_other_work_another(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "runs.db")
+    alike = (items(trials=1, title="a"), items(trials=1, title="b", tags=["x"], seed=7))
+    other = items(trials=1, concurrency=99)
+    specs = [store.trend_spec(finished(store, spec, ASYNC).id) for spec in (*alike, other)]
+    assert specs[0] == specs[1] != specs[2]
+    store.close()
