@@ -97,7 +97,7 @@ class LocalDashboard:
         return reports.comparison(query).encode()
 
     def import_file(self, file: Path, told: ToldOfFile) -> Document:
-        return asdict(self._started().import_file(file, told))
+        return asdict(self._runner.run(self._started().import_file(file, told)))
 
     def trends(self) -> Document:
         return {"trends": [listed.document() for listed in self._store.trends()]}

@@ -4,9 +4,14 @@ Each cycle is a line of the log. A part that was broken off goes on behind the c
 has. In the end there is one line with what was counted; the exit code is 1 where a cycle was bad.
 
 stopped  SIGSTOP of a load worker, server or guard, in each state: over by its deadline
-killed   kill -9 of control plane, guard, server and load worker, singly and in pairs: nothing left
-orders   10 random orders of handing in, cancelling, deleting, locking, starting again
+killed   kill -9 of control plane, watcher, guard, server, worker and load worker, singly and in
+         pairs, with each kind of server and a forking command: nothing left, nothing changed
+orders   random orders of all that is asked of the queue, of kills, locks, full disks and starts
+files    an accident with the files of the database: no damage, nothing lost that was not told
+writes   one more write to the database that fails, while a run goes from queued to finished
+disk     the same beneath a whole dashboard
 values   500 specs with one odd value: none is answered with 500
+valid    20 valid specs, measured and shown, and an experiment: no fault of ours
 silent   1,900 connections that send nothing or half a request: pages answer
 cancels  12 cancellations in each state in turn: over within 2 s, nothing left
 signals  a signal while a run measures and 50 responses are open: stopped within 5 s
@@ -26,14 +31,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
+from errno import EIO, ENOSPC
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psutil
+from hypothesis import strategies as st
 
 from control_plane.domain.limits import Limits
 from control_plane.targets.scratch_dirs import SHARED_MEMORY
+from scripts.soak_accidents import files
+from scripts.soak_kills import killed
+from tests.builders.valid_specs import experiments
 from tests.dashboard import (
     BARE,
     TERMINAL,
@@ -45,17 +55,30 @@ from tests.dashboard import (
     marked,
     one_of,
     until,
+    whole,
 )
+from tests.faults.faulty_disk import faulty_disk
 from tests.faults.test_connections import HALF_SENT, SILENT, connected
+from tests.faults.test_failing_writes import measured_while_writes_fail
 from tests.faults.test_processes import SIGNALS, assert_stops
+from tests.faults.test_valid_specs import (
+    CONFIGURATIONS,
+    answering,
+    decide,
+    handed_in,
+    measure,
+    try_each,
+)
 from tests.in_process import in_process
-from tests.jobs.test_any_order import ask_in_any_order
+from tests.jobs.test_any_order import STEPS, KilledMachine, QueueMachine, ask_in_any_order
+from tests.store.test_failing_writes import kept_though_writes_fail
 
 STATES = ("starting", "warming", "running")
-ROLES = ("client", "server", "guard")
+STOPPABLE = ("client", "server", "guard")
 DEADLINE_S = 60.0
 VALUES = 500
 ORDERS = 10
+VALID = 20
 ODD: tuple[Any, ...] = (
     -1, 0, 0.5, 2**63, True, None, "", "a.b", "1", "²", "\0", "{a}", [], [1], {}, {"a.b": 1},
     {"1": 1}, 1e308, "a" * 3_000, [None], {"kind": "uuid"}, {"model": "open"}, {"url": 1},
@@ -70,7 +93,7 @@ def seen(looplab: DashboardProcess, role: str) -> psutil.Process | None:
 
 def stopped(number: int, folder: Path) -> dict[str, Any]:
     """Stop one process; the run ends, and the next one finishes."""
-    state, role = STATES[number % 3], ROLES[number // 3 % 3]
+    state, role = STATES[number % 3], STOPPABLE[number // 3 % 3]
     with dashboard(folder) as looplab:
         spec = long_spec(warmup_s=5 if state == "warming" else 0, timeout_s=1)
         spec["workload"]["streams"][0]["stop"] = {"duration_s": 3}
@@ -86,33 +109,6 @@ def stopped(number: int, folder: Path) -> dict[str, Any]:
         until(lambda: not marked(looplab.instance), "nothing of both runs is left", 3)
     told = {"reason": run["reason"], "held_s": round(held_s, 1)}
     return {"state": state, "role": role, "became": run["state"], **told}
-
-
-def killed(number: int, folder: Path) -> dict[str, Any]:
-    """Kill one or two processes at a random moment; a restart finds what was finished."""
-    chance = random.Random(number)
-    victims = chance.sample(("control plane", *ROLES), chance.choice((1, 2)))
-    with dashboard(folder) as looplab:
-        kept = looplab.submit(items_spec(**BARE))
-        looplab.finished(kept)
-        body = looplab.get(f"/api/runs/{kept}").content
-        run_id = looplab.submit(long_spec(timeout_s=1))
-        looplab.until_state(run_id, {chance.choice(STATES[::2])})
-        roles = [role for role in victims if role in ROLES]
-        found = [process for role in roles if (process := seen(looplab, role))]
-        for process in found:
-            process.kill()
-        if "control plane" in victims:
-            looplab.kill()
-            gone_within_a_second(looplab.instance)
-        else:
-            looplab.until_state(run_id, TERMINAL, DEADLINE_S)
-    with dashboard(folder) as again:
-        assert again.get(f"/api/runs/{kept}").content == body, "a finished run changed"
-        state = again.run(run_id)["state"]
-        assert state in TERMINAL, state
-        gone_within_a_second(again.instance)
-    return {"victims": victims, "became": state}
 
 
 def values(number: int, folder: Path) -> dict[str, Any]:
@@ -159,10 +155,42 @@ def silent(number: int, folder: Path) -> dict[str, Any]:
 
 
 def orders(number: int, folder: Path) -> dict[str, Any]:
-    """Ask the queue for what it does in many random orders."""
-    del number, folder
-    ask_in_any_order(ORDERS, derandomize=False)
-    return {"orders": ORDERS}
+    """Ask for everything in random orders; each third time of a control plane that is killed."""
+    del folder
+    machine, examples = (KilledMachine, 2) if number % 3 == 2 else (QueueMachine, ORDERS)
+    ask_in_any_order(machine, examples, steps=STEPS)
+    return {"orders": examples, "of": machine.__name__}
+
+
+def writes(number: int, folder: Path) -> dict[str, Any]:
+    """Let one write fail, or all from it on with some between; a kill changes nothing."""
+    first, kind = number // 6 + 1, number % 6
+    failing = range(first, first + 1) if kind < 2 else range(first, 100_000, 2 * kind + 1)
+    return {"failed": kept_though_writes_fail(folder, failing, renewed=kind % 2 == 1)}
+
+
+def disk(number: int, folder: Path) -> dict[str, Any]:
+    """Let one write of a run fail, or three; it ends and says why, and the next one finishes."""
+    error, times = (ENOSPC, EIO)[number % 2], (1, 3)[number // 2 % 2]
+    first = number // 4 + 1
+    with faulty_disk() as faulty, in_process(folder) as looplab:
+        run = measured_while_writes_fail(looplab, faulty, range(first, first + times), error)
+        failed = faulty.refused
+        faulty.mend()
+        looplab.finished(looplab.submit(items_spec(**BARE)))
+    assert whole(folder / "runs.db")
+    return {"first": first, "failed": failed, "became": run["state"] if run else "refused"}
+
+
+def valid(number: int, folder: Path) -> dict[str, Any]:
+    """Hand in valid specs and an experiment; each is taken, ends, and can be shown."""
+    with in_process(folder) as looplab, answering() as url:
+        targets = CONFIGURATIONS | st.just({"url": url})
+        specs = handed_in(targets)
+        try_each(lambda document: measure(looplab, document), specs, VALID, number)
+        some = experiments(st.just({"url": url}))
+        try_each(lambda document: decide(looplab, document), some, 1, number)
+    return {"specs": VALID, "experiments": 1}
 
 
 CANCEL_S = 2.0
@@ -262,7 +290,10 @@ def held(looplab: DashboardProcess, folder: Path) -> dict[str, int]:
 
 PARTS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
     part.__name__: part
-    for part in (stopped, killed, values, orders, silent, cancels, signals, rows, idle, growth)
+    for part in (
+        *(stopped, killed, orders, files, writes, disk, values, valid),
+        *(silent, cancels, signals, rows, idle, growth),
+    )
 }
 
 
@@ -273,10 +304,18 @@ def cycles(part: str, done: int) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 outcome = {"good": True, **PARTS[part](number, Path(folder))}
-            except AssertionError as wrong:
-                outcome = {"good": False, "wrong": str(wrong)[:500]}
+            except Exception as wrong:  # noqa: BLE001 - whatever it is, the cycle was bad
+                said = Path(folder) / "looplab.log"
+                log = said.read_text()[-2_000:] if said.exists() else ""
+                outcome = {"good": False, "wrong": _told(wrong), "log": log}
         yield {"part": part, "number": number, **outcome}
         number += 1
+
+
+def _told(wrong: BaseException) -> str:
+    """What went wrong, with what hypothesis says of how it came to that."""
+    notes = "\n".join(getattr(wrong, "__notes__", ()))
+    return f"{type(wrong).__name__}: {wrong}"[:1_500] + notes[-1_500:]
 
 
 def logged(log: Path, part: str) -> list[dict[str, Any]]:

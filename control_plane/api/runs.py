@@ -160,7 +160,7 @@ async def import_file(
         async for chunk in request.stream():
             await asyncio.to_thread(file.write, chunk)
         file.flush()
-        imported = await asyncio.to_thread(service.import_file, FilePath(file.name), told)
+        imported = await service.import_file(FilePath(file.name), told)
     return asdict(imported)
 
 

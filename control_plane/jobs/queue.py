@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from control_plane.domain.errors import Conflict, NotFound, StoreError
@@ -80,11 +80,11 @@ class RunQueue:
         """Let no run begin as long as this lasts. Raises Conflict when one works or waits."""
         async with self._taking:
             if self._job is not None:
-                raise Conflict("A run measures now.")
+                raise Conflict("A run measures now: do this when it is over.")
             self._reserved = True
             try:
                 if await asyncio.to_thread(self._store.count_queued):
-                    raise Conflict("A run waits for the machine.")
+                    raise Conflict("A run waits for the machine: do this when it is over.")
                 yield
             finally:
                 self._reserved = False
@@ -116,7 +116,9 @@ class RunQueue:
         """End the job that works now and take no other."""
         async with self._taking:
             self._serving.cancel()
-        await self._end(STOPPED)
+        # What cannot be written now, the next start tells.
+        with suppress(StoreError):
+            await self._end(STOPPED)
         await asyncio.wait([self._serving])
 
     async def _serve(self) -> None:

@@ -112,11 +112,11 @@ class RunService:
         parts: Document = write_spec(checked)["target"]
         return parts
 
-    def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
-        """Take over what a file holds. Raises Conflict while a run is measured, or as the store."""
-        if self._queue.live_run is not None:
-            raise Conflict("A run is being measured: import the file when it is over.")
-        return self._store.import_file(file, told, told_of_run, read_peer_file)
+    async def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
+        """Take over what a file holds, while no run begins. Raises Conflict, or as the store."""
+        read = (told_of_run, read_peer_file)
+        async with self._queue.reserve():
+            return await asyncio.to_thread(self._store.import_file, file, told, *read)
 
     def submit(
         self, documents: Sequence[Mapping[str, Any]], *, key: str | None = None

@@ -1,9 +1,8 @@
 """Bundles by page: chosen runs as one file, and the page that takes in such files and others'."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -75,7 +74,7 @@ def import_form(request: Request) -> Response:
 
 
 @router.post("/import")
-def import_file(
+async def import_file(
     request: Request,
     file: UploadFile,
     service: RunServiceDep,
@@ -83,21 +82,15 @@ def import_file(
     unit: ImportChoice = "",
 ) -> Response:
     """Take a bundle over, and show what became of it; of another tool show its result."""
-    with _on_disk(file) as path:
+    with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as kept:
+        await asyncio.to_thread(shutil.copyfileobj, file.file, kept)
+        kept.flush()
         try:
             told = told_of_file(file.filename or "", kind, unit)
-            imported = service.import_file(path, told)
+            imported = await service.import_file(Path(kept.name), told)
         except InvalidInput as error:
             return page(request, ImportPage(fault=str(error)), 422)
     if imported.peers:
         return RedirectResponse(peer_address(imported.peers[0]), 303)
     few = 0 < len(imported.runs) <= MAX_COMPARED_RUNS
     return page(request, ImportPage(imported, runs_url(imported.runs) if few else ""))
-
-
-@contextmanager
-def _on_disk(file: UploadFile) -> Iterator[Path]:
-    with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as kept:
-        shutil.copyfileobj(file.file, kept)
-        kept.flush()
-        yield Path(kept.name)

@@ -133,7 +133,10 @@ class Database:
         self._refuse_other_file()
         with store_errors(self.path):
             with Session(self._writer, expire_on_commit=False) as session:
-                session.connection()
+                connection = session.connection()
+                if not self._is_renewed:
+                    # A log without a mark would count as another's after a kill.
+                    connection.exec_driver_sql(f"PRAGMA user_version={self._mark()}")
                 yield session
                 self._refuse_other_file()
                 session.commit()

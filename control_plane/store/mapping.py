@@ -75,7 +75,7 @@ _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")
 _LEVEL = 1
 _MOST_BYTES = 512_000_000
-"""An hour of seconds, each with all of its buckets twice, is far below."""
+"""An hour of seconds, each with its thousands of buckets twice, is below."""
 _MOST_BYTES_OF_ONE = _HEADER.size + 10 * 2**16
 """A bucket has an index of 16 bits and a count of 64."""
 
@@ -94,13 +94,18 @@ def unpack_histogram(blob: bytes) -> Histogram:
     return _histogram(_inflated(blob, _MOST_BYTES_OF_ONE))
 
 
-def pack_seconds(seconds: Sequence[Second]) -> bytes:
-    """Return all seconds of one window as one blob."""
-    parts = (
-        _SECOND.pack(second.index, second.errors) + _raw(second.service) + _raw(second.response)
-        for second in seconds
-    )
-    return zlib.compress(b"".join(parts), _LEVEL)
+def pack_seconds(seconds: Sequence[Second], most: int = _MOST_BYTES) -> bytes | None:
+    """Return all seconds of one window as one blob; None where it would be too large to read."""
+    packing, packed, size = zlib.compressobj(_LEVEL), [], 0
+    for second in seconds:
+        part = _SECOND.pack(second.index, second.errors)
+        part += _raw(second.service) + _raw(second.response)
+        size += len(part)
+        if size > most:
+            log.warning("the response times of each second are not kept: %s bytes", f"{size:,}")
+            return None
+        packed.append(packing.compress(part))
+    return b"".join([*packed, packing.flush()])
 
 
 def unpack_slices(blob: bytes) -> Slices:

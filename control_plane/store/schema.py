@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, engine, store_errors
-from control_plane.store.write_ahead_log import belongs, new_mark, set_aside
+from control_plane.store.write_ahead_log import belongs, log_path, new_mark, set_aside
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0023"
@@ -103,9 +103,11 @@ def _refuse_other_files(path: Path, found: os.stat_result) -> None:
 def prepare(path: Path) -> None:
     """Make the database at `path`, or bring it up to date. The caller holds its lock.
 
-    A log that another database left there is set aside, and named.
+    A log that another database left there is set aside, and named. Raises StoreError, and leaves
+    all as it is, where the log lies beside another name of the file.
     """
     with store_errors(path):
+        _refuse_other_name(path)
         for kept in set_aside(path):
             log.warning("A log of another database lay beside %s: it is kept as %s.", path, kept)
     version = check(path)
@@ -115,6 +117,21 @@ def prepare(path: Path) -> None:
         elif version < HEAD:
             _back_up(path, version)
             migrate(path)
+
+
+def _refuse_other_name(path: Path) -> None:
+    """Raise StoreError for a hard link whose log SQLite would not find: it goes by the name."""
+    if not path.exists() or path.stat().st_nlink == 1:
+        return
+    for other in path.parent.iterdir():
+        log_of_other = log_path(other)
+        if other == path or not (log_of_other.exists() and log_of_other.stat().st_size):
+            continue
+        if other.is_file() and other.samefile(path) and belongs(other):
+            raise StoreError(
+                f"{path} is {other.name} by another name, and {log_of_other.name} holds changes of "
+                f"it: start it by that name, with --db {other}."
+            )
 
 
 def schema_version(path: Path) -> str:

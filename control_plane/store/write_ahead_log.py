@@ -69,7 +69,8 @@ def _marks(content: bytes) -> Iterator[int]:
 def is_due(database: Path, own: Container[int]) -> bool:
     """Return whether a log must be renewed: it is long, or does not begin with one of our marks.
 
-    It begins without one after another program moved it into the database.
+    It begins without one after another program moved it into the database. One that was deleted
+    goes on without a name, and is lost with its process: what it holds has to be moved at once.
     """
     log = log_path(database)
     try:
@@ -77,7 +78,7 @@ def is_due(database: Path, own: Container[int]) -> bool:
             begin = file.read(_HEADER.size + _FRAME.size + MARK_AT + MARK_BYTES)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        return False
+        return True
     return size > MOST_BYTES or not any(found in own for found in _marks(begin))
 
 

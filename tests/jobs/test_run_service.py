@@ -12,6 +12,7 @@ import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
 from control_plane.domain.limits import Limits
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
 from control_plane.jobs.run_service import RunService
@@ -168,6 +169,20 @@ async def test_no_idle_task_begins_before_a_run_that_waits(service: RunService) 
     with pytest.raises(Conflict):
         async with service._queue.reserve():  # noqa: SLF001 - any idle task holds it so
             pass
+
+
+async def test_a_file_is_imported_while_the_queue_is_held(
+    service: RunService, tmp_path: Path
+) -> None:
+    """So that no run begins meanwhile."""
+    file = tmp_path / "results.json"
+    file.write_text("no results")
+    async with service._queue.reserve():  # noqa: SLF001 - another import holds it so
+        importing = asyncio.create_task(service.import_file(file, ToldOfFile(file.name)))
+        done, _ = await asyncio.wait({importing}, timeout=0.2)
+        assert not done
+    with pytest.raises(InvalidInput):
+        await importing
 
 
 async def test_a_wrong_document_leaves_nothing(service: RunService, store: Store) -> None:

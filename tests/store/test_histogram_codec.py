@@ -1,6 +1,7 @@
 """Blobs give back exactly what went in."""
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -47,16 +48,25 @@ def test_a_histogram_comes_back(kind: str) -> None:
     assert back.indices.dtype == back.counts.dtype == np.int64
 
 
+def packed(seconds: Sequence[Second]) -> bytes:
+    blob = pack_seconds(seconds)
+    assert blob is not None
+    return blob
+
+
 def test_slices_are_the_response_times_of_each_second() -> None:
     given = (
         Second(-1, 3, of(1), of(2, 2)),
         Second(0, 0, of(5, 6), EMPTY),
         Second(7, 0, of(5), of(9)),
     )
-    back = unpack_slices(pack_seconds(given))
+    back = unpack_slices(packed(given))
     rows = zip(back.second, back.indices, back.counts, strict=True)
     assert [tuple(map(int, row)) for row in rows] == [(-1, 2, 2), (7, 9, 1)]
-    assert len(unpack_slices(pack_seconds(())).counts) == 0
+    assert len(unpack_slices(packed(())).counts) == 0
+    whole = len(zlib.decompress(packed(given)))
+    assert pack_seconds(given, whole) == packed(given)
+    assert pack_seconds(given, whole - 1) is None
 
 
 def test_a_damaged_blob_is_noticed() -> None:

@@ -179,6 +179,16 @@ def test_a_log_that_another_program_moved_is_renewed_before_a_change_counts(
         assert again.run(run.id).title == "after it"
 
 
+def test_what_is_committed_beside_a_deleted_log_is_kept(path: Path, tmp_path: Path) -> None:
+    with closing(open_store(path)) as store:
+        log_path(path).unlink()
+        in_state(store, CANCELLED)
+        left = Path(shutil.copy(path, tmp_path / "left.db"))
+        there = ids(store)
+    assert titles(left) == there
+    assert len(there) == 1
+
+
 def test_a_log_is_never_cut_while_it_is_renewed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +307,9 @@ def test_one_file_has_one_control_plane_whatever_it_is_called(
         open_store(path)
     held.kill()
     held.wait()
-    for name in (hard, path):
+    with pytest.raises(StoreError, match="by another name"):
+        open_store(hard)
+    for name in (path, hard):
         assert titles(name) == []
 
 

@@ -128,23 +128,35 @@ HARMLESS = {
         except TimeoutError:
             pass
 """,
-    "a handler that raises in the middle of a beat": """
-    def late(*_):
-        raise LookupError
-    def interrupted():
-        beating._pool.tokens = tokens
-        signal.raise_signal(signal.SIGALRM)
-    signal.signal(signal.SIGALRM, late)
-    beating, seen = heartbeat.HEARTBEAT, []
+    "a handler that raises anywhere in a beat": """
+    gc.disable()
+    heartbeat.PERIOD_S, heartbeat.SPARE_S = 0.002, 0.006
+    beating, seen, places, raised_at = heartbeat.HEARTBEAT, [], set(), 0
+    def late(frame, event, _):
+        nonlocal raised_at
+        above, place = frame, (frame.f_code, frame.f_lineno, event)
+        while above is not None and above.f_code is not heartbeat.Heartbeat._beat.__code__:
+            above = above.f_back
+        if above is None:
+            return None
+        count = beating._writer._count
+        if event in {"call", "line"} and place not in places and count > raised_at + 1:
+            places.add(place)
+            raised_at = count
+            raise LookupError
+        return late
     handler = lambda _, context: seen.append(context["exception"])
     asyncio.get_running_loop().set_exception_handler(handler)
-    tokens, beating._pool.tokens = beating._pool.tokens, interrupted
-    while not seen:
-        await asyncio.sleep(0.01)
-    assert isinstance(seen[0], LookupError)
-    before = beating._writer._count
-    while beating._writer._count < before + 2:
-        await asyncio.sleep(0.01)
+    known = -1
+    while known < len(places):
+        known, before = len(places), beating._writer._count
+        while beating._writer._count < before + 5:
+            sys.settrace(late)
+            await asyncio.sleep(0.002)
+    sys.settrace(None)
+    assert {type(error) for error in seen} == {LookupError}
+    assert any("asyncio" in code.co_filename for code, _, _ in places)
+    assert len(seen) > 30, len(seen)
 """,
     "descriptors that are all closed": """
     await asyncio.sleep(0.03)

@@ -236,6 +236,7 @@ def _is_default(number: int) -> bool:
 
 
 PERIOD_S = PERIOD_NS / 1e9
+SPARE_S = 3 * PERIOD_S
 _FAULTS = (
     ArithmeticError,
     AttributeError,
@@ -267,6 +268,7 @@ class Heartbeat:
         self._stack_bytes = self._turn = 0
         self._pool = PoolTokens()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._spare: asyncio.TimerHandle | None = None
         self._context = Context()
 
     @never_raise
@@ -315,13 +317,12 @@ class Heartbeat:
             self._stacks.stop()
 
     def _beat(self, turn: int) -> None:
-        """Write a beat and set the next one, unless a later one is set.
+        """Write a beat and set the next one, unless a later one has been.
 
-        What a handler of the application raises meanwhile is raised, and nothing else. Where it
-        does so while the next beat is set, that is set again: nobody knows how far it came.
+        What a handler of the application raises meanwhile is raised, and nothing else.
         """
         writer, loop = self._writer, self._loop
-        if writer is None or loop is None or turn != self._turn:
+        if writer is None or loop is None or turn < self._turn:
             return
         try:
             self._write_beat(writer)
@@ -329,13 +330,20 @@ class Heartbeat:
             if _raised_elsewhere(error):
                 raise
         finally:
-            self._turn = turn + 1
-            try:
-                loop.call_later(PERIOD_S, self._beat, turn + 1, context=self._context)
-            except BaseException:
-                self._turn = turn + 2
-                loop.call_later(PERIOD_S, self._beat, turn + 2, context=self._context)
-                raise
+            self._go_on(loop, turn + 1)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop, turn: int) -> None:
+        """Set the next beat, and a spare of it for where that is lost.
+
+        A handler may raise anywhere: before the next beat is set, or before that one is begun. At
+        each moment a beat or a spare is set that `_turn` does not pass over.
+        """
+        loop.call_later(PERIOD_S, self._beat, turn, context=self._context)
+        spare = loop.call_later(SPARE_S, self._beat, turn, context=self._context)
+        before, self._spare = self._spare, spare
+        self._turn = turn
+        if before is not None:
+            before.cancel()
 
     def _write_beat(self, writer: RingWriter) -> None:
         now_ns = time.monotonic_ns()
