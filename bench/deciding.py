@@ -207,43 +207,47 @@ def covered(draw: Draw, arms: int, blocks: int, cases: int) -> tuple[float, floa
 
 
 def power(cases: int) -> int:
-    """Print how often a true difference is called worse, and after how many blocks."""
+    """Print how often a true difference is seen, and called worse, and after how many blocks."""
     table = Table(
-        f"A contender that differs: called worse by the declared maximum, {cases:,} experiments "
-        f"each, standard deviation of a block's log-difference {NOISE:.0%}",
-        "arms | declared maximum | noise floor | difference | found | blocks, median of those",
+        f"A contender that differs: by the declared maximum an interval excludes 1, and it is "
+        f"called worse; {cases:,} experiments each, standard deviation of a block's "
+        f"log-difference {NOISE:.0%}, margin {DEFAULT_MARGIN:.0%}",
+        "arms | maximum | noise floor | difference | seen | worse | blocks, median of those",
     )
     for arms in (2, 5):
         for asked in (5, 10):
             maximum = rounded_blocks(arms, asked)
             floor = expm1(student(0.05, maximum - 1) * NOISE / sqrt(maximum))
             for difference in (0.01, 0.02, 0.03, 0.05, 0.08, 0.10):
-                share, blocks = found_at(arms, maximum, difference, cases)
+                seen, worse, blocks = found_at(arms, maximum, difference, cases)
                 held = (0.9 if arms == 2 else 0.8) if (asked, difference) == (5, 0.10) else None
                 mark = "" if difference > floor else ", below the floor"
                 table.row(
-                    arms, maximum, f"±{floor:.1%}", f"{difference:.0%}{mark}", f"{share:.1%}",
-                    blocks, wanted=f"≥ {held:.0%}" if held else "",
-                    reached=share >= held if held else None,
+                    arms, maximum, f"±{floor:.1%}", f"{difference:.0%}{mark}", f"{seen:.1%}",
+                    f"{worse:.1%}", blocks, wanted=f"≥ {held:.0%}" if held else "",
+                    reached=worse >= held if held else None,
                 )  # fmt: skip
     return table.missed
 
 
-def found_at(arms: int, maximum: int, difference: float, cases: int) -> tuple[float, str]:
-    """Return how often the difference is found, and after how many blocks half of those were."""
+def found_at(arms: int, maximum: int, difference: float, cases: int) -> tuple[float, float, str]:
+    """Return how often the difference is seen and settled, and after how many blocks half were."""
     chance = np.random.default_rng(arms * 1_000 + maximum)
-    needed = []
+    looks = [(block, levels_of_look(block, maximum)) for block in range(FIRST_LOOK, maximum + 1)]
+    seen, needed = 0, []
     for _ in range(cases):
         values = even(chance, arms, maximum)
         values[1] += log(1 + difference)
-        for block in range(FIRST_LOOK, maximum + 1):
-            levels = levels_of_look(block, maximum)
+        excluded = False
+        for block, levels in looks:
             effect = contender_effects(values[:, :block])[0]
             verdict = decide(effect, less_is_better=True, levels=levels, foresees=False)
+            excluded |= bool(verdict.within_95 and not verdict.within_95.holds(1))
             if verdict.finding == "worse":
                 needed.append(block)
                 break
-    return len(needed) / cases, f"{np.median(needed):.0f}" if needed else "–"
+        seen += excluded
+    return seen / cases, len(needed) / cases, f"{np.median(needed):.0f}" if needed else "–"
 
 
 def precision(cases: int) -> int:

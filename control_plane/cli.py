@@ -12,10 +12,12 @@ from control_plane.cli_database import database_commands
 from control_plane.cli_experiment import (
     EXIT_CODES,
     EXPERIMENT_EXIT_CODES,
+    MEASURED_EXIT_CODES,
     BlockLines,
     experiment_exit_code,
     experiment_file,
     experiment_result,
+    print_bundled,
     print_experiment,
     print_noise_floors,
     print_objectives,
@@ -199,22 +201,34 @@ def compare_runs(
         print_comparison(comparison)
 
 
+ExperimentFile = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A file (TOML or JSON), or a bundled slug (--list names them); with --confirm an id."
+    ),
+]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Name the bundled experiments, and how long they take.")
+]
+Confirm = Annotated[
+    bool, typer.Option("--confirm", help="Measure the experiment of this id on fresh blocks.")
+]
+MarkdownFile = Annotated[
+    Path | None, typer.Option(help="Write a short comment for a pull request to this file.")
+]
+
+
 @cli.command("experiment", epilog=EXPERIMENT_EXIT_CODES)
 def decide_experiment(
     context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(help="A file (TOML or JSON), a bundled slug; with --confirm an id.")
-    ],
+    file: ExperimentFile = None,
+    listed: Listed = False,
     full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
-    confirm: Annotated[
-        bool, typer.Option("--confirm", help="Measure the experiment of this id on fresh blocks.")
-    ] = False,
+    confirm: Confirm = False,
     blocks: Annotated[int | None, typer.Option(help="Another maximum of blocks.")] = None,
     strict: Strict = False,
     as_json: AsJson = False,
-    markdown: Annotated[
-        Path | None, typer.Option(help="Write a short comment for a pull request to this file.")
-    ] = None,
+    markdown: MarkdownFile = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     db: DatabaseOption = None,
 ) -> None:
@@ -222,6 +236,11 @@ def decide_experiment(
 
     Without a dashboard it is measured here and now.
     """
+    if listed:
+        _list_bundled(settings_of(context, db), as_json=as_json)
+        return
+    if file is None:
+        raise SettingsError("Name a file, or a bundled experiment: --list tells which there are.")
     reports = report_files(markdown, junit)
     document = {} if confirm else _experiment(file, blocks, full=full)
     with connect(settings_of(context, db)) as dashboard:
@@ -242,6 +261,11 @@ def decide_experiment(
     raise typer.Exit(experiment_exit_code(found, strict=strict))
 
 
+def _list_bundled(settings: Settings, *, as_json: bool) -> None:
+    with connect(settings) as dashboard:
+        print_bundled(dashboard.bundled(), as_json=as_json)
+
+
 def _experiment(file: Path, blocks: int | None, *, full: bool) -> Document:
     document, specs = experiment_file(file, _read, full=full)
     for spec in specs:
@@ -249,7 +273,7 @@ def _experiment(file: Path, blocks: int | None, *, full: bool) -> Document:
     return document if blocks is None else document | {"blocks": blocks}
 
 
-@cli.command("noise-floor", epilog=EXIT_CODES)
+@cli.command("noise-floor", epilog=MEASURED_EXIT_CODES)
 def measure_noise_floor(
     context: typer.Context,
     spec: SpecFile = None,
@@ -274,7 +298,7 @@ def measure_noise_floor(
     raise typer.Exit(code if code in {NOT_FINISHED, INVALID} else 0)
 
 
-@cli.command("ceiling", epilog=EXIT_CODES)
+@cli.command("ceiling", epilog=MEASURED_EXIT_CODES)
 def measure_ceilings(
     context: typer.Context,
     strategies: Annotated[

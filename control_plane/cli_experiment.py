@@ -1,7 +1,7 @@
 """What `looplab experiment` reads and prints; exit codes that say the same as verdicts."""
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,26 @@ from control_plane.analysis.prose.experiment_report import (
     suspect_text,
     verdict_text,
 )
-from control_plane.cli_output import INVALID, NOT_FINISHED, complain, print_line, print_table
+from control_plane.cli_output import (
+    INVALID,
+    NOT_FINISHED,
+    complain,
+    print_json,
+    print_line,
+    print_table,
+)
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import FieldError, SettingsError, refuse
 from control_plane.domain.ids import experiment_address
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics import JUDGED_METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, number_of, share
-from control_plane.experiments.experiment_file import bundled_experiments
+from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
+from control_plane.experiments.experiment_file import BLOCKS, bundled_experiments
 
 AGAINST, UNDECIDED = 10, 11
-EXIT_CODES = """
+_ENDS = """
 Exit codes:
 
 0 finished, and nothing speaks against it
@@ -38,24 +45,17 @@ Exit codes:
 2 bad input
 
 3 the database is owned by another
-
+"""
+_INVALID = """
+12 finished and invalid: its numbers are not to be used
+"""
+MEASURED_EXIT_CODES = _ENDS + _INVALID
+EXIT_CODES = f"""{_ENDS}
 10 an objective failed
 
 11 an objective is undecided (with --strict, else 0)
-
-12 finished and invalid: its numbers are not to be used
-"""
-EXPERIMENT_EXIT_CODES = """
-Exit codes:
-
-0 finished, and nothing speaks against it
-
-1 not finished: failed, cancelled or interrupted
-
-2 bad input
-
-3 the database is owned by another
-
+{_INVALID}"""
+EXPERIMENT_EXIT_CODES = f"""{_ENDS}
 10 a contender is worse, a guardrail broke, or an objective failed
 
 11 undecided, a guardrail too (with --strict, else 0)
@@ -178,17 +178,37 @@ def experiment_result(
 
 
 class BlockLines:
-    """Prints a line when a block is complete."""
+    """Prints how long it takes before it starts, and a line when a block is complete."""
 
     def __init__(self) -> None:
         self._said = -1
 
     def __call__(self, found: Document) -> None:
         if found["blocks"] != self._said:
-            self._said = found["blocks"]
+            first, self._said = self._said < 0, found["blocks"]
             of = f"{found['blocks']} of {number_of(found['design']['blocks'], 'block')}"
             said = found["sentence"]
-            complain(said if said.startswith(of) else f"{of}. {said}")
+            told = said if said.startswith(of) else f"{of}. {said}"
+            left = about(found["remaining_s"])
+            complain(f"{told} {f'It takes about {left}' if first else f'About {left} left'}.")
+
+
+def print_bundled(found: Sequence[Document], *, as_json: bool) -> None:
+    """Print the experiments that come with Looplab, and how long each variant takes."""
+    if as_json:
+        print_json({"experiments": found})
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("Slug", "Question", "Arms", "Quick", "Full"):
+        table.add_column(title, no_wrap=True)
+    for each in found:
+        seconds = each["seconds"] or {}
+        takes = (about(seconds[name]) if seconds else NONE for name in BLOCKS)
+        table.add_row(each["slug"], each["question"], str(len(each["arms"])), *takes)
+    print_table(table)
+    for each in found:
+        if each["refusal"]:
+            print_line(f"{each['slug']}, not here: {each['refusal']}")
 
 
 def print_experiment(found: Document, url: str | None) -> None:
@@ -245,7 +265,7 @@ def _cells(verdict: Document) -> tuple[str, ...]:
     from control_plane.analysis.deciding.effects import Interval
     from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 
-    metric = METRIC[verdict["metric"]]
+    metric = JUDGED_METRIC[verdict["metric"]]
     baseline, contender = (WRITTEN[metric.unit](value) for value in verdict["values"])
     interval = NONE
     low, high = shown_bounds(verdict)

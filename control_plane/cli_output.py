@@ -17,7 +17,7 @@ from control_plane.analysis.prose.comparison_scope import ended_text
 from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER, METRIC
 from control_plane.domain.result import EarlyRequests
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, stored_spec
@@ -309,7 +309,7 @@ def _lines(run: Document, url: str | None) -> Iterator[str]:
     for stream in run.get("streams") or ():
         errors = sum(stream["errors"].values())
         numbers = [rate(stream["throughput_per_s"]), *_percentiles(run, stream)]
-        numbers += [number_of(errors, "error"), *_answer_size(stream)]
+        numbers += [number_of(errors, "error"), *_failed(stream), *_answer_size(stream)]
         doubt = ", of an invalid run" if _outcome(run) == "invalid" else ""
         yield f"{stream['name']}{doubt}: {', '.join(numbers)}"
     failures = run.get("failures") or ()
@@ -341,6 +341,12 @@ def _percentiles(run: Document, stream: Document) -> Iterator[str]:
     unanswered = times.get("unanswered")
     if unanswered and any(times[name] is None for name in PERCENTILES):
         yield no_answer_text(Unanswered(**unanswered))
+
+
+def _failed(stream: Document) -> Iterator[str]:
+    """Yield what experiments count as failed, where that is more than errors."""
+    if (failed := stream.get("failed_share")) and failed != stream["error_share"]:
+        yield f"{ERRORS_OR_NO_ANSWER.lower()}: {share(failed)}"
 
 
 def _answer_size(stream: Document) -> Iterator[str]:

@@ -80,6 +80,9 @@ class DashboardClient(Protocol):
     def submit_experiment(self, document: Document) -> Document:
         """Queue an experiment. Raises InvalidInput."""
 
+    def bundled(self) -> Sequence[Document]:
+        """Return the experiments that come with Looplab, and how long each takes here."""
+
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         """Queue an experiment that measures another anew, and return it.
 
@@ -158,6 +161,10 @@ class RemoteDashboard:
 
     def submit_experiment(self, document: Document) -> Document:
         return self._request("POST", "/api/experiments", document)
+
+    def bundled(self) -> Sequence[Document]:
+        found: list[Document] = self._response("GET", "/api/experiments").json()
+        return found
 
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
+from control_plane.analysis import duration_estimate
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
@@ -17,13 +17,16 @@ from control_plane.analysis.prose.experiment_sentences import experiment_documen
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.experiment import Experiment, read_experiment
+from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.peer_result import ToldOfFile
+from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
+from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.progress import experiment_left_s
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
@@ -56,11 +59,16 @@ class LocalDashboard:
         return run_document(run, None)
 
     def submit_experiment(self, document: Document) -> Document:
-        submitted = read_experiment(document)
         if not self._settings.db.exists():
-            _submissions(self._settings).resolve_arms(submitted, submitted.blocks)
+            _submissions(self._settings).planned_arms(read_experiment(document), _usual_seconds)
         made = self._started().submit_experiment(document)
         return {"id": made.id, "url": experiment_address(made.id)}
+
+    def bundled(self) -> Sequence[Document]:
+        submissions = _submissions(self._settings)
+        return bundled_documents(
+            lambda document: submissions.seconds_of_experiment(document, _usual_seconds)
+        )
 
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         made = confirm_experiment(self._store, self._started(), experiment_id, blocks)
@@ -134,16 +142,15 @@ class LocalDashboard:
         return self._service
 
     async def _until_decided(self, experiment_id: str, report: Report) -> Document:
-        found = self._store.experiment(experiment_id)
+        service = self._started()
         while True:
-            judged = await asyncio.to_thread(self._judged, found)
+            judged = await asyncio.to_thread(judged_now, self._store, experiment_id)
+            left_s = experiment_left_s(judged, service.expected_seconds)
+            told = {**experiment_document(judged), "remaining_s": left_s}
             if not judged.state.waiting:
-                return experiment_document(judged)
-            report(experiment_document(judged))
+                return told
+            report(told)
             await asyncio.sleep(REPORT_S)
-
-    def _judged(self, found: Experiment) -> JudgedExperiment:
-        return judged_now(self._store, found.id)
 
     async def _until_over(self, run_id: str, report: Report) -> Document:
         while not (run := self._store.run(run_id)).state.terminal:
@@ -155,6 +162,11 @@ class LocalDashboard:
 def _submissions(settings: Settings) -> Submissions:
     """Return what refuses a wrong spec before a database is made for it."""
     return Submissions(resolved, settings.limits, settings.applications)
+
+
+def _usual_seconds(spec: Spec) -> float:
+    """Return how long all trials take where no run before tells of this machine."""
+    return duration_estimate.seconds(spec, None)
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

@@ -95,6 +95,16 @@ def test_version(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_bundled_experiments_are_listed_without_a_database(call: Call, tmp_path: Path) -> None:
+    listed = json.loads(call(["experiment", "--list", "--json"]).stdout)["experiments"]
+    (loops,) = (each for each in listed if each["slug"] == "event-loop")
+    assert 0 < loops["seconds"]["quick"] < loops["seconds"]["full"]
+    assert "event-loop  " in call(["experiment", "--list"]).stdout
+    refused = call(["experiment"])
+    assert (refused.returncode, "--list" in refused.stderr) == (2, True)
+    assert not (tmp_path / "runs.db").exists()
+
+
 def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_file: Path) -> None:
     ids = []
     for arguments, stdin in (([str(spec_file)], None), (["-"], spec_file.read_text())):

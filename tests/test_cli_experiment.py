@@ -9,10 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from control_plane.cli_experiment import experiment_exit_code, experiment_file
+from control_plane.cli_experiment import BlockLines, experiment_exit_code, experiment_file
 from control_plane.domain.errors import InvalidInput, SettingsError
 from control_plane.domain.spec_json import read_document
 from control_plane.store.store import open_store
+from tests.builders.trials import with_spaces
 
 
 def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[str, Any]:
@@ -85,6 +86,17 @@ def test_a_slug_stands_for_a_bundled_experiment() -> None:
     quick, _ = experiment_file(Path("event-loop"), read_json)
     whole, _ = experiment_file(Path("event-loop"), read_json, full=True)
     assert (quick["question"], quick["blocks"], whole["blocks"]) == ("uvloop or asyncio?", 4, 10)
+
+
+def test_how_long_it_takes_is_told_before_it_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    report = BlockLines()
+    told = {"design": {"blocks": 4}, "sentence": "It waits for the machine.", "remaining_s": 70.0}
+    for blocks, left_s in ((0, 70.0), (0, 60.0), (2, 34.6)):
+        report({**told, "blocks": blocks, "remaining_s": left_s})
+    assert with_spaces(capsys.readouterr().err).splitlines() == [
+        "0 of 4 blocks. It waits for the machine. It takes about 1 min 10 s.",
+        "2 of 4 blocks. It waits for the machine. About 35 s left.",
+    ]
 
 
 FILE = """

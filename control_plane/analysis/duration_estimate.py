@@ -1,5 +1,6 @@
 """How long a run will take: told before it starts, and the base of its progress bar."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from control_plane.domain.client_strategies import STRATEGIES
@@ -39,6 +40,15 @@ class Phases:
 def seconds(spec: Spec, rate_per_s: float | None) -> float:
     """Return how long all trials of the run take; `rate_per_s` as in `phases`."""
     return spec.trials * phases(spec, rate_per_s).trial_s
+
+
+def experiment_seconds(arms: Sequence[Spec], expected_seconds: Callable[[Spec], float]) -> float:
+    """Return how long the blocks of these arms take, and the burnt trial before them.
+
+    `expected_seconds` of a spec is how long all its trials take.
+    """
+    each = [expected_seconds(spec) for spec in arms]
+    return sum(each) + max(each) / arms[0].trials
 
 
 def phases(spec: Spec, rate_per_s: float | None) -> Phases:

@@ -12,19 +12,18 @@ from control_plane.api.openapi_docs import ERROR_RESPONSES
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.documents import moment
-from control_plane.domain.errors import InvalidInput
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import state_of_arms
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import (
-    BLOCKS,
-    BundledExperiment,
     Variant,
+    bundled_documents,
     bundled_experiment,
-    bundled_experiments,
 )
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.progress import experiment_left_s
+from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 router = APIRouter(prefix="/api", tags=["experiments"], responses=ERROR_RESPONSES)
@@ -49,26 +48,7 @@ def bundled(service: RunServiceDep) -> list[Document]:
 
     `seconds` is null, and `refusal` says why, where one cannot be measured here.
     """
-    return [
-        {
-            "slug": bundled.slug,
-            "question": bundled.question,
-            "arms": list(bundled.arms),
-            "predictions": list(bundled.predictions),
-            **_seconds_or_refusal(bundled, service),
-        }
-        for bundled in bundled_experiments().values()
-    ]
-
-
-def _seconds_or_refusal(bundled: BundledExperiment, service: RunServiceDep) -> Document:
-    try:
-        seconds = {
-            variant: service.seconds_of_experiment(bundled.document(variant)) for variant in BLOCKS
-        }
-    except InvalidInput as error:
-        return {"seconds": None, "refusal": error.first}
-    return {"seconds": seconds, "refusal": None}
+    return bundled_documents(service.seconds_of_experiment)
 
 
 class VariantBody(BaseModel):
@@ -114,30 +94,33 @@ def experiments(
 
 
 @router.get("/experiments/runs/{experiment_id}")
-def experiment(experiment_id: ExperimentId, store: StoreDep) -> Document:
-    """Return an experiment with what its complete blocks say."""
-    return _told(store, experiment_id)
+def experiment(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
+    """Return an experiment with what its complete blocks say.
+
+    `remaining_s` is how long it still takes, null once it is over.
+    """
+    return _told(store, service, experiment_id)
 
 
 @router.post("/experiments/runs/{experiment_id}/cancel")
 async def cancel(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """End an experiment that is not over; its complete blocks stay."""
     await service.cancel_experiment(experiment_id)
-    return await asyncio.to_thread(_told, store, experiment_id)
+    return await asyncio.to_thread(_told, store, service, experiment_id)
 
 
 @router.post("/experiments/runs/{experiment_id}/pause")
 async def pause(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Stop an experiment until it is resumed; its block in progress is discarded and counted."""
     await service.pause_experiment(experiment_id)
-    return await asyncio.to_thread(_told, store, experiment_id)
+    return await asyncio.to_thread(_told, store, service, experiment_id)
 
 
 @router.post("/experiments/runs/{experiment_id}/resume")
 def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Let a paused experiment go on, behind all that wait, in a session of its own."""
     service.resume_experiment(experiment_id)
-    return _told(store, experiment_id)
+    return _told(store, service, experiment_id)
 
 
 class ConfirmBody(BaseModel):
@@ -163,11 +146,13 @@ def confirm(
     """
     blocks = body.blocks if body else None
     made = confirm_experiment(store, service, experiment_id, blocks, key)
-    return _told(store, made.id)
+    return _told(store, service, made.id)
 
 
-def _told(store: Store, experiment_id: str) -> Document:
-    return experiment_document(judged_now(store, experiment_id))
+def _told(store: Store, service: RunService, experiment_id: str) -> Document:
+    judged = judged_now(store, experiment_id)
+    left_s = experiment_left_s(judged, service.expected_seconds)
+    return {**experiment_document(judged), "remaining_s": left_s}
 
 
 @router.get("/noise-floor")

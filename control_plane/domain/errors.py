@@ -15,6 +15,7 @@ LooplabError
 ├── SettingsError         the settings cannot be used: exit 2
 └── TrialFailed           a trial ended without a result; the run becomes `failed`
     ├── TargetFailed      the target did not start, or died
+    │   └── StartPrevented   the machine kept it from starting: others have its ports
     └── ClientFailed      a load worker died or could not work
 """
 
@@ -128,6 +129,13 @@ class TrialFailed(LooplabError):
 
 class TargetFailed(TrialFailed):
     """The target did not start in time, ended, or is not ours."""
+
+
+class StartPrevented(TargetFailed):
+    """Something on the machine that is not of the target kept it from starting.
+
+    Others have its ports, or the system gives no port or process.
+    """
 
 
 class ClientFailed(TrialFailed):

@@ -120,8 +120,9 @@ class ExperimentBlock:
 
     `row`: which block of the design it is, from 0. A session lasts until the experiment pauses. A
     block that was in progress then is discarded: its row is measured again as another block. So is,
-    at the end, that of a block which something outside the targets spoiled. One
-    in progress when no arm was left to go on is incomplete.
+    at the end, that of a block which something outside the targets spoiled: such a block may lack
+    trials, where a target was kept from starting. One in progress when no arm was left to go on is
+    incomplete.
     """
 
     number: int

@@ -13,9 +13,10 @@ MAX_BUNDLE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """The upper bounds of a spec, which settings raise. Times in seconds, sizes in bytes.
+    """The upper bounds of what is handed in, which settings raise. Seconds and bytes.
 
-    `allowed_targets` may be asked beside those of this machine.
+    `allowed_targets` may be asked beside those of this machine. `max_experiment_s`: of all trials
+    of an experiment together, as they are expected.
     """
 
     max_streams: int = 8
@@ -31,6 +32,7 @@ class Limits:
     max_processes: int = 64
     max_body_bytes: int = 64_000_000
     max_queue: int = 1_000
+    max_experiment_s: float = 86_400.0
     allowed_targets: tuple[AllowedTarget, ...] = ()
 
     @staticmethod

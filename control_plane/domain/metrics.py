@@ -1,7 +1,7 @@
 """The metrics that runs are compared by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from control_plane.domain.times_and_percentiles import GREYED, PERCENTILES
@@ -118,6 +118,17 @@ TREND_METRICS: dict[str, Metric] = {
 """What a trend can follow; a duration is summed over the trials, of which runs have any number."""
 
 METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+ERRORS_OR_NO_ANSWER = "Errors or no answer"
+JUDGED_METRIC: dict[str, Metric] = METRIC | {
+    "error_share": replace(
+        METRIC["error_share"],
+        label=ERRORS_OR_NO_ANSWER,
+        meaning="Errors, requests without an answer at the end of the window and those never sent, "
+        "of these and the completed ones.",
+    )
+}
+"""As experiments and objectives judge them: where nobody is answered, nothing is well."""
 
 
 def stored_number(summary: Mapping[str, Any], metric: str) -> float | None:

@@ -8,7 +8,7 @@ from typing import Literal
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import bounded, bounded_text, counted
 from control_plane.domain.load_models import Checked
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics import JUDGED_METRIC, METRIC
 from control_plane.domain.units import WRITTEN
 
 ObjectiveOutcome = Literal["passed", "failed", "undecided"]
@@ -76,7 +76,7 @@ class JudgedObjective:
     @property
     def text(self) -> str:
         """`p99 response time of new at most 50 ms: 61 ms (95 % interval 58 ms to 64 ms)`."""
-        metric = METRIC[self.metric]
+        metric = JUDGED_METRIC[self.metric]
         written = WRITTEN[metric.unit]
         bounds = (("at least", self.at_least), ("at most", self.at_most))
         asked = " and ".join(f"{word} {written(x)}" for word, x in bounds if x is not None)

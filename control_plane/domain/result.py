@@ -75,6 +75,8 @@ class Summary:
     share of their median; None for merged trials and for short windows.
     `silent_s`: for so many whole seconds before the end of the window requests waited and none was
     answered, in the worst trial; None where it was not kept.
+    `failed_share`: errors, requests without an answer when the window ended and those never sent,
+    of these and the completed ones; None of none.
     `bytes_received_per_request`: the mean size of the bodies of all answers. `before_window` None:
     not counted. `first_byte_time_s` holds all answers that began; it and `begun` are None in runs
     from before they were measured.
@@ -105,6 +107,13 @@ class Summary:
     silent_s: float | None = None
     first_byte_time_s: Times | None = None
     begun: BegunAnswers | None = None
+    failed_share: float | None = None
+
+    @property
+    def failed(self) -> int:
+        """How many requests had an error, no answer when the window ended, or were never sent."""
+        unanswered = self.censored.unanswered or 0
+        return sum(self.errors.values()) + unanswered + max(0, self.not_sent)
 
     @property
     def begins_early(self) -> bool:

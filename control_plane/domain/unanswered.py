@@ -11,10 +11,12 @@ from itertools import compress, zip_longest
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
+from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
-from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord
+from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord, sum_counts
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
+from control_plane.domain.units import part_of
 
 
 def with_unanswered(summary: Summary, deadline_s: float) -> Summary:
@@ -25,10 +27,26 @@ def with_unanswered(summary: Summary, deadline_s: float) -> Summary:
     lag_s = summary.send_lag_s.max if summary.send_lag_s else 0.0
     return replace(
         summary,
+        failed_share=_failed_share(summary),
         first_byte_time_s=_bounded_first_byte(summary, deadline_s, lag_s),
         service_time_s=_bounded(summary.service_time_s, summary, deadline_s, lag_s),
         response_time_s=_bounded(summary.response_time_s, summary, deadline_s, 0.0),
     )
+
+
+def _failed_share(summary: Summary) -> float | None:
+    """Return the share of requests that failed in any way; None where there was none."""
+    total = summary.failed + summary.completed
+    return summary.failed / total if total else None
+
+
+def failed_text(streams: Sequence[Summary]) -> str:
+    """Return `errors or no answer: 0.8 %`; empty where all that failed were errors."""
+    failed = sum(stream.failed for stream in streams)
+    if failed == sum(sum(stream.errors.values()) for stream in streams):
+        return ""
+    total = failed + sum(stream.completed for stream in streams)
+    return f"{ERRORS_OR_NO_ANSWER.lower()}: {part_of(failed, total)}"
 
 
 def no_answer(errors: Mapping[str, int]) -> int:
@@ -47,6 +65,20 @@ def unanswered_of(summary: Summary, deadline_s: float, lag_s: float = 0.0) -> Un
     unsent = max(0, summary.not_sent)
     count = no_answer(summary.errors) + flying + unsent
     return _waited_for(summary, (count, summary.completed), (timeouts, flying), deadline_s, lag_s)
+
+
+def unanswered_of_all(trials: Sequence[Summary], deadline_s: float) -> Unanswered:
+    """Return the requests without an answer of one stream over these trials."""
+    if not trials:
+        return Unanswered()
+    together = replace(
+        trials[0],
+        completed=sum(trial.completed for trial in trials),
+        errors=sum_counts(trial.errors for trial in trials),
+        not_sent=sum(trial.not_sent for trial in trials),
+        censored=merged_censored([trial.censored for trial in trials]),
+    )
+    return unanswered_of(together, deadline_s)
 
 
 def _without_first_byte(
@@ -230,6 +262,8 @@ def as_told_now(summary: Summary, spec: Spec) -> Summary:
     """
     if summary.bytes_received_per_request is None:
         summary = replace(summary, bytes_received_per_request=body_bytes(summary))
+    if summary.failed_share is None:
+        summary = replace(summary, failed_share=_failed_share(summary))
     times = summary.response_time_s
     if times is None or times.unanswered is not None:
         return summary

@@ -6,13 +6,13 @@ What comes with it stands in bundled_experiments.toml. In a file what the arms s
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from control_plane.domain.errors import NotFound
+from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import Experiment, ExperimentDesign, laid_over
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
@@ -104,6 +104,34 @@ def bundled_experiment(slug: str) -> BundledExperiment:
     if found is None:
         raise NotFound(f"There is no experiment {slug[:40]}.")
     return found
+
+
+def bundled_documents(seconds_of: Callable[[Document], float]) -> list[Document]:
+    """Return the experiments that come with Looplab as the API lists them.
+
+    `seconds` by variant is null, and `refusal` says why, where one cannot be measured here.
+    `seconds_of` a document raises InvalidInput then.
+    """
+    return [
+        {
+            "slug": bundled.slug,
+            "question": bundled.question,
+            "arms": list(bundled.arms),
+            "predictions": list(bundled.predictions),
+            **_seconds_or_refusal(bundled, seconds_of),
+        }
+        for bundled in bundled_experiments().values()
+    ]
+
+
+def _seconds_or_refusal(
+    bundled: BundledExperiment, seconds_of: Callable[[Document], float]
+) -> Document:
+    try:
+        seconds = {variant: seconds_of(bundled.document(variant)) for variant in BLOCKS}
+    except InvalidInput as error:
+        return {"seconds": None, "refusal": error.first}
+    return {"seconds": seconds, "refusal": None}
 
 
 def _note(quick: Document) -> str:

@@ -1,6 +1,7 @@
 """One experiment: a trial of each arm in every block, interleaved; each arm is a run of its own."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from control_plane.analysis.deciding.noise_floor import (
     machine_of,
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
-from control_plane.domain.errors import StoreError
+from control_plane.domain.errors import StartPrevented, StoreError
 from control_plane.domain.experiment import (
     BlockOutcome,
     Experiment,
@@ -28,6 +29,8 @@ from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
+
+log = logging.getLogger("looplab.jobs")
 
 _FAR = 1_000
 """Burnt trials are numbered so far behind all others."""
@@ -54,6 +57,7 @@ class ExperimentJob:
         for job in self._jobs.values():
             job.places = self._places
         self._now, self._burnt = next(iter(self._jobs.values())), False
+        self._prevented = False
         self._begun: ExperimentBlock | None = None
         self.termination = ArmTerminations(list(self._jobs.values()))
 
@@ -122,19 +126,22 @@ class ExperimentJob:
         return found[0].stops
 
     async def _block(self, row: int, order: Sequence[int]) -> None:
-        """Measure a trial of each arm, and take down that they are complete, or spoiled."""
+        """Measure a trial of each arm, and take down that they are complete, or spoiled.
+
+        Of a block in which a target was kept from starting the rest is not measured.
+        """
         begun: list[ExperimentBlock] = []
         await written(lambda: begun.append(self._store.begin_block(self.experiment.id, row)))
         (block,) = begun
-        self._begun = block
+        self._begun, self._prevented = block, False
         for place in order:
-            if place in self._jobs:
+            if place in self._jobs and not self._prevented:
                 await self._trial(self._jobs[place], block)
         if self.termination.over:
             await self._end_block(block, "incomplete")
         elif self.termination.state is not State.PAUSED:
             disturbed = any(job.disturbed_in(block.number) for job in self._jobs.values())
-            spoiled = disturbed and self.experiment.may_set_aside(row)
+            spoiled = self._prevented or (disturbed and self.experiment.may_set_aside(row))
             await self._end_block(block, "spoiled" if spoiled else "complete")
 
     async def _end_block(self, block: ExperimentBlock, outcome: BlockOutcome) -> None:
@@ -168,15 +175,23 @@ class ExperimentJob:
         await self._attempt(job, self._measure(job, block))
 
     async def _measure(self, job: RunJob, block: ExperimentBlock) -> None:
+        """Execute the trial of one arm, which fails where it was kept from starting twice."""
         if job.termination.state is not State.STARTING:
             await job.termination.move(State.STARTING)
-        if not self._burnt:
-            self._burnt = True
-            # It sends nothing that a kept one sends, too, and shares its rows with no other.
-            number = self._places * _FAR * self.experiment.sessions - 1
-            await job.trial(number, block.row + 1, burnt=True)
-            await job.termination.move(State.STARTING)
-        await job.trial(block.number, block.row + 1)
+        try:
+            if not self._burnt:
+                # It sends nothing that a kept one sends, too, and shares its rows with no other.
+                number = self._places * _FAR * self.experiment.sessions - 1
+                await job.trial(number, block.row + 1, burnt=True)
+                self._burnt = True
+                await job.termination.move(State.STARTING)
+            await job.trial(block.number, block.row + 1)
+        except* StartPrevented as prevented:
+            if not self.experiment.may_set_aside(block.row):
+                raise
+            self._prevented = True
+            why = prevented.exceptions[0]
+            log.warning("block %d of experiment %s: %s", block.number + 1, self.experiment.id, why)
 
 
 def findings_of(judged: JudgedExperiment) -> Findings:

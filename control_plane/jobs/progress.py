@@ -1,9 +1,12 @@
 """What a run shows while it is measured: phase, progress, the seconds so far."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
 from math import ceil
 
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
@@ -276,3 +279,41 @@ def _endless(progress: StreamProgress, timeout_s: float) -> tuple[int, str] | No
         return None
     place, media_type = max(progress.open_ends.items(), key=lambda known: known[1] == EVENT_STREAM)
     return int(place), media_type
+
+
+def experiment_left_s(
+    judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]
+) -> float | None:
+    """Return how long an experiment still takes, by how long its trials took; None once it is over.
+
+    `expected_seconds` of a spec is how long all its trials take. Before the first it counts the
+    burnt one, too.
+    """
+    if judged.state.terminal:
+        return None
+    runs = [run for run in judged.runs if run]
+    trial_s = {run.id: expected_seconds(run.spec) / run.spec.trials for run in runs}
+    left_s = sum(
+        trial_s[run.id] * max(0, run.spec.trials - len(run.trials))
+        for run in runs
+        if not run.state.terminal
+    )
+    burnt_s = 0.0 if judged.experiment.sessions else max(trial_s.values(), default=0.0)
+    return _slower(judged, trial_s) * left_s + burnt_s
+
+
+def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
+    """Return by what factor trials took longer than expected, from start to start, no pauses."""
+    sessions = {block.number: block.session for block in judged.experiment.blocks}
+    started = sorted(
+        (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
+        for run in judged.runs
+        if run
+        for trial in run.trials
+    )
+    took_s = foreseen_s = 0.0
+    for (began, run_id, session), (following, _, later) in pairwise(started):
+        if session == later:
+            took_s += (following - began).total_seconds()
+            foreseen_s += expected_s[run_id]
+    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0

@@ -13,7 +13,7 @@ from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
-from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
+from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.result import Progress
@@ -158,9 +158,8 @@ class RunService:
         `key` as in `submit`. Raises InvalidInput or QueueFull before anything is stored.
         """
         submitted = read_experiment(document)
-        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
-        arms = self.submissions.resolve_arms(submitted, blocks)
-        design = replace(submitted.design, blocks=blocks)
+        arms = self.submissions.planned_arms(submitted, self.expected_seconds)
+        design = replace(submitted.design, blocks=arms[0][1].spec.trials)
         given = (key, self.submissions.digest([document])) if key else None
         most = self._limits.max_queue
         made = self._store.add_experiment(submitted.question, design, arms, most, given)
@@ -170,11 +169,7 @@ class RunService:
 
     def seconds_of_experiment(self, document: Mapping[str, Any]) -> float:
         """Return how long it takes with all blocks, and the burnt trial. Raises InvalidInput."""
-        submitted = read_experiment(document)
-        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
-        arms = self.submissions.resolve_arms(submitted, blocks)
-        seconds = [self.expected_seconds(draft.spec) for _, draft in arms]
-        return sum(seconds) + max(seconds) / blocks
+        return self.submissions.seconds_of_experiment(document, self.expected_seconds)
 
     async def cancel_experiment(self, experiment_id: str) -> None:
         """End every arm that is not over; complete blocks stay. Raises Conflict where none is."""

@@ -10,8 +10,14 @@ from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
+from control_plane.analysis.duration_estimate import experiment_seconds
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
-from control_plane.domain.experiment import SubmittedExperiment, laid_over
+from control_plane.domain.experiment import (
+    SubmittedExperiment,
+    laid_over,
+    read_experiment,
+    rounded_blocks,
+)
 from control_plane.domain.limits import Limits, bounded
 from control_plane.domain.secrets import HiddenSpec, hide_spec, misplaced
 from control_plane.domain.spec import NamedTarget, Spec, Target
@@ -24,6 +30,7 @@ from control_plane.domain.spec_json import (
     write_spec,
 )
 from control_plane.domain.target_addresses import port_of
+from control_plane.domain.units import figures
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.builtin_configurations import target_name
@@ -52,6 +59,14 @@ def _wrong_arms(
         for where, arm, stream in submitted.named_streams():
             if arm in {"", arms[place][0]} and stream not in streams:
                 yield FieldError(where, f"Arm {arms[place][0]} has no stream {stream[:40]}.")
+
+
+def _too_long(seconds: float, most_s: float) -> Iterable[FieldError]:
+    if seconds > most_s:
+        takes, limit = (f"{figures(value_s / 3_600)} hours" for value_s in (seconds, most_s))
+        remedy = f"Take fewer, or raise {Limits.setting('max_experiment_s')} to allow it."
+        message = f"All trials would take {takes}, above the limit of {limit}. {remedy}"
+        yield FieldError("blocks", message, most_s)
 
 
 def _control_of(arms: Sequence[tuple[str, Draft]]) -> tuple[str, Draft]:
@@ -145,6 +160,27 @@ class Submissions:
         refuse(wrong)
         refuse(_wrong_arms(submitted, arms))
         return [*arms, _control_of(arms)] if submitted.control else arms
+
+    def seconds_of_experiment(
+        self, document: Mapping[str, Any], expected_seconds: Callable[[Spec], float]
+    ) -> float:
+        """Return how long it takes with all blocks, and the burnt trial. Raises InvalidInput."""
+        arms = self.planned_arms(read_experiment(document), expected_seconds)
+        return experiment_seconds([draft.spec for _, draft in arms], expected_seconds)
+
+    def planned_arms(
+        self, submitted: SubmittedExperiment, expected_seconds: Callable[[Spec], float]
+    ) -> list[tuple[str, Draft]]:
+        """Return each arm by its name, with its trials in whole squares of the order.
+
+        Raises InvalidInput with the wrong fields, also where it would take too long.
+        """
+        refuse(bounded("blocks", submitted.blocks, 1, self.limits.max_trials - 1, "max_trials"))
+        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
+        arms = self.resolve_arms(submitted, blocks)
+        seconds = experiment_seconds([draft.spec for _, draft in arms], expected_seconds)
+        refuse(_too_long(seconds, self.limits.max_experiment_s))
+        return arms
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
         """Return what is wrong with its target, whatever else is wrong with it."""

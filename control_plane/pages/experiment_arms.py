@@ -2,10 +2,8 @@
 
 import math
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +21,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import NONE, WRITTEN, about
 from control_plane.jobs.confirmations import offered_confirmation
+from control_plane.jobs.progress import experiment_left_s
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.urls import compare_url, run_url
 
@@ -344,29 +343,5 @@ def block_progress(
     judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]
 ) -> BlockProgress:
     """Return how far an experiment is, and how long the rest takes by what trials took."""
-    runs = [run for run in judged.runs if run]
-    trial_s = {run.id: expected_seconds(run.spec) / run.spec.trials for run in runs}
-    left_s = sum(
-        trial_s[run.id] * max(0, run.spec.trials - len(run.trials))
-        for run in runs
-        if not run.state.terminal
-    )
-    left = about(_slower(judged, trial_s) * left_s)
+    left = about(experiment_left_s(judged, expected_seconds) or 0.0)
     return BlockProgress(judged.blocks, judged.experiment.design.blocks, left)
-
-
-def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
-    """Return by what factor trials took longer than expected, from start to start, no pauses."""
-    sessions = {block.number: block.session for block in judged.experiment.blocks}
-    started = sorted(
-        (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
-        for run in judged.runs
-        if run
-        for trial in run.trials
-    )
-    took_s = foreseen_s = 0.0
-    for (began, run_id, session), (following, _, later) in pairwise(started):
-        if session == later:
-            took_s += (following - began).total_seconds()
-            foreseen_s += expected_s[run_id]
-    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0

@@ -260,9 +260,8 @@ def experiment_curves(
     store: Store, found: Experiment, runs: Sequence[Run | None]
 ) -> ExperimentCurves:
     """Return the part of the page that is asked for once the page stands; `runs` of its arms."""
-    stream, labels = found.design.stream, arm_labels(found)
-    blocks = store.block_histograms(found, stream)
-    figure = percentile_chart(curves_of_arms(runs, labels, blocks, stream))
+    blocks = store.block_histograms(found, found.design.stream)
+    figure = percentile_chart(curves_of_arms(runs, arm_labels(found), blocks, found))
     return ExperimentCurves(figure)
 
 

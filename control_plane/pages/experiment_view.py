@@ -37,6 +37,8 @@ from control_plane.pages.compare.ratio_plot import (
     WIDENED,
     EffectGroup,
     EffectMark,
+    close_up,
+    needs_close_up,
     placed,
     ratio_ticks,
     scale_half,
@@ -97,6 +99,7 @@ class ExperimentFragment(View):
     predictions: tuple[PredictionLine, ...]
     baseline: RunLabel
     ticks: tuple[AxisTick, ...]
+    close_up: bool
     groups: tuple[EffectGroup, ...]
     others: tuple[EffectGroup, ...]
     arms: ArmsTable
@@ -129,10 +132,9 @@ def experiment_part(
 
     `hints` help a run that failed; `expected_seconds` of a spec is how long all its trials take.
     """
-    experiment, design = judged.experiment, judged.experiment.design
+    experiment = judged.experiment
     labels = arm_labels(experiment)
-    shown = [each for each in judged.metrics if each.role != "exploratory" or each.values[1]]
-    half = scale_half([value for each in shown for value in _bounds(each)], design.margin)
+    shown, half = _shown(judged)
     groups = tuple(_groups(shown, labels, half))
     title, rest = experiment_headline(judged, labels)
     return ExperimentFragment(
@@ -151,6 +153,7 @@ def experiment_part(
         predictions=tuple(_predictions(judged.predictions)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
+        close_up=needs_close_up(groups, half),
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
         matrix=arm_matrix(judged),
@@ -211,7 +214,8 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     if judged.experiment.discarded:
         yield f"{judged.experiment.discarded} discarded by a pause"
     if judged.spoiled:
-        yield f"{len(judged.spoiled)} set aside, because something else disturbed it"
+        them = "it" if len(judged.spoiled) == 1 else "them"
+        yield f"{len(judged.spoiled)} set aside, because something else disturbed {them}"
     yield f"margin ±{share(design.margin)}"
     if (floor := judged.floors.get(design.metric)) is not None:
         yield f"noise floor ±{share(floor)} with {number_of(design.blocks, 'block')}"
@@ -240,7 +244,8 @@ def _methods(judged: JudgedExperiment) -> str:
 def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     design = judged.experiment.design
     arms = len(judged.experiment.arms)
-    yield "Blocks", f"at most {design.blocks}, each with a trial of all {arms} arms"
+    every = "both" if arms == 2 else f"all {arms}"
+    yield "Blocks", f"at most {design.blocks}, each with a trial of {every} arms"
     yield "Order", "a Williams design, drawn from the seed" if arms > 2 else "AB BA, by the seed"
     yield "Seed", str(design.seed)
     if judged.experiment.sessions > 1:
@@ -311,6 +316,13 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         yield "Trial", f"{told} in {judged.experiment.arms[0].name}"
 
 
+def _shown(judged: JudgedExperiment) -> tuple[list[JudgedMetric], float]:
+    """Return the metrics that are shown, and the logarithm that their scale reaches."""
+    shown = [each for each in judged.metrics if each.role != "exploratory" or each.values[1]]
+    bounds = [value for each in shown for value in _bounds(each)]
+    return shown, scale_half(bounds, judged.experiment.design.margin)
+
+
 def _interval(metric: JudgedMetric) -> Interval | None:
     """Return the interval that decides: of a guardrail that of 90 %, as one side of it counts."""
     verdict = metric.verdict
@@ -336,7 +348,8 @@ def _groups(
         note = {"primary": "decides", "guardrail": "guardrail"}.get(first.role, "")
         leads = first.role != "exploratory" or name in PLOTTED
         margin = round(50 * math.log1p(first.margin) / half, 2)
-        yield EffectGroup(first.metric.label, note, margin, leads, marks)
+        near_margin = round(min(50, 50 * math.log1p(first.margin) / NARROWEST), 2)
+        yield EffectGroup(first.metric.label, note, margin, leads, marks, near_margin)
 
 
 def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
@@ -352,7 +365,10 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
     text, interval = ratio_with_interval(effect.ratio, within)
     more = verdict.more_blocks
     values = _both_values(metric)
-    return EffectMark(label, at, min(ends), max(ends), text, interval, values, finding, word, more)
+    near = close_up(effect.ratio, within, less_is_better=less)
+    return EffectMark(
+        label, at, min(ends), max(ends), text, interval, values, finding, word, more, near
+    )
 
 
 def _both_values(metric: JudgedMetric) -> str:

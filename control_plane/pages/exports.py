@@ -35,6 +35,7 @@ from control_plane.domain.metrics import METRIC, Metric
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
@@ -238,8 +239,10 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _failures(comparison: Comparison) -> Iterator[str]:
-    """Return the first request of each run that failed in each way."""
+    """Return what else had no answer, and the first of each run that failed in each way."""
     for run, label in zip(comparison.runs, comparison.labels, strict=True):
+        if text := failed_text(run.streams):
+            yield f"{escaped(label.text)}: {escaped(text)}."
         if run.failures:
             lines = "; ".join(failed.line for failed in run.failures)
             yield f"First of what failed in {escaped(label.text)}: {escaped(lines)}."

@@ -15,6 +15,7 @@ from control_plane.domain.times_and_percentiles import (
     lost,
     percentile_level,
 )
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE, count, figures, part_of
 
 
@@ -108,8 +109,9 @@ def time_cell(times: Times | None, part: str, unit: str) -> Cell:
 
 
 def error_cell(summary: Summary) -> Cell:
-    """Return the number, with its share below where it is not zero."""
-    failed = sum(summary.errors.values())
+    """Return the number, with its share below where it is not zero, and what had no answer."""
+    failed, more = sum(summary.errors.values()), failed_text([summary])
     if not failed:
-        return Cell("0")
-    return Cell(count(failed), "alarm", part_of(failed, summary.completed + failed))
+        return Cell("0", below=more)
+    part = part_of(failed, summary.completed + failed)
+    return Cell(count(failed), "alarm", f"{part}; {more}" if more else part)

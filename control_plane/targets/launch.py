@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from control_plane.domain.errors import TargetFailed
+from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.secrets import hide
 from control_plane.domain.server_command_lines import SERVERS, Binding
 from control_plane.domain.spec import DEFAULT_THREADS, Target
@@ -115,11 +115,17 @@ def listening_host() -> str:
 
 
 def free_ports(host: str) -> Iterator[int]:
-    """Yield free ports without end, each chosen by the system at that moment."""
+    """Yield free ports without end, each chosen by the system at that moment.
+
+    Raises StartPrevented where it has none left.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
+        try:
+            with socket.socket() as probe:
+                probe.bind((host, 0))
+                port: int = probe.getsockname()[1]
+        except OSError as error:
+            raise StartPrevented(f"start: no free port on {host}: {error.strerror}") from None
         yield port
 
 
@@ -164,7 +170,8 @@ async def start(
 
     What `paths` need, such as a database, is opened before that instead of at their first request.
     Call it from the event loop of the control plane's main thread. Raises TargetFailed with the
-    last lines that the server printed; nothing is left running then, nor when cancelled.
+    last lines that the server printed (StartPrevented where others are in its way); nothing is left
+    running then, nor when cancelled.
     """
     context = LaunchContext(instance, cores, state_dir)
     return await start_application(bundled_application(paths), target, context)
@@ -190,7 +197,7 @@ async def start_application(
         if isinstance(outcome, StartedTarget):
             return outcome
         owner = f"port {port} on {host} belongs to {outcome}"
-    raise TargetFailed(f"start: {owner}, after {TRIES} ports were tried")
+    raise StartPrevented(f"start: {owner}, after {TRIES} ports were tried")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import httptools
 
-from control_plane.domain.errors import TargetFailed
+from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.server_command_lines import called_wrongly
 from control_plane.targets.http_get import unverified_tls
 from control_plane.targets.observation import procfs
@@ -95,10 +95,18 @@ async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readine
         ending.cancel()
 
 
+_IN_USE = re.compile("address already in use|connection in use", re.IGNORECASE)
+"""What servers print whose address somebody else has; gunicorn has words of its own."""
+
+
 def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
     owner = procfs.owner_of(probe.host, probe.port)
     if owner is None:
-        raise _failed(server, f"start: target ended before it was ready, {reason}")
+        failed = _failed(server, f"start: target ended before it was ready, {reason}")
+        # A port of its own besides this one, or its owner is gone by now.
+        if any(map(_IN_USE.search, failed.log)):
+            raise StartPrevented(str(failed), failed.log)
+        raise failed
     return owner
 
 

@@ -1,6 +1,7 @@
 """The supervisor of a server: starts it under a guard, reads its reports, and stops it."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from control_plane.child_process import ChildProcess
-from control_plane.domain.errors import TargetFailed
+from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.secrets import SecretFinder
 from control_plane.targets.environment_variables import LAUNCH
 from control_plane.targets.observation import procfs
@@ -81,6 +82,8 @@ class ServerOutput:
 
 
 GUARD = Path(__file__).with_name("guard.py")
+_EXHAUSTED = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""The system has no process, memory or file left, whoever asks."""
 GRACE_S = 0.5
 """How long a server may take to end by itself when it is asked to."""
 REPORT_TIMEOUT_S = 10.0
@@ -144,7 +147,8 @@ class Supervisor:
             # A guard that is killed before its first report may have begun its server.
             await _clear(spec, begun=not refused)
             if isinstance(error, OSError):
-                raise TargetFailed(f"start: {error.strerror}: {error.filename or GUARD}") from None
+                kind = StartPrevented if error.errno in _EXHAUSTED else TargetFailed
+                raise kind(f"start: {error.strerror}: {error.filename or GUARD}") from None
             raise
         return cls(process, output, spec)
 

@@ -304,6 +304,15 @@ def test_the_burnt_trial_sends_nothing_that_is_sent_again(
         ({"stream": "large"}, "stream"),
         ({"arms": [{"name": "a", "spec": {}}, {"name": "b", "spec": {}}]}, "arms.0.spec.workload"),
         ({"spec": {"timeout_s": -1}}, "arms.0.spec.timeout_s"),
+        ({"blocks": 98, "spec": {"warmup_s": 600}}, "blocks"),
+        (
+            {"predictions": [{"text": "t", "arm": "slow", "about": 1, "stream": "x"}]},
+            "predictions.0.stream",
+        ),
+        (
+            {"objectives": [{"metric": "duration_s", "at_most": 1, "stream": "x"}]},
+            "objectives.0.stream",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field(

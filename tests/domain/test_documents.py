@@ -23,7 +23,7 @@ SUMMARY = {
     "bytes_received", "service_time_s", "response_time_s", "cpu_s_per_request",
     "peak_memory_bytes", "drift_share", "bytes_received_per_request", "before_window",
     "silent_s",
-    "first_byte_time_s", "begun",
+    "first_byte_time_s", "begun", "failed_share",
 }  # fmt: skip
 TIMES = {
     "min", "mean", "p50", "p90", "p95", "p99", "p999", "max", "support", "unanswered", "at_least",

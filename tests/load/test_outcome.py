@@ -28,6 +28,8 @@ from tests.load.workers import completed, plan_of, record_of
 
 MEMORY_BYTES = 150_000_000
 PATIENCE_S = 60
+DEADLINES_S = (1.0, 4.0, 16.0)
+"""Of a load in which some requests wait for it: a busy machine is given longer."""
 LATE_S = 8.0
 """On a busy machine; what the server sends lasts 20 s, or has no end."""
 
@@ -175,19 +177,36 @@ def test_statuses_are_those_of_whole_answers(found: Found, strategy: str) -> Non
     assert told["other-content"]["statuses"] == {"200": REQUESTS}
 
 
+Mixed = tuple[Counter[str], Counter[str], int]
+"""What requests came to, what they should have, and the most memory that it took."""
+
+
 @pytest.fixture(scope="module")
-def mixed() -> dict[str, tuple[StreamRecord, Counter[str]]]:
-    """By strategy, all faults in one load, and how often the server was asked for each."""
+def mixed() -> dict[str, Mixed]:
+    """By strategy, all faults in one load."""
     return asyncio.run(_all_mixed())
 
 
-async def _all_mixed() -> dict[str, tuple[StreamRecord, Counter[str]]]:
+async def _all_mixed() -> dict[str, Mixed]:
     """At once: they wait for their deadlines most of the time."""
     found = await asyncio.gather(*(_mixed(strategy) for strategy in STRATEGIES))
     return dict(zip(STRATEGIES, found, strict=True))
 
 
-async def _mixed(strategy: str) -> tuple[StreamRecord, Counter[str]]:
+async def _mixed(strategy: str) -> Mixed:
+    for deadline_s in DEADLINES_S:
+        record, requests = await _mixed_within(strategy, deadline_s)
+        expected: Counter[str] = Counter()
+        for fault, name in EXPECTED.items():
+            expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += requests[fault]
+        expected["reset"] -= record.sent_again
+        came_to = Counter({**record.errors, "completed": completed(record)})
+        if came_to["timeout"] <= expected["timeout"]:
+            break
+    return came_to, expected, record.peak_memory_bytes
+
+
+async def _mixed_within(strategy: str, deadline_s: float) -> tuple[StreamRecord, Counter[str]]:
     users = 1 if STRATEGIES[strategy].alone else 8
     with hostile_server() as server:
         plan = plan_of(
@@ -197,26 +216,20 @@ async def _mixed(strategy: str) -> tuple[StreamRecord, Counter[str]]:
             client={"session": "shared", "max_body_bytes": LIMIT_BYTES},
             load={"model": "closed", "concurrency": users},
             stop={"requests": 30 if users == 1 else 100},
-            timeout_s=1.0,
+            timeout_s=deadline_s,
         )
         return await record_of(plan), Counter(server.requests)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_no_fault_spoils_the_next_request(
-    mixed: dict[str, tuple[StreamRecord, Counter[str]]], strategy: str
-) -> None:
+def test_no_fault_spoils_the_next_request(mixed: dict[str, Mixed], strategy: str) -> None:
     """Whose users share connections: each request gets its own answer.
 
     What was reset on a kept connection before it was answered went out twice.
     """
-    record, requests = mixed[strategy]
-    expected: Counter[str] = Counter()
-    for fault, name in EXPECTED.items():
-        expected[EXCEPTIONS.get((fault, strategy), name) or "completed"] += requests[fault]
-    expected["reset"] -= record.sent_again
-    assert Counter({**record.errors, "completed": completed(record)}) == expected
-    assert record.peak_memory_bytes < MEMORY_BYTES
+    came_to, expected, peak_memory_bytes = mixed[strategy]
+    assert came_to == expected
+    assert peak_memory_bytes < MEMORY_BYTES
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

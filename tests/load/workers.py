@@ -13,7 +13,7 @@ from control_plane.load.worker_process import LoadWorker
 from control_plane.load.worker_protocol import LoadPlan, WindowOpened, WorkerResult
 
 LEAD_NS = 5_000_000
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 def plan_of(url: str, path: str = "/ok", **changes: Any) -> LoadPlan:

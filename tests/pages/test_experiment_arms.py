@@ -3,13 +3,15 @@
 from dataclasses import replace
 from itertools import product
 
+from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.domain.experiment import ExperimentArm
 from control_plane.domain.run import State
 from control_plane.domain.spec import Client
+from control_plane.pages.compare.ratio_plot import close_up
 from control_plane.pages.experiment_arms import arm_matrix
 from control_plane.pages.experiment_view import experiment_part
-from tests.analysis.deciding.test_judged_experiment import arm, experiment
+from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 
 
 def test_what_is_left_is_told_by_how_long_the_trials_took() -> None:
@@ -50,3 +52,18 @@ def test_two_fields_make_rows_and_columns_with_shades() -> None:
     assert arm_matrix(judge_experiment(found, [*runs[:3], None])) is None
     alike = [replace(run, spec=runs[0].spec) for run in runs]
     assert arm_matrix(judge_experiment(found, alike)) is None
+
+
+def test_what_lies_close_to_the_baseline_on_a_wide_scale_is_shown_close_up() -> None:
+    def part(*factors: float) -> bool:
+        return experiment_part(judged(*factors), lambda _: (), lambda _: 6.0).close_up
+
+    assert (part(1.0, 1.0, 50.0), part(1.0, 1.0)) == (True, False)
+    near = close_up(0.98, Interval(0.95, 1.02), less_is_better=True)
+    assert near.inside
+    assert near.at is not None
+    assert 0 < near.low < 50 < near.at < near.high < 100
+    beyond = close_up(8.0, Interval(7.0, 9.0), less_is_better=True)
+    assert (beyond.at, beyond.low, beyond.high, beyond.inside) == (None, 0, 0, False)
+    wide = close_up(1.05, Interval(0.5, 2.0), less_is_better=False)
+    assert (wide.low, wide.high, wide.inside) == (0, 100, False)

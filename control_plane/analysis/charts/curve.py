@@ -9,11 +9,14 @@ import numpy as np
 
 from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
 from control_plane.analysis.comparison import invalid
+from control_plane.analysis.deciding.claims import summary_of
 from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.histogram import Histogram, merge
 from control_plane.domain.run import Run, RunDetail, StreamResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
+from control_plane.domain.unanswered import unanswered_of_all
 
 STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
 """Streams of one run: A, F, then the others."""
@@ -100,9 +103,12 @@ def curves_of_arms(
     runs: Sequence[Run | None],
     labels: Sequence[RunLabel],
     blocks: Sequence[Sequence[Histogram]],
-    stream: str,
+    experiment: Experiment,
 ) -> tuple[Curve, ...]:
-    """Return a curve of each arm of an experiment that has completed requests, with its blocks."""
+    """Return a curve of each arm of an experiment that has completed requests, with its blocks.
+
+    Those that are set aside are in none of it.
+    """
     return tuple(
         Curve(
             id=label.id,
@@ -112,7 +118,7 @@ def curves_of_arms(
             text_colour=label.text_colour,
             symbol=label.symbol,
             samples=merge(list(found)),
-            unanswered=_of_stream(run, stream),
+            unanswered=_of_blocks(run, experiment),
             dashed=label.hollow,
             believed=not invalid(run),
             blocks=tuple(found),
@@ -122,9 +128,10 @@ def curves_of_arms(
     )
 
 
-def _of_stream(run: Run, stream: str) -> Unanswered:
-    summary = next((each for each in run.streams if stream in {"", each.name}), None)
-    return _unanswered(summary.response_time_s if summary else None)
+def _of_blocks(run: Run, experiment: Experiment) -> Unanswered:
+    kept = (trial for trial in run.trials if trial.block not in experiment.spoiled)
+    trials = (summary_of(experiment.design.stream, trial) for trial in kept)
+    return unanswered_of_all([trial for trial in trials if trial], run.spec.timeout_s)
 
 
 def _unanswered(times: Times | None) -> Unanswered:

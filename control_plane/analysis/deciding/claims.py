@@ -29,7 +29,7 @@ from control_plane.analysis.deciding.verdicts import (
 from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
-from control_plane.domain.metrics import METRIC, Metric
+from control_plane.domain.metrics import JUDGED_METRIC, Metric
 from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
 from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
@@ -58,7 +58,7 @@ def judged_objective(
         share = failed_share(objective.stream, trials).share
         counted: ObjectiveOutcome = "failed" if share else "passed" if valid else "undecided"
         return replace(asked, outcome=counted, value=share)
-    found = measured_value(objective.stream, trials, METRIC[objective.metric], level)
+    found = measured_value(objective.stream, trials, JUDGED_METRIC[objective.metric], level)
     if found is None:
         few = len(trials) < LEAST_BLOCKS
         return replace(asked, reason="too_few_trials" if few else "no_number")
@@ -102,12 +102,10 @@ def trial_value(stream: str, trial: Trial | None, metric: Metric) -> float | Non
 def failed_share(stream: str, trials: Sequence[Trial]) -> FailedShare:
     """Return how many requests of each trial failed, got no answer or were never sent."""
     known = [summary for trial in trials if (summary := summary_of(stream, trial)) is not None]
-    failed = tuple(
-        sum(summary.errors.values()) + (summary.censored.unanswered or 0) + max(0, summary.not_sent)
-        for summary in known
+    return FailedShare(
+        tuple(summary.failed for summary in known),
+        tuple(summary.failed + summary.completed for summary in known),
     )
-    completed = [summary.completed for summary in known]
-    return FailedShare(failed, tuple(map(sum, zip(completed, failed, strict=True))))
 
 
 def summary_of(stream: str, trial: Trial | None) -> Summary | None:

@@ -186,6 +186,7 @@ def _small_sample_factor(maximum: int, alpha: float) -> float:
     return float(np.interp(maximum, tables["maxima"], factors))
 
 
+@lru_cache(maxsize=500)
 def largest_spread(arms: int, blocks: int) -> float:
     """Return the ratio of the largest residual variance of an arm to the smallest that equal ones
     exceed once in a hundred times; infinite with fewer than three blocks.

@@ -56,7 +56,7 @@ from control_plane.domain.experiment import (
     is_whole,
     trial_order,
 )
-from control_plane.domain.metrics import METRIC, METRICS, Metric
+from control_plane.domain.metrics import JUDGED_METRIC, Metric
 from control_plane.domain.objectives import JudgedObjective, Prediction
 from control_plane.domain.run import Run, State, state_of_arms
 
@@ -191,11 +191,14 @@ def judge_experiment(
     )
 
 
+_PREVENTED = "Something kept a target from starting, such as a taken port: Looplab's log names it."
+
+
 def _spoiled(runs: Sequence[Run | None], blocks: Sequence[int]) -> Iterator[SpoiledBlock]:
     for block in blocks:
         trials = [(trial, run) for run in runs if run and (trial := trial_of(run, block))]
         texts = [each.text for trial, run in trials for each in disturbances(trial, run.spec)]
-        yield SpoiledBlock(block, " ".join(dict.fromkeys(texts)))
+        yield SpoiledBlock(block, " ".join(dict.fromkeys(texts or [_PREVENTED])))
 
 
 def _judge(
@@ -204,7 +207,7 @@ def _judge(
     case = _case(experiment, runs, noise)
     measured = [
         case.measured(metric, experiment.design.stream)
-        for metric in METRICS
+        for metric in JUDGED_METRIC.values()
         if metric.less_is_better is not None
     ]
     judged = [each for found in measured for each in _judged(case, found)]
@@ -277,7 +280,7 @@ def _case(
     if design.rule == "spending":
         return replace(case, levels=levels_of_look(len(blocks), design.blocks))
     levels = levels_at_stop(design.blocks)
-    effects = case.measured(METRIC[design.metric], design.stream).effects
+    effects = case.measured(JUDGED_METRIC[design.metric], design.stream).effects
     at_maximum = len(blocks) >= design.blocks
     stops = at_maximum or precise(effects, len(blocks), design.margin, levels)
     return replace(case, levels=levels) if stops else case
@@ -315,7 +318,7 @@ def _objectives(case: _Case) -> Iterator[JudgedObjective]:
 def _prediction(prediction: Prediction, case: _Case, control: Effect | None) -> JudgedPrediction:
     """Return what became of a prediction; undecided where there is no verdict on its sides."""
     design, runs, level = case.experiment.design, case.runs, case.levels.for_95
-    metric = METRIC[prediction.metric or design.metric]
+    metric = JUDGED_METRIC[prediction.metric or design.metric]
     stream = prediction.stream or design.stream
     place = [arm.name for arm in case.experiment.arms].index(prediction.arm)
     sides = (runs[0], runs[place]) if prediction.kind == "ratio" else (runs[place],)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics import JUDGED_METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, figures, number_of
@@ -44,7 +44,7 @@ def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
 
 def _arm_rows(found: Document) -> Iterator[tuple[str, ...]]:
     primary = [verdict for verdict in found["verdicts"] if verdict["role"] == "primary"]
-    metric = METRIC[found["design"]["metric"]]
+    metric = JUDGED_METRIC[found["design"]["metric"]]
     yield "Arm", metric.label, "Ratio, 95 %", "Verdict", "Validity"
     by_arm = {verdict["contender"]: verdict for verdict in primary}
     baseline = primary[0]["values"][0] if primary else None
@@ -64,7 +64,7 @@ def _detail_rows(found: Document) -> Iterator[tuple[str, ...]]:
     yield "Metric", "Arm", "Baseline", "Arm's own", "Ratio, 95 %", "Verdict"
     for verdict in found["verdicts"]:
         if verdict["role"] != "exploratory":
-            metric = METRIC[verdict["metric"]]
+            metric = JUDGED_METRIC[verdict["metric"]]
             values = (WRITTEN[metric.unit](value) for value in verdict["values"])
             arm = _escaped(verdict["contender"])
             yield metric.label, arm, *values, _ratio(verdict), verdict_text(verdict)
@@ -136,7 +136,7 @@ def experiment_junit(found: Document) -> str:
             _doubted(case, suspect_text(found, run["arm"]))
     for verdict in found["verdicts"]:
         if verdict["role"] != "exploratory":
-            name = f"{METRIC[verdict['metric']].label} of {verdict['contender']}"
+            name = f"{JUDGED_METRIC[verdict['metric']].label} of {verdict['contender']}"
             told = f"{verdict_text(verdict)}, {_ratio(verdict)}".replace("\\", "")
             doubt = suspect_text(found, verdict["baseline"], verdict["contender"])
             case = _case(suite, verdict["role"], name, verdict["verdict"], told)

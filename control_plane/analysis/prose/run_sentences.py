@@ -23,6 +23,7 @@ from control_plane.domain.times_and_percentiles import (
     far_percentile,
     unanswered_clause,
 )
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count, figures, number_of, seconds, were
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
@@ -261,7 +262,8 @@ def _lede_sentences(run: Run) -> Iterator[str]:
     mean_s = max(stream.duration_s for stream in run.streams) / max(1, len(run.trials))
     trials = f"{len(run.trials)} trials of " if len(run.trials) > 1 else ""
     rates = joined(_rate(run, stream) for stream in run.streams)
-    failed = f"{count(_failed(run))} failed" if _failed(run) else "none failed"
+    failures = [f"{count(_failed(run))} failed"] if _failed(run) else []
+    failed = ", ".join([*failures, *filter(None, [failed_text(run.streams)])]) or "none failed"
     yield (
         f"{number_of(sum(stream.completed for stream in run.streams), 'request')} in "
         f"{trials}{seconds(mean_s)}: {rates}, {failed}."

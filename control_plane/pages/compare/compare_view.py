@@ -37,8 +37,10 @@ from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment
+from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Pin, Run, RunDetail, State
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count
 from control_plane.pages.compare.numbers_table import (
     NumbersTable,
@@ -330,7 +332,7 @@ def _same_environment(comparison: Comparison) -> bool:
 def _errors(comparison: Comparison) -> str:
     """Return how many requests failed, also where none did; empty while nothing is measured."""
     failed = {
-        run.id: sum(sum(stream.errors.values()) for stream in run.streams)
+        run.id: sum(stream.failed for stream in run.streams)
         for run in comparison.runs
         if run.streams
     }
@@ -343,4 +345,6 @@ def _errors(comparison: Comparison) -> str:
         for run_id, number in failed.items()
         if number
     ]
-    return f"Failed requests: {', '.join(by_run)}."
+    unanswered = any(failed_text(run.streams) for run in comparison.runs)
+    what = ERRORS_OR_NO_ANSWER if unanswered else "Failed requests"
+    return f"{what}: {', '.join(by_run)}."

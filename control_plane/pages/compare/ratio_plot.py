@@ -48,10 +48,25 @@ VERDICT_WORDS = {
 
 
 @dataclass(frozen=True)
+class CloseUp:
+    """A mark on a scale of 10 % to either side, in per cent; `at` None: the ratio lies beyond."""
+
+    at: float | None
+    low: float
+    high: float
+
+    @property
+    def inside(self) -> bool:
+        """Whether the whole interval is there."""
+        return self.low > 0 and self.high < 100
+
+
+@dataclass(frozen=True)
 class EffectMark:
     """One contender on the scale of its metric: `at`, `low` and `high` in per cent, 50 is same.
 
     `at` None: there is no interval, and `text` says why. An end at 0 or 100 lies beyond the scale.
+    `near` shows it close up.
     """
 
     label: RunLabel
@@ -64,6 +79,7 @@ class EffectMark:
     verdict: str
     word: str
     more: int | None
+    near: CloseUp | None = None
 
     @property
     def decided(self) -> bool:
@@ -73,13 +89,17 @@ class EffectMark:
 
 @dataclass(frozen=True)
 class EffectGroup:
-    """One metric; `leads`: it stands in view, while others are folded."""
+    """One metric; `leads`: it stands in view, while others are folded.
+
+    `margin` is half the width of its band on the scale, `near_margin` close up, in per cent.
+    """
 
     label: str
     note: str
     margin: float
     leads: bool
     marks: tuple[EffectMark, ...]
+    near_margin: float = 0.0
 
     @property
     def nothing(self) -> str:
@@ -247,6 +267,21 @@ def placed(value: float, half: float, *, less_is_better: bool = False) -> float:
     """Return the place of a ratio in per cent, 50 is same and right is better; cut at the ends."""
     size = math.log(max(value, 1e-9)) * (-1 if less_is_better else 1)
     return round(min(100.0, max(0.0, 50 + 50 * size / half)), 2)
+
+
+def close_up(ratio: float, interval: Interval, *, less_is_better: bool) -> CloseUp:
+    """Return a ratio with its interval on a scale of 10 % to either side."""
+    at, *ends = (
+        placed(value, NARROWEST, less_is_better=less_is_better)
+        for value in (ratio, interval.low, interval.high)
+    )
+    return CloseUp(at if 0 < at < 100 else None, min(ends), max(ends))
+
+
+def needs_close_up(groups: Sequence[EffectGroup], half: float) -> bool:
+    """Return whether a scale is so wide that an interval close to the baseline is but a point."""
+    marks = (mark for group in groups if group.leads for mark in group.marks)
+    return half > math.log(2) and any(mark.near is not None and mark.near.inside for mark in marks)
 
 
 def ratio_ticks(half: float) -> Iterator[AxisTick]:

@@ -22,6 +22,7 @@ from control_plane.domain.times_and_percentiles import (
     percentile_level,
     written_time,
 )
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import (
     NONE,
     SPACE,
@@ -112,7 +113,8 @@ def _tiles(streams: Sequence[Summary]) -> Iterator[Tile]:
         yield replace(tile, label="First byte, p50")
     yield _answer_size(first)
     failed = sum(sum(stream.errors.values()) for stream in streams)
-    yield error_tile(failed, sum(stream.completed for stream in streams), error_kinds(streams))
+    told = "; ".join(filter(None, (error_kinds(streams), failed_text(streams))))
+    yield error_tile(failed, sum(stream.completed for stream in streams), told)
 
 
 def _longest(times: Times | None) -> Tile:

@@ -35,6 +35,7 @@ from control_plane.domain.run import Pin, Run, RunDetail, State
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, cut_off
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count, number_of, seconds
 from control_plane.pages.compare_query import Suggestion
 from control_plane.pages.run.run_numbers import (
@@ -153,7 +154,8 @@ def _measured(run: Run) -> str:
 def _counted(run: Run) -> str:
     """Return `2,033 requests of small and 225 of large, 0 errors`."""
     failed = sum(sum(stream.errors.values()) for stream in run.streams)
-    return f"{_requests(run)}, {number_of(failed, 'error')}"
+    told = [_requests(run), number_of(failed, "error"), failed_text(run.streams)]
+    return ", ".join(filter(None, told))
 
 
 def _requests(run: Run) -> str:

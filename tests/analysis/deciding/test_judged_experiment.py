@@ -19,6 +19,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
 )
+from control_plane.analysis.prose.run_sentences import lede
 from control_plane.domain.experiment import (
     Experiment,
     ExperimentArm,
@@ -27,7 +28,10 @@ from control_plane.domain.experiment import (
 from control_plane.domain.objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
+from control_plane.domain.unanswered import with_unanswered
 from control_plane.experiments.experiment_file import stored_document
+from control_plane.pages.exports import run_rows
+from control_plane.pages.run.run_numbers import run_tiles
 from tests.builders.trials import run, summary, trial, with_spaces
 
 NAMES = ("old", "new", "other")
@@ -180,14 +184,22 @@ def test_an_arm_that_is_measured_and_invalid_wins_nothing_yet() -> None:
 
 
 def test_requests_without_an_answer_count_as_failed() -> None:
-    unanswered = [
-        replace(each, streams=(replace(each.streams[0], not_sent=500),))
-        for each in arm(1, 1.0).trials
-    ]
-    runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(unanswered))]
+    """Told by the same words and number as of a run alone."""
+    summary_ = with_unanswered(replace(arm(1, 1.0).trials[0].streams[0], not_sent=500), 30.0)
+    unanswered = [replace(each, streams=(summary_,)) for each in arm(1, 1.0).trials]
+    runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(unanswered), streams=(summary_,))]
     found = judge_experiment(experiment(), runs)
-    held = {metric.metric.name: metric.held for metric in found.metrics}
-    assert held["error_share"] == "broken"
+    (errors,) = [metric for metric in found.metrics if metric.metric.name == "error_share"]
+    assert (errors.held, errors.metric.label) == ("broken", "Errors or no answer")
+    assert (summary_.failed_share, summary_.error_share) == (errors.values[1], 0.0) == (0.25, 0.0)
+    told = "errors or no answer: 25 %"
+    tile = next(tile for tile in run_tiles([summary_], invalid=False) if tile.label == "Errors")
+    assert (tile.value, with_spaces(tile.note)) == ("0", told)
+    assert "none failed" not in lede(runs[1])
+    for text in (lede(runs[1]), experiment_markdown(experiment_document(found)).casefold()):
+        assert told.partition(":")[0] in text
+    (wrote,) = (row for row in run_rows(runs[1]) if row[0] == "all" and row[2] == "failed_share")
+    assert wrote[4] == 0.25
 
 
 def test_an_interval_that_is_too_wide_is_not_written_out() -> None:
@@ -229,7 +241,7 @@ def test_errors_are_a_guardrail_without_a_ratio() -> None:
     runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(failing))]
     found = judge_experiment(experiment(), runs)
     assert [metric.metric.name for metric in found.broken] == ["error_share"]
-    assert "Guardrail broken: Errors of new got worse." in experiment_sentence(found)
+    assert "Guardrail broken: Errors or no answer of new got worse." in experiment_sentence(found)
     held = [metric for metric in judged(1.0, 1.0).metrics if metric.metric.name == "error_share"]
     assert [metric.held for metric in held] == ["held"]
 

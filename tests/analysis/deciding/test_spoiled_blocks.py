@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.charts.curve import curves_of_arms
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.run import State
+from control_plane.pages.experiment_cards import arm_labels
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
-from tests.builders.trials import summary, with_spaces
+from tests.builders.trials import histogram, summary, with_spaces
 
 
 def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
@@ -38,6 +40,11 @@ def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
     assert "1 set aside" in experiment_markdown(document)
     assert experiment_document(judged(1.0, 1.5))["with_all"] == []
     assert became(found) == "It was measured again, once."
+    hung = replace(slowed, streams=(replace(summary(), errors={"timeout": 500}),))
+    arms = [runs[0], replace(runs[1], trials=(hung, *runs[1].trials[2:]))]
+    for chosen, count in ((experiment(), 500), (replace(experiment(), blocks=blocks), 0)):
+        curves = curves_of_arms(arms, arm_labels(chosen), [[histogram(1.0)]] * 2, chosen)
+        assert [curve.unanswered.count for curve in curves] == [0, count]
     cut = replace(experiment(), blocks=blocks[:-1])
     for state, what in (
         (State.CANCELLED, "It was not measured again."),
