@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urlencode
 
 from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
-from control_plane.domain.ids import experiment_address, report_address
+from control_plane.domain.ids import experiment_address, peer_address, report_address
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
@@ -60,6 +61,12 @@ class DashboardClient(Protocol):
         """Take over a bundle, or the result of another tool.
 
         Raises InvalidInput, also where an id has another content here.
+        """
+
+    def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
+        """Return what repeating an imported result starts here, and start it where asked to.
+
+        `serve` by their targets. Raises NotFound, and InvalidInput as the API does.
         """
 
     def ceilings(self) -> Document:
@@ -133,18 +140,24 @@ class RemoteDashboard:
             return self._request("GET", f"/api/peers/compare?results={named}")
 
     def report(self, ids: Sequence[str]) -> bytes:
-        try:
-            return self._response("GET", report_address(ids)).content
-        except NotFound:
-            if len(ids) > 1:
-                raise
-            return self._response("GET", f"{experiment_address(ids[0])}.html").content
+        peers = f"/peers/compare.html?results={','.join(ids)}"
+        places = [report_address(ids), peers]
+        if len(ids) == 1:
+            places[1:] = [f"{experiment_address(ids[0])}.html", f"{peer_address(ids[0])}.html"]
+        for place in places[:-1]:
+            with suppress(NotFound):
+                return self._response("GET", place).content
+        return self._response("GET", places[-1]).content
 
     def import_file(self, file: Path, told: ToldOfFile) -> Document:
         query = urlencode({name: value for name, value in asdict(told).items() if value})
         with file.open("rb") as content:
             response = self._response("POST", f"/api/import?{query}", content=content)
         return self._document(response)
+
+    def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
+        address = f"/api/repeats/{quote(subject, safe='')}"
+        return self._request("POST", address, {"serve": dict(serve), "start": start})
 
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")

@@ -27,6 +27,7 @@ from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import experiment_left_s
+from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
 from control_plane.jobs.stored_ceilings import ceiling_documents
@@ -87,15 +88,23 @@ class LocalDashboard:
         standing = self._store.standing(ids, baseline)
         found = [self._store.run(run_id) for run_id in standing.ids]
         made = compare(found, standing.baseline, deleted=standing.deleted)
-        return described_comparison(with_sessions(made, self._store.repeats))
+        decided = with_sessions(made, self._store.repeats)
+        return described_comparison(decided.called(self._store.pinned(standing.ids)))
 
     def report(self, ids: Sequence[str]) -> bytes:
         # Templates, which other commands need not wait for.
         from control_plane.pages.compare_query import CompareQuery
+        from control_plane.pages.peer_compare import peer_compare_page
+        from control_plane.pages.peer_pages import peer_page
         from control_plane.pages.report import Reports
 
         folders = (self._settings.templates_dir, self._settings.static_dir)
         reports = Reports(*folders, self._store, self._started())
+        if self._store.peer_ids(ids):
+            if len(ids) == 1:
+                return reports.one_file(peer_page(self._store.peer(ids[0]), ())).encode()
+            view = peer_compare_page(self._store, ",".join(ids), "")
+            return reports.one_file(view).encode()
         if len(ids) == 1:
             with suppress(NotFound):
                 return reports.experiment(ids[0]).encode()
@@ -119,6 +128,12 @@ class LocalDashboard:
         except ValueError:
             raise InvalidInput("A name has at most 200 characters.") from None
         return tell_trend(self._store, spec, asked)
+
+    def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
+        served = {name: Served(**chosen) for name, chosen in serve.items()}
+        asked = (self._store, self._started(), subject, served)
+        planned = planned_repeat(*asked)
+        return repeat_document(planned, start_repeat(*asked) if start else None)
 
     def noise_floors(self) -> Document:
         return {"noise_floors": floor_documents(self._store.block_variances())}

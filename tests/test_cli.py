@@ -124,6 +124,16 @@ def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_fi
     taken = looplab(["import", "all.looplab", "--db", "other.db"], tmp_path)
     assert taken.stdout.startswith(f"2 runs imported. sha256 {bundle['sha256']}\n")
     assert "2 here already" in looplab(["import", "all.looplab"], tmp_path).stdout
+    theirs = call(["repeat", ids[0]])
+    assert (theirs.returncode, "was measured by this Looplab" in theirs.stderr) == (2, True)
+    again = call(["repeat", "all.looplab", "--db", "other.db"])
+    assert (again.returncode, "holds 2 results: name one" in again.stderr) == (2, True)
+    planned = call(["repeat", ids[0], "--db", "other.db"])
+    assert "Starts here: " in planned.stdout
+    assert "Nothing is started without --start." in planned.stdout
+    started = looplab(["repeat", ids[0], "--db", "other.db", "--start"], tmp_path)
+    assert started.returncode == 0, started.stderr
+    assert "Throughput" in started.stdout
     (peer,) = json.loads(call(["import", str(WRK), "--kind", "wrk", "--json"]).stdout)["peers"]
     beside = call(["compare", peer, ids[0]]).stdout
     assert "measured by wrk, not judged" in beside

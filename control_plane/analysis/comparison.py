@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal
 
 from control_plane.analysis.differences import (
@@ -10,9 +11,15 @@ from control_plane.analysis.differences import (
     environment_differences,
     known_same_code,
     machine_mismatch,
+    measured_elsewhere,
     spec_fields,
 )
-from control_plane.analysis.run_labels import RunLabel, configuration_names, label_runs
+from control_plane.analysis.run_labels import (
+    RunLabel,
+    called_by_pins,
+    configuration_names,
+    label_runs,
+)
 from control_plane.domain.metrics import METRICS, Metric, Unit
 from control_plane.domain.result import Reason, Summary, ValidityOutcome
 from control_plane.domain.run import DeletedRun, Live, Run, RunDetail, State
@@ -25,9 +32,12 @@ PRIMARY = "throughput_per_s"
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a run gets no ratio: another machine, an invalid side. The text names both values."""
+    """Why a run gets no ratio: another machine, an invalid side. The text names both values.
 
-    kind: Literal["machine", "invalid"]
+    `elsewhere`: another Looplab measured it, on another machine: it gets none in any case.
+    """
+
+    kind: Literal["machine", "invalid", "elsewhere"]
     text: str
 
 
@@ -88,8 +98,9 @@ class Comparison:
     name, all are called as the baseline's in `runs`, and `own_names` has the names of those streams
     by run id; else it is empty. Runs without a result that have several keep them. `fields`
     are those of the spec, the same or not; `environment` are facts of the machines that differ.
-    `refusals` by run id. It stands without the runs that were `deleted`. `sessions`: how many
-    there are of the spec of each run, where that was looked for.
+    `refusals` by run id; for the machine of those `apart` nothing of them is set against the
+    baseline, ratio or difference. It stands without the runs that were `deleted`. `sessions`: how
+    many there are of the spec of each run, where that was looked for.
     """
 
     baseline: str
@@ -101,6 +112,7 @@ class Comparison:
     environment: tuple[Difference, ...]
     rows: tuple[MetricComparison, ...]
     refusals: Mapping[str, Refusal]
+    apart: frozenset[str] = frozenset()
     deleted: tuple[DeletedRun, ...] = ()
     sessions: Mapping[str, int] = field(default_factory=dict)
 
@@ -161,6 +173,10 @@ class Comparison:
         """Return what a run is called here."""
         return self._by_id[run_id][1]
 
+    def called(self, pins: Mapping[str, str]) -> "Comparison":
+        """Return it with pinned runs called by their pins, which are names by run id."""
+        return replace(self, labels=called_by_pins(self.labels, pins))
+
     def row(self, stream: str, metric: str) -> MetricComparison:
         """Return one metric of one stream."""
         return self._rows_by_name[stream, metric]
@@ -190,19 +206,19 @@ def compare(
 ) -> Comparison:
     """Set each run against the baseline, which is the id of one of them.
 
-    Streams are matched by name, or because each run has only one; runs without a result have no
-    say in it. `anyway` gives ratios in spite of the refusals. `deleted` were asked for too.
-    `places` are those of the labels, as `label_runs` takes them.
+    Streams are matched by name, or because each run has only one. `anyway` gives ratios in spite of
+    refusals, but for what another Looplab measured elsewhere.
     """
     own_names = single_stream_names(runs)
     compared = _under_common_name(runs, own_names, baseline)
     base = next(run for run in compared if run.id == baseline)
-    refusals = _refusals(base, compared)
-    silent = {run.id for run in compared if run.state is not State.FINISHED}
-    if not anyway:
-        silent |= refusals.keys()
-    able = runs_with_result((base, *compared))
-    names = dict.fromkeys(stream.name for run in able for stream in run.spec.workload.streams)
+    others = {run.id: other for run in compared if (other := _other_machine(base, run))}
+    refusals = _refusals(compared, others)
+    stay = () if anyway else tuple(refusals)
+    apart = {name for name, other in others.items() if name in stay or other.kind == "elsewhere"}
+    silent = apart.union(stay, (run.id for run in compared if run.state is not State.FINISHED))
+    streams = (run.spec.workload.streams for run in runs_with_result((base, *compared)))
+    names = dict.fromkeys(stream.name for several in streams for stream in several)
     return Comparison(
         baseline=baseline,
         measured_runs=tuple(runs),
@@ -213,11 +229,11 @@ def compare(
         environment=environment_differences(compared),
         rows=tuple(
             _row(base, compared, name, metric, silent)
-            for name in names
-            for metric in METRICS
+            for name, metric in product(names, METRICS)
             if _is_measured(metric, compared)
         ),
         refusals=refusals,
+        apart=frozenset(apart),
         deleted=tuple(deleted),
     )
 
@@ -301,23 +317,29 @@ def _comparable(base: Run, run: Run, metric: Metric) -> bool:
     return metric.unit != "share"
 
 
-def _refusals(base: Run, runs: Sequence[Run]) -> dict[str, Refusal]:
+def _refusals(runs: Sequence[Run], others: Mapping[str, Refusal]) -> dict[str, Refusal]:
     """Return why runs with a result get no ratio, by run id: they are invalid, or were measured on
-    another machine than the baseline. A baseline without a result was measured nowhere.
+    another machine than the baseline, as those of `others`.
     """
     refusals = {}
-    environment = None if base.resultless else base.environment
     for run in runs:
-        if run.resultless:
-            continue
-        mismatch = machine_mismatch(environment, run.environment)
-        if invalid(run) and run.validity is not None:
+        if run.id in others:
+            refusals[run.id] = others[run.id]
+        if invalid(run) and run.validity is not None and not run.resultless:
             reasons = (reason for reason in run.validity.reasons if reason.level == "invalid")
-            text = " ".join(reason.text for reason in reasons)
-            refusals[run.id] = Refusal("invalid", text)
-        elif mismatch is not None:
-            refusals[run.id] = Refusal("machine", mismatch)
+            refusals[run.id] = Refusal("invalid", " ".join(reason.text for reason in reasons))
     return refusals
+
+
+def _other_machine(base: Run, run: Run) -> Refusal | None:
+    """Return how the machines differ; None for one, and where a run was measured nowhere."""
+    if base.resultless or run.resultless:
+        return None
+    finished = base.state is run.state is State.FINISHED
+    if elsewhere := measured_elsewhere(base, run) if finished else None:
+        return Refusal("elsewhere", elsewhere)
+    mismatch = machine_mismatch(base.environment, run.environment)
+    return Refusal("machine", mismatch) if mismatch else None
 
 
 def single_stream_names(runs: Sequence[Run]) -> dict[str, str]:

@@ -182,6 +182,24 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
     return ", ".join(differing) or None
 
 
+NO_MACHINE_TOLD = "it is not told which machine measured it"
+
+
+def measured_elsewhere(first: Run, second: Run) -> str | None:
+    """Return how the machines of two runs differ of which another Looplab measured one.
+
+    None where they are one machine, or both runs come from the same place. What does not tell its
+    machine is of another.
+    """
+    places = [run.origin.machine if run.origin else None for run in (first, second)]
+    if places[0] == places[1]:
+        return None
+    names = [(run.environment or {}).get("hostname") for run in (first, second)]
+    return machine_mismatch(first.environment, second.environment) or (
+        None if all(names) else NO_MACHINE_TOLD
+    )
+
+
 def after_pause(before: Environment, now: Environment) -> Environment:
     """Return an environment with what differs from that of the session before, if anything does.
 

@@ -87,6 +87,7 @@ LABELS = {
     "changed_in_pause": "Changed while it was paused",
     "booted_in_pause": "Started anew while it was paused",
     "boot_id": "Boot",
+    "hidden_by_link": "Hidden by the link that it came by",
     "seed": "Seed",
     "cpu_model": "CPU",
     "cpu_count": "CPU count",

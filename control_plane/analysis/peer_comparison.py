@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from control_plane.analysis.differences import machine_mismatch
+from control_plane.analysis.differences import machine_mismatch, measured_elsewhere
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import run_address
-from control_plane.domain.metrics import Unit
+from control_plane.domain.metrics import METRIC, Unit
 from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
-from control_plane.domain.result import Environment, Summary, ValidityOutcome
+from control_plane.domain.result import Summary, ValidityOutcome
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import AT_LEAST, GREYED, PERCENTILES, Times
@@ -33,8 +33,8 @@ class Measurement:
     """One side: what it is called, who measured it, and the numbers of one of its streams.
 
     `outcome` None: nobody judged it. Names in `at_least` are lower bounds. `others`: how many
-    streams it has beside this one. `samples` None: percentiles are all that is known.
-    `environment` None: so is nothing of its machine.
+    streams it has beside this one. `samples` None: percentiles are all that is known. `run` None:
+    it is the result of a tool, and nothing is known of its machine.
     """
 
     label: RunLabel
@@ -47,7 +47,12 @@ class Measurement:
     samples: Histogram | None
     at_least: tuple[str, ...] = ()
     others: int = 0
-    environment: Environment | None = None
+    run: Run | None = None
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether every request failed, as far as is told: its times are those of failures."""
+        return self.stream.error_share == 1
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measu
         samples=samples,
         at_least=times.at_least if times else (),
         others=len(run.streams) - 1,
-        environment=run.environment,
+        run=run,
     )
 
 
@@ -205,7 +210,8 @@ def _times(times: Times, samples: Histogram) -> PeerTimes:
 def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[MeasuredMetric, ...]:
     """Return the metrics that any side has, with ratios to the first side where they are asked for.
 
-    A ratio needs both numbers, no bound, no invalid side, and for times the same clock.
+    A ratio needs both numbers, no bound, no side that is invalid or failed whole, for times the
+    same clock, and runs of one machine.
     """
     streams = [side.stream for side in sides]
     told = {f"{100 * share:g}" for share in PERCENTILES.values()}
@@ -214,8 +220,8 @@ def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[Mea
         ("throughput_per_s", "Throughput", "per_s", [s.throughput_per_s for s in streams]),
         ("requests", "Requests", None, [s.requests for s in streams]),
         ("failed", "Failed requests", None, [s.failed for s in streams]),
-        ("error_share", "Share that failed", "share", [s.error_share for s in streams]),
-        ("duration_s", "Measured for", "s", [s.duration_s for s in streams]),
+        ("error_share", METRIC["error_share"].label, "share", [s.error_share for s in streams]),
+        ("duration_s", METRIC["duration_s"].label, "s", [s.duration_s for s in streams]),
         ("min", "Minimum", "s", [s.times.min for s in streams]),
         ("mean", "Mean", "s", [s.times.mean for s in streams]),
     ]
@@ -249,9 +255,22 @@ def _metric(
     for side, value, is_bound in zip(sides, values, bounds, strict=True):
         able = with_ratios and name not in _NO_RATIO and not (is_bound or bounds[0])
         able = able and (not is_time or _same_clock(sides[0], side))
-        able = able and "invalid" not in {side.outcome, sides[0].outcome} and side is not sides[0]
+        able = able and side is not sides[0] and not any(map(_unfit, (side, sides[0])))
+        able = able and not _apart(sides[0], side)
         found.append(value / values[0] if able and value and values[0] else None)
     return MeasuredMetric(name, label, unit, tuple(values), tuple(found), bounds)
+
+
+def _unfit(side: Measurement) -> bool:
+    """Whether nothing is set against a side: it is invalid, or all of its requests failed."""
+    return side.outcome == "invalid" or side.all_failed
+
+
+def _apart(first: Measurement, other: Measurement) -> str | None:
+    """Return how the machines differ where another Looplab measured one of two runs, else None."""
+    if first.run is None or other.run is None:
+        return None
+    return measured_elsewhere(first.run, other.run)
 
 
 def _same_clock(first: Measurement, other: Measurement) -> bool:
@@ -261,7 +280,11 @@ def _same_clock(first: Measurement, other: Measurement) -> bool:
 def other_machine(sides: Sequence[Measurement]) -> str:
     """Return which run another machine measured than the first run, and how they differ; or ""."""
     first, *others = [side for side in sides if not side.is_peer] or [sides[0]]
-    found = ((side, machine_mismatch(first.environment, side.environment)) for side in others)
+    found = (
+        (side, _apart(first, side) or machine_mismatch(first.run.environment, side.run.environment))
+        for side in others
+        if first.run and side.run
+    )
     told = (
         f"{side.label.letter} was measured in another environment than {first.label.letter}: {how}"
         for side, how in found
@@ -276,8 +299,18 @@ def ratio_note(sides: Sequence[Measurement], *, ratios: bool) -> str:
     if any(side.is_peer for side in sides):
         told.append("files of other tools do not say on which machine they were measured")
     why = "; ".join(filter(None, told))
-    if not why:
-        return ""
+    failed = [
+        f"All requests of {side.label.letter} failed, so it has no ratio."
+        for side in sides
+        if side.all_failed
+    ]
     if not ratios:
-        return f"No ratios: {why}."
-    return f"Ratios to {sides[0].label.letter} hold if one machine measured all: {why}."
+        return " ".join([*([f"No ratios: {why}."] if why else []), *failed])
+    first = sides[0].label.letter
+    supposed = [f"Ratios to {first} hold if one machine measured all: {why}."] if why else []
+    never = [
+        f"{side.label.letter} has none: another Looplab measured it on another machine."
+        for side in sides
+        if _apart(sides[0], side)
+    ]
+    return " ".join([*supposed, *never, *failed])

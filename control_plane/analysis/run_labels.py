@@ -1,7 +1,7 @@
 """Letter, mark, colour and short name of each run of a page, and the names of configurations."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from control_plane.domain.run import Run
@@ -58,6 +58,18 @@ def label_runs(runs: Sequence[Run], places: Sequence[int] = ()) -> tuple[RunLabe
         for place, run, name in zip(
             places or range(len(runs)), runs, short_names(runs), strict=True
         )
+    )
+
+
+def called_by_pins(labels: Sequence[RunLabel], pins: Mapping[str, str]) -> tuple[RunLabel, ...]:
+    """Return the labels of runs, pinned ones called by their pins: `pins` are names by run id.
+
+    A name that several would have is given to none.
+    """
+    names = [pins.get(label.id, label.name) for label in labels]
+    return tuple(
+        replace(label, name=name) if names.count(name) == 1 else label
+        for label, name in zip(labels, names, strict=True)
     )
 
 

@@ -5,6 +5,7 @@ from control_plane.api import experiments, monitoring, runs, targets
 _ROUTERS = (
     runs.router,
     runs.pinned,
+    runs.repeats,
     runs.comparisons,
     runs.peers,
     runs.trends,

@@ -31,6 +31,7 @@ from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
 from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
+from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
 from control_plane.peers import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
@@ -38,6 +39,7 @@ router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)
 pinned = APIRouter(prefix="/api", tags=["pins"], responses=ERROR_RESPONSES)
 peers = APIRouter(prefix="/api", tags=["results of other tools"], responses=ERROR_RESPONSES)
 trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
+repeats = APIRouter(prefix="/api", tags=["repeats"], responses=ERROR_RESPONSES)
 comparisons = APIRouter(prefix="/api", tags=["compare"], responses=ERROR_RESPONSES)
 
 
@@ -151,9 +153,10 @@ async def import_file(
     """Take over the runs and experiments of a bundle, all or nothing, or another tool's result.
 
     `runs` and `experiments` are the ids that are new here; `known` runs were here already. 409
-    where an id has another content here, and while a run is measured. `peers` is the id of the
-    result where the file is one of k6, Locust, oha, hey, wrk, wrk2 or vegeta, or a log of
-    HdrHistogram; `kind` says which, if it is not to be guessed, `unit` what such a log counts.
+    where an id has another content here, and while a run is measured. `holds` are all experiments
+    of a bundle, and its runs that are no arm of them. `peers` are results of other tools: those of
+    a bundle that are new, or that of a file of k6, Locust, oha, hey, wrk, wrk2 or vegeta, or a log
+    of HdrHistogram; `kind` says which, if it is not to be guessed, `unit` what such a log counts.
     """
     told = told_of_file(query.name, query.kind, query.unit, query.title)
     with tempfile.NamedTemporaryFile(prefix="looplab-upload-") as file:
@@ -203,6 +206,46 @@ def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     trials = [asdict(trial) for trial in store.gauges(run_id)]
     none: dict[str, Any] = {"interval_s": None, "processes": [], "workers": [], "stalls": []}
     return {**(trials[0] if trials else none), "trials": trials}
+
+
+class ServedBody(BaseModel):
+    """What serves here in the place of a target of theirs: an application, or a running server."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    application: Annotated[str, Field(max_length=300)] = ""
+    url: Annotated[str, Field(max_length=300)] = ""
+
+
+class RepeatBody(BaseModel):
+    """How an imported result is repeated; `serve` by the names of their targets."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    serve: Annotated[dict[str, ServedBody], Field(max_length=64)] = {}
+    start: bool = False
+
+
+@repeats.post("/repeats/{subject}")
+def repeat(
+    subject: Annotated[str, Path(max_length=20)],
+    store: StoreDep,
+    service: RunServiceDep,
+    body: RepeatBody | None = None,
+    key: IdempotencyKey = None,
+) -> Document:
+    """Tell what repeating an imported run or experiment would start here; `start` starts it.
+
+    `commands` are those of this Looplab's settings; of theirs nothing is started. `missing` says
+    what is not known here: `serve` says what serves it. `started` is null, or the id with the page
+    on which it stands beside theirs. 409 for what was measured here; 422 with `start` while
+    something is missing.
+    """
+    asked = body or RepeatBody()
+    served = {name: Served(each.application, each.url) for name, each in asked.serve.items()}
+    planned = planned_repeat(store, service, subject, served)
+    made = start_repeat(store, service, subject, served, key) if asked.start else None
+    return repeat_document(planned, made)
 
 
 class PinBody(BaseModel):
@@ -332,4 +375,5 @@ def comparison(
     standing = store.standing(*compared_ids(runs, baseline))
     found = [store.run(run_id) for run_id in standing.ids]
     made = compare(found, standing.baseline, deleted=standing.deleted)
-    return described_comparison(with_sessions(made, store.repeats))
+    decided = with_sessions(made, store.repeats)
+    return described_comparison(decided.called(store.pinned(standing.ids)))

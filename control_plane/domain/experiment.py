@@ -55,8 +55,8 @@ class ExperimentDesign(Checked):
     `control`: the last arm is the baseline a second time, which shows what the machine alone makes
     differ; it is added to those that are handed in. `same_arms`: arms may be the same on purpose,
     which shows how much the machine differs from itself. `objectives` and `predictions` are judged
-    by the same intervals. `confirms` is the id of the experiment that it measures anew, "" for
-    none.
+    by the same intervals. `confirms` is the id of the experiment that it measures anew, `repeats`
+    that of one which another Looplab measured, "" for none.
     """
 
     slug: str = ""
@@ -76,6 +76,7 @@ class ExperimentDesign(Checked):
     predictions: tuple[Prediction, ...] = ()
     same_arms: bool = False
     confirms: str = ""
+    repeats: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +298,7 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from bounded("blocks", submitted.blocks, 3, MOST_BLOCKS)
     yield from bounded("seed", submitted.seed, 0, 2**53)
     yield from bounded_text("confirms", submitted.confirms, 20)
+    yield from bounded_text("repeats", submitted.repeats, 20)
     yield from _wrong_claims(submitted, names)
     yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")
     metrics = [("metric", submitted.metric)]

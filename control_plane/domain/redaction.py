@@ -4,13 +4,37 @@ A redacted run is a run: what is made of it, in whatever form, cannot tell what 
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
 from control_plane.domain.experiment import Experiment
+from control_plane.domain.private_names import (
+    HIDDEN_CONTENT,
+    HIDDEN_PATH,
+    SHORTEST_NAME,
+    WINDOWS_PATH,
+    hosts_of,
+    machines_of,
+    name_pattern,
+    path_pattern,
+    programs_of,
+    told_apart,
+    without_addresses,
+    without_file_path,
+    without_secrets,
+)
 from control_plane.domain.request_bodies_and_values import RowValue, Value
-from control_plane.domain.result import Cause, Environment, Gauges, TargetUse, Trial, Validity
+from control_plane.domain.result import (
+    Cause,
+    ClientUse,
+    Environment,
+    Gauges,
+    Summary,
+    TargetUse,
+    Trial,
+    Validity,
+)
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec import BeforeRequest, Spec, Target
 from control_plane.domain.stream_record import FailedResponse
@@ -21,28 +45,12 @@ Showable = Literal["hosts", "paths", "environment", "commands"]
 SHOWABLE: tuple[Showable, ...] = get_args(Showable)
 
 HIDDEN_LINE = "a hidden line"
-HIDDEN_PATH = "(hidden path)"
-HIDDEN_CONTENT = "(hidden)"
+HIDDEN_BY_LINK, OF_REQUESTS = "hidden_by_link", "requests"
+"""The fact of a run that came by a share link: what that hid, `requests` where they lack parts."""
 
 _TEXTS = ("title", "tags", "note", "reason", "configuration", "given_name", "origin")
 _OF_SYSTEM = frozenset(("system", "kernel", "cpu_model", "python", "target_python"))
 """Facts that name no host, though one may be called as they are."""
-_ROOTS = frozenset(
-    (
-        *("Users", "app", "bin", "boot", "builds", "code", "data", "dev", "etc", "home", "lib"),
-        *("lib64", "media", "mnt", "nix", "opt", "private", "proc", "root", "run", "sbin", "snap"),
-        *("srv", "sys", "tmp", "usr", "var", "work", "workspace"),
-    )
-)
-_URL = re.compile(
-    r"(?P<before>\b[a-z][a-z+]*://(?:[^\s/@]*@)?)(?P<host>\[[^\]\s]+\]|[^\s/:?#\"'<>]+)",
-    re.IGNORECASE,
-)
-_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[?::1\]?|0\.0\.0\.0|host-\d+|machine-\d+")
-_WINDOWS_PATH = re.compile(r"\b[A-Za-z]:\\[^\s\"'<>|]+")
-_ANY_PATH = re.compile(r"(?:file://|~)?(?<![\w.:-])(?:/[^\s/\"'`,:;()\[\]<>]+){2,}/?")
-_WHOLE_WORD = r"(?<![\w-]){}(?![\w-])"
-_SHORTEST_NAME = 2
 
 
 class Redaction:
@@ -57,28 +65,39 @@ class Redaction:
         runs = tuple(runs)
         self._names: dict[str, str] = {}
         if "hosts" not in self._shown:
-            self._name(_machines(runs), "machine")
-            self._name(_hosts(runs), "host")
-        names = sorted(self._names, key=len, reverse=True)
-        either = "|".join(map(re.escape, names))
-        self._named = (
-            re.compile(_WHOLE_WORD.format(f"(?:{either})"), re.IGNORECASE) if names else None
-        )
-        self._path = None if "paths" in self._shown else _path_pattern(runs)
-        programs = () if "commands" in self._shown else dict.fromkeys(_programs(runs))
+            self._name(machines_of(runs), "machine")
+            self._name(hosts_of(runs), "host")
+        self._named = name_pattern(self._names)
+        self._path = None if "paths" in self._shown else path_pattern(runs)
+        programs = () if "commands" in self._shown else dict.fromkeys(programs_of(runs))
         self._programs = {name: f"program-{at}" for at, name in enumerate(programs, start=1)}
+        streams = (stream.name for run in runs for stream in run.spec.workload.streams)
+        self._streams = told_apart({name: self.text(name) for name in streams})
 
     def text(self, text: str) -> str:
-        """Return a text without host names and paths of files."""
-        text = self._without_hosts(text)
+        """Return a text without host names and paths of files, and without secrets in any case."""
+        text = self._without_hosts(without_secrets(text))
         if self._path is None:
             return text
-        return _WINDOWS_PATH.sub(HIDDEN_PATH, self._path.sub(HIDDEN_PATH, text))
+        return WINDOWS_PATH.sub(HIDDEN_PATH, self._path.sub(HIDDEN_PATH, text))
 
     def detail(self, detail: RunDetail) -> RunDetail:
         """Return a run with what its figures need, redacted."""
-        gauges = tuple(_without_stacks(each) for each in detail.gauges)
-        return replace(detail, run=self.run(detail.run), gauges=gauges)
+        gauges = tuple(self.gauges(each) for each in detail.gauges)
+        streams = {
+            self.stream(name): replace(
+                found, summary=replace(found.summary, name=self.stream(found.summary.name))
+            )
+            for name, found in detail.streams.items()
+        }
+        return replace(
+            detail,
+            run=self.run(detail.run),
+            streams=streams,
+            timelines={self.stream(name): found for name, found in detail.timelines.items()},
+            gauges=gauges,
+            slices={self.stream(name): found for name, found in detail.slices.items()},
+        )
 
     def run(self, run: Run) -> Run:
         """Return a run, redacted."""
@@ -92,6 +111,8 @@ class Redaction:
             command=self.text(run.command or "") if shows_command else None,
             environment=self._environment(run.environment),
             trials=tuple(map(self._trial, run.trials)),
+            streams=tuple(map(self._summary, run.streams)),
+            objectives=tuple(map(self._of_stream, run.objectives)),
             log=(),
             causes=tuple(map(self._cause, run.causes)),
         )
@@ -100,7 +121,9 @@ class Redaction:
         """Return an experiment, redacted; of its other attempts it tells that there are any."""
         design, names = experiment.design, self._arm_names(experiment)
         predictions = (
-            replace(each, text=self.text(each.text), arm=names.get(each.arm, each.arm))
+            replace(
+                self._of_stream(each), text=self.text(each.text), arm=names.get(each.arm, each.arm)
+            )
             for each in design.predictions
         )
         return replace(
@@ -109,11 +132,14 @@ class Redaction:
             design=replace(
                 design,
                 note=self.text(design.note),
+                stream=self.stream(design.stream),
                 objectives=tuple(
-                    replace(each, arm=names.get(each.arm, each.arm)) for each in design.objectives
+                    replace(self._of_stream(each), arm=names.get(each.arm, each.arm))
+                    for each in design.objectives
                 ),
                 predictions=tuple(predictions),
                 confirms="another experiment" if design.confirms else "",
+                repeats="",
             ),
             arms=tuple(replace(arm, name=names[arm.name]) for arm in experiment.arms),
             sentence=self._changed(experiment.sentence),
@@ -126,20 +152,43 @@ class Redaction:
         )
 
     def _arm_names(self, experiment: Experiment) -> dict[str, str]:
-        """Return what each arm is called, by its name; those that would be one have numbers."""
-        texts = [self.text(arm.name) for arm in experiment.arms]
-        return {
-            arm.name: text if texts.count(text) == 1 else f"{text} {place}"
-            for place, (arm, text) in enumerate(zip(experiment.arms, texts, strict=True), start=1)
-        }
+        """Return what each arm is called, by its name."""
+        return told_apart({arm.name: self.text(arm.name) for arm in experiment.arms})
+
+    def stream(self, name: str) -> str:
+        """Return what a stream is called here."""
+        return self._streams.get(name, name)
+
+    def _summary(self, summary: Summary) -> Summary:
+        return replace(summary, name=self.stream(summary.name))
+
+    def _of_stream(self, claim: Any) -> Any:
+        """Return an objective or a prediction, its stream called as it is here."""
+        return replace(claim, stream=self.stream(claim.stream))
+
+    def gauges(self, gauges: Gauges) -> Gauges:
+        """Return gauges without stacks; programs that count to the target have numbers."""
+        kept = _without_stacks(gauges)
+        if "commands" in self._shown:
+            return kept
+        named = dict.fromkeys(each.program for each in kept.processes if each.program)
+        for name in named:
+            self._programs.setdefault(name, f"program-{len(self._programs) + 1}")
+        return replace(
+            kept,
+            processes=tuple(
+                replace(each, program=self._programs.get(each.program, ""))
+                for each in kept.processes
+            ),
+        )
 
     def _name(self, found: Iterable[str], kind: str) -> None:
         """Number names; that of a machine may stand without its domain, too."""
-        known = dict.fromkeys(name.lower() for name in found if len(name) >= _SHORTEST_NAME)
+        known = dict.fromkeys(name.lower() for name in found if len(name) >= SHORTEST_NAME)
         for number, name in enumerate(known, start=1):
             self._names.setdefault(name, f"{kind}-{number}")
             first = name.partition(".")[0]
-            if kind == "machine" and len(first) >= _SHORTEST_NAME:
+            if kind == "machine" and len(first) >= SHORTEST_NAME:
                 self._names.setdefault(first, f"{kind}-{number}")
 
     def _without_hosts(self, text: str) -> str:
@@ -147,7 +196,7 @@ class Redaction:
             return text
         if self._named is not None:
             text = self._named.sub(lambda found: self._names[found[0].lower()], text)
-        return _URL.sub(_with_host_hidden, text)
+        return without_addresses(text)
 
     def _changed(self, value: Any) -> Any:
         """Return a value with every text in it redacted; its shape stays."""
@@ -181,7 +230,9 @@ class Redaction:
         if "changed_in_pause" in kept and not self._shown.issuperset(SHOWABLE):
             # Its texts hold old values of every kind.
             kept["changed_in_pause"] = [HIDDEN_CONTENT]
-        return kept if self._path is None else {name: _without_path(kept[name]) for name in kept}
+        return (
+            kept if self._path is None else {name: without_file_path(kept[name]) for name in kept}
+        )
 
     def _trial(self, trial: Trial) -> Trial:
         failures = tuple(map(self._failure, trial.failures))
@@ -191,7 +242,23 @@ class Redaction:
             programs = {self._programs.get(name, name): cores for name, cores in used}
             machine = replace(machine, programs=programs)
         target = self._target_use(trial.target)
-        return replace(trial, target=target, machine=machine, failures=failures)
+        return replace(
+            trial,
+            streams=tuple(map(self._summary, trial.streams)),
+            target=target,
+            client=self._client(trial.client),
+            machine=machine,
+            failures=failures,
+        )
+
+    def _client(self, client: ClientUse) -> ClientUse:
+        """Return what the clients did, by the streams as they are called here."""
+        by_stream: dict[str, Any] = {
+            known.name: {self.stream(name): value for name, value in found.items()}
+            for known in fields(client)
+            if isinstance(found := getattr(client, known.name), Mapping)
+        }
+        return replace(client, **by_stream)
 
     def _validity(self, validity: Validity | None) -> Validity | None:
         if validity is None:
@@ -223,6 +290,7 @@ class Redaction:
         return replace(
             failed,
             request=self._without_hosts(failed.request),
+            stream=self.stream(failed.stream),
             location=own, head="", body="", body_bytes=0, detail="",
         )  # fmt: skip
 
@@ -238,7 +306,11 @@ class Redaction:
 
     def _spec(self, spec: Spec) -> Spec:
         streams = tuple(
-            replace(stream, requests=tuple(map(self._request, stream.requests)))
+            replace(
+                stream,
+                name=self.stream(stream.name),
+                requests=tuple(map(self._request, stream.requests)),
+            )
             for stream in spec.workload.streams
         )
         return replace(
@@ -248,6 +320,7 @@ class Redaction:
             target=self._target(spec.target),
             workload=replace(spec.workload, streams=streams),
             before=tuple(map(self._request, spec.before)),
+            objectives=tuple(map(self._of_stream, spec.objectives)),
         )
 
     def _target(self, target: Any) -> Any:
@@ -276,73 +349,6 @@ class Redaction:
             return replace(value, file=file)
         changed: Value = self._changed(value)
         return changed
-
-
-def _with_host_hidden(found: re.Match[str]) -> str:
-    kept = _LOOPBACK.fullmatch(found["host"].lower())
-    return found[0] if kept else f"{found['before']}hidden-host"
-
-
-def _machines(runs: Iterable[Run]) -> Iterator[str]:
-    """Yield the names of the machines that measured."""
-    for run in runs:
-        names = [(run.environment or {}).get("hostname"), run.origin.machine if run.origin else ""]
-        yield from (str(name) for name in names if name)
-
-
-def _hosts(runs: Iterable[Run]) -> Iterator[str]:
-    """Yield the hosts that requests went to, and those that they named, but for this machine."""
-    for run in runs:
-        target = run.spec.target
-        used = [trial.target for trial in run.trials]
-        addresses = [target.url, *(each.address for each in used)]
-        named = [target.host, *(each.host for each in used)]
-        texts = [found["host"] for text in addresses if (found := _URL.search(text))]
-        for text in [*texts, *(host.rpartition(":")[0] or host for host in named if host)]:
-            if not _LOOPBACK.fullmatch(text.lower()):
-                yield text
-
-
-def _programs(runs: Iterable[Run]) -> Iterator[str]:
-    """Yield the names of the other programs that ran beside targets and clients."""
-    for run in runs:
-        for trial in run.trials:
-            yield from trial.machine.programs if trial.machine else ()
-
-
-def _path_pattern(runs: Iterable[Run]) -> re.Pattern[str]:
-    """Return what finds the path of a file in a text that may tell paths of requests as well.
-
-    Those of the specs are left alone, up to their first placeholder.
-    """
-    roots, requested = set(_ROOTS), set[str]()
-    for run in runs:
-        roots |= {found[1] for found in re.finditer(r"(?<![\w.-])/([\w.-]+)/", run.command or "")}
-        paths = (request.path.partition("?")[0] for _, request in run.spec.requests())
-        requested |= {_literal(path) for path in paths if path.strip("/")}
-    beginning = rf"(?<![\w/.:-])(?!{'|'.join(sorted(requested)) or '$'})/(?:{_either(roots)})"
-    return re.compile(rf"(?:file:/*|~|{beginning})(?:/[^\s/\"'`,:;()\[\]<>]+)+/?")
-
-
-def _either(words: Iterable[str]) -> str:
-    return "|".join(sorted(map(re.escape, words)))
-
-
-def _literal(path: str) -> str:
-    """Return what finds a path of requests, whole or up to its first placeholder."""
-    before, placeholder, _ = path.partition("{")
-    return re.escape(before) + ("" if placeholder else r"(?![\w./-])")
-
-
-def _without_path(fact: Any) -> Any:
-    """Return a fact of the environment, which tells no request: each path is one of a file."""
-    if isinstance(fact, str):
-        return _ANY_PATH.sub(HIDDEN_PATH, fact)
-    if isinstance(fact, list | tuple):
-        return [_without_path(each) for each in fact]
-    if isinstance(fact, Mapping):
-        return {key: _without_path(each) for key, each in fact.items()}
-    return fact
 
 
 def _without_stacks(gauges: Gauges) -> Gauges:

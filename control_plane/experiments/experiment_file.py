@@ -194,12 +194,14 @@ def stored_document(experiment: Experiment, runs: Sequence[Run | None]) -> Docum
     """Return the document that a stored experiment was made from, to be handed in again.
 
     Arms that were deleted are left out, with the claims of them; None without the baseline, and
-    where fewer than two are left. Secrets stand in it as placeholders. What it confirms is known in
-    its database alone, and left out.
+    where fewer than two are left. Secrets stand in it as placeholders. What it confirms or repeats
+    is known in its database alone, and left out.
     """
-    usual = asdict(ExperimentDesign(confirms=experiment.design.confirms))
+    usual = asdict(ExperimentDesign())
     said = {
-        name: value for name, value in asdict(experiment.design).items() if value != usual[name]
+        name: value
+        for name, value in asdict(experiment.design).items()
+        if value != usual[name] and name not in {"confirms", "repeats"}
     }
     placed = list(zip(experiment.arms, runs, strict=True))
     handed_in = placed[:-1] if experiment.design.control else placed

@@ -1,4 +1,4 @@
-"""Cards of experiments: the question, what it teaches and takes, and the last answer here."""
+"""Answers of experiments: on cards with what they teach and take, and beside another machine's."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,15 @@ from control_plane.analysis.deciding.claims import validity_so_far
 from control_plane.analysis.deciding.effects import geometric_mean
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
+    JudgedMetric,
     block_values,
 )
-from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.prose.experiment_sentences import (
+    REASONS,
+    experiment_headline,
+    experiment_sentence,
+    ratio_with_interval,
+)
 from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
@@ -32,6 +38,7 @@ from control_plane.experiments.experiment_file import (
 )
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store
 
 VariantDurations = tuple[tuple[Variant, str], ...]
@@ -231,3 +238,68 @@ def _bars(judged: JudgedExperiment, labels: Sequence[RunLabel]) -> Iterator[ArmB
         outcome = validity_so_far(run).outcome if run else None
         share = mean / most if mean and most else 0.0
         yield ArmBar(label, WRITTEN[metric.unit](mean), share, outcome)
+
+
+@dataclass(frozen=True)
+class VerdictPair:
+    """A metric that decides or guards, of one arm: the verdict here, and that of elsewhere.
+
+    `curves` sets the arm beside theirs, "" where one was deleted.
+    """
+
+    metric: str
+    arm: str
+    here: str
+    there: str
+    curves: str
+
+
+@dataclass(frozen=True)
+class BesideTheirs:
+    """What another Looplab found on its machine, beside the verdicts of this one."""
+
+    href: str
+    machine: str
+    sentence: str
+    pairs: tuple[VerdictPair, ...]
+
+
+def beside_theirs(judged: JudgedExperiment, theirs: JudgedExperiment) -> BesideTheirs:
+    """Return the verdicts of two machines; each compares arms of one machine alone."""
+    measured = [run for run in theirs.runs if run]
+    return BesideTheirs(
+        href=experiment_address(theirs.experiment.id),
+        machine=next((run.origin.machine for run in measured if run.origin), "another machine"),
+        sentence=experiment_sentence(theirs),
+        pairs=tuple(_pairs(judged, theirs)),
+    )
+
+
+def _pairs(judged: JudgedExperiment, theirs: JudgedExperiment) -> Iterator[VerdictPair]:
+    found = {(each.metric.name, each.contender): each for each in theirs.metrics}
+    runs = [
+        {arm.name: arm.run_id for arm in side.experiment.arms if arm.run_id}
+        for side in (theirs, judged)
+    ]
+    for metric in judged.metrics:
+        if metric.role == "exploratory":
+            continue
+        arm = metric.contender
+        other = found.get((metric.metric.name, arm))
+        ids = [side[arm] for side in runs if arm in side]
+        yield VerdictPair(
+            metric=metric.metric.label,
+            arm=arm,
+            here=_told(metric),
+            there=_told(other) if other else "not measured",
+            curves=compare_url(ids) if len(ids) > 1 else "",
+        )
+
+
+def _told(metric: JudgedMetric) -> str:
+    """Return `better, ×1.5 [1.4, 1.6]`; where nothing is decided, why."""
+    verdict = metric.verdict
+    word = (metric.held or verdict.finding).replace("_", " ")
+    if verdict.effect is None or verdict.within_95 is None:
+        return f"{word}: {REASONS[verdict.reason]}" if verdict.reason else word
+    return f"{word}, {' '.join(ratio_with_interval(verdict.effect.ratio, verdict.within_95))}"

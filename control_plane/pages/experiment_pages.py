@@ -15,9 +15,10 @@ from control_plane.analysis.charts.figure import Table
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.run_labels import label_runs
+from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.run_labels import called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
-from control_plane.domain.errors import Conflict
+from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.experiment import BlockVariance, Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Pin, Run
@@ -37,6 +38,7 @@ from control_plane.pages.experiment_cards import (
     ExperimentAnswer,
     ExperimentCard,
     arm_labels,
+    beside_theirs,
     experiment_cards,
 )
 from control_plane.pages.experiment_view import (
@@ -57,13 +59,15 @@ router = APIRouter(include_in_schema=False)
 class ExperimentPage(View):
     """One experiment, while it is measured and after.
 
-    `pin`: it is kept as a baseline. `key` is sent with the form that starts it again, once.
+    `pin`: it is kept as a baseline. `machine`: another Looplab measured it there; "" for this one.
+    `key` is sent with the form that starts it again, once.
     """
 
     template: ClassVar[str] = "pages/experiment.html"
     experiment: Experiment
     part: ExperimentFragment
     pin: Pin | None
+    machine: str = ""
     key: str = field(default_factory=partial(token_urlsafe, 12))
 
 
@@ -168,18 +172,18 @@ def experiment_of_runs(runs: Sequence[Run], pins: Mapping[str, str]) -> Document
 
     `pins` are the names under which runs are pinned, by id: their arms are called so.
     """
-    labels = [replace(label, name=pins.get(label.id, label.name)) for label in label_runs(runs)]
+    labels = called_by_pins(label_runs(runs), pins)
     common = {"title", "tags", "trials", "seed"}
     arms = [
         {
-            "name": label.text[:60],
+            "name": label.name,
             "spec": {
                 key: value for key, value in write_spec(run.spec).items() if key not in common
             },
         }
         for label, run in zip(labels, runs, strict=True)
     ]
-    question = f"How do {' and '.join(label.text for label in labels)} differ?"
+    question = f"How do {joined(label.name for label in labels)} differ?"
     return {"question": question[:200], "arms": arms, "blocks": DECIDED_BLOCKS}
 
 
@@ -230,7 +234,9 @@ def experiment_page(store: Store, service: RunService, experiment_id: str) -> Ex
     """Return the page of an experiment. Raises NotFound."""
     judged = judged_now(store, experiment_id)
     found = judged.experiment
-    return ExperimentPage(found, _part(judged, service), store.pin_of(found.id))
+    part = _part(judged, store, service)
+    machine = next((run.origin.machine for run in judged.runs if run and run.origin), "")
+    return ExperimentPage(found, part, store.pin_of(found.id), machine)
 
 
 @router.get("/experiments/{experiment_id}/live")
@@ -257,10 +263,13 @@ def percentiles(request: Request, experiment_id: ExperimentId, store: StoreDep) 
 
 
 def experiment_curves(
-    store: Store, found: Experiment, runs: Sequence[Run | None]
+    store: Store, found: Experiment, runs: Sequence[Run | None], stored: str | None = None
 ) -> ExperimentCurves:
-    """Return the part of the page that is asked for once the page stands; `runs` of its arms."""
-    blocks = store.block_histograms(found, found.design.stream)
+    """Return the part of the page that is asked for once the page stands; `runs` of its arms.
+
+    `stored`: the name of its stream in the database, where that is hidden here.
+    """
+    blocks = store.block_histograms(found, found.design.stream if stored is None else stored)
     figure = percentile_chart(curves_of_arms(runs, arm_labels(found), blocks, found))
     return ExperimentCurves(figure)
 
@@ -322,9 +331,13 @@ def confirm(
 
 def current_part(store: Store, service: RunService, experiment_id: str) -> ExperimentFragment:
     """Return what the page shows of an experiment now. Raises NotFound."""
-    return _part(judged_now(store, experiment_id), service)
+    return _part(judged_now(store, experiment_id), store, service)
 
 
-def _part(judged: JudgedExperiment, service: RunService) -> ExperimentFragment:
+def _part(judged: JudgedExperiment, store: Store, service: RunService) -> ExperimentFragment:
     most = service.limits.max_trials - 1
-    return experiment_part(judged, service.hints, service.expected_seconds, most)
+    part = experiment_part(judged, service.hints, service.expected_seconds, most)
+    with suppress(NotFound):
+        if theirs := judged.experiment.design.repeats:
+            return replace(part, beside=beside_theirs(judged, judged_now(store, theirs)))
+    return part

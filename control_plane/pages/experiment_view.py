@@ -54,7 +54,7 @@ from control_plane.pages.experiment_arms import (
     comparison_of_arms,
     confirm_offer,
 )
-from control_plane.pages.experiment_cards import arm_labels, validity_badges
+from control_plane.pages.experiment_cards import BesideTheirs, arm_labels, validity_badges
 from control_plane.pages.number_cells import AxisTick
 from control_plane.pages.site import View
 
@@ -107,6 +107,7 @@ class ExperimentFragment(View):
     compare: str | None
     design: tuple[tuple[str, str], ...]
     toml: str
+    beside: BesideTheirs | None = None
 
     @property
     def by_chance(self) -> str:

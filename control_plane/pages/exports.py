@@ -343,7 +343,7 @@ def compare_grid(query: CompareQueryDep, store: StoreDep) -> Response:
 def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a comparison as CSV."""
     details = read_details(store, query)
-    comparison = compared(details, query)
+    comparison = compared(details, query).called(store.pinned(query.ids))
     drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream), query)
     return figure_file(file_stem(query), name, drawn.figures if drawn else ())
 
@@ -351,7 +351,7 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
 def _compared(store: Store, query: CompareQuery) -> Comparison:
     runs = [store.run(run_id) for run_id in query.ids]
     made = compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
-    return with_sessions(made, store.repeats)
+    return with_sessions(made, store.repeats).called(store.pinned(query.ids))
 
 
 def figure_file(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:

@@ -15,7 +15,13 @@ from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, NotFound, UnreadableRun
-from control_plane.domain.ids import MAX_COMPARED_RUNS, checked_id, compared_ids, is_id
+from control_plane.domain.ids import (
+    MAX_COMPARED_RUNS,
+    checked_id,
+    compared_ids,
+    is_id,
+    peer_address,
+)
 from control_plane.domain.objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
 from control_plane.domain.run import Run, State
@@ -140,8 +146,19 @@ class SortLink:
 
 
 @dataclass(frozen=True)
+class FoundPeer:
+    """A result of another tool that the search finds too."""
+
+    title: str
+    href: str
+
+
+MOST_FOUND_PEERS = 5
+
+
+@dataclass(frozen=True)
 class HistoryPage(View):
-    """The list of runs.
+    """The list of runs. `peers` are what the search finds of other tools.
 
     `slots` are the letters that chosen runs will get; `back` leads here again. `total` is written
     out; `order` says in which order they stand, `sorts` leads to others, `sorting` is what the
@@ -154,6 +171,7 @@ class HistoryPage(View):
 
     template: ClassVar[str] = "pages/history.html"
     text: str
+    peers: tuple[FoundPeer, ...]
     filters: tuple[Filter, ...]
     days: tuple[Filter, ...]
     filtered: bool
@@ -187,6 +205,7 @@ def history_page(
     groups = run_list_groups(found.runs, store, service, answers, grouped=query.sort == "created")
     return HistoryPage(
         text=query.text,
+        peers=tuple(_found_peers(query, store)),
         filters=tuple(_filters(query, store, service)),
         days=tuple(
             Filter(name, FILTER_LABELS[name], query.filters.get(name, ""))
@@ -233,6 +252,13 @@ def _sort_link(query: HistoryQuery, sort: RunSort) -> SortLink:
     if query.order == "desc":
         return SortLink(query.sorted_by(sort, "asc").url, "descending")
     return SortLink(query.sorted_by(sort, "desc").url, "ascending")
+
+
+def _found_peers(query: HistoryQuery, store: Store) -> Iterator[FoundPeer]:
+    """Yield results of other tools where nothing but a text is asked for."""
+    if set(query.filters) == {"text"}:
+        for peer_id, title in store.search_peers(query.text, MOST_FOUND_PEERS):
+            yield FoundPeer(title, peer_address(peer_id))
 
 
 def _runs_text(found: RunListPage) -> str:

@@ -39,7 +39,7 @@ def compare(
     request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
 ) -> Response:
     """Show results of other tools and runs side by side; `anyway=1` gives ratios."""
-    return page(request, _compare_page(store, results, anyway))
+    return page(request, peer_compare_page(store, results, anyway))
 
 
 @router.get("/peers/compare.csv")
@@ -58,12 +58,13 @@ def compare_markdown(
     ids, _ = compared_ids(results, None)
     sides = _sides(store, ids)
     address = f"{str(request.base_url).rstrip('/')}{peer_compare_url(ids, anyway=anyway == '1')}"
-    text = _markdown(sides, address, ratios=_gives(sides, anyway))
+    text = measured_markdown(sides, address, ratios=_gives(sides, anyway))
     headers = attachment("looplab-peers.md")
     return Response(text, media_type="text/markdown; charset=utf-8", headers=headers)
 
 
-def _markdown(sides: Sequence[Measurement], address: str, *, ratios: bool) -> str:
+def measured_markdown(sides: Sequence[Measurement], address: str, *, ratios: bool) -> str:
+    """Return the sides as a table, why they have no ratios, and a link."""
     lines = [
         ["", *(escaped(side.label.text) for side in sides)],
         ["---", *("---:" for _ in sides)],
@@ -77,7 +78,10 @@ def _markdown(sides: Sequence[Measurement], address: str, *, ratios: bool) -> st
         ]
         lines.append([metric.label, *cells])
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{table}\n\n{ratio_note(sides, ratios=ratios)} [Open the comparison](<{address}>)\n"
+    if len(sides) == 1:
+        return f"{table}\n\n[Open the result](<{address}>)\n"
+    note = escaped(ratio_note(sides, ratios=ratios))
+    return f"{table}\n\n{note} [Open the comparison](<{address}>)\n"
 
 
 def _sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
@@ -103,7 +107,7 @@ def _csv_rows(
 @router.get("/peers/compare/figures/percentiles.csv")
 def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
     """Return the numbers behind the chart of a comparison."""
-    curves = _compare_page(store, results, "").curves
+    curves = peer_compare_page(store, results, "").curves
     return figure_file("looplab-peers", "percentiles", curves)
 
 
@@ -135,10 +139,12 @@ class PeerComparePage(View):
     without: tuple[str, ...]
     csv: str
     markdown: str
+    report: str
     figure_file: str
 
 
-def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
+def peer_compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
+    """Return the page of results and runs side by side. Raises as `measured_sides`."""
     ids, _ = compared_ids(results, None)
     sides = _sides(store, ids)
     has_ratios = _gives(sides, anyway)
@@ -165,6 +171,7 @@ def _compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
         ),
         csv=f"{PEERS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
         markdown=f"{PEERS}/compare.md?{query}{'&anyway=1' if has_ratios else ''}",
+        report=f"{PEERS}/compare.html?{query}{'&anyway=1' if has_ratios else ''}",
         figure_file=f"{PEERS}/compare/figures/NAME.csv?{query}",
     )
 

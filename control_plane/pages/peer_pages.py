@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.peer_charts import (
@@ -22,10 +22,15 @@ from control_plane.dependencies import StoreDep
 from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
-from control_plane.pages.exports import figure_file
+from control_plane.pages.exports import attachment, escaped, figure_file, markdown_file
 from control_plane.pages.form.form_data import FormDep
 from control_plane.pages.number_cells import Cell, ColumnHead
-from control_plane.pages.peer_compare import ShortText
+from control_plane.pages.peer_compare import (
+    ShortText,
+    measured_markdown,
+    peer_compare_page,
+)
+from control_plane.pages.report import reports_of
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
@@ -118,6 +123,32 @@ class PeerPage(View):
     figure_file: str
 
 
+@router.get("/peers/compare.html")
+def compare_html(
+    request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
+) -> HTMLResponse:
+    """Return a comparison as one file."""
+    text = reports_of(request).one_file(peer_compare_page(store, results, anyway))
+    return HTMLResponse(text, headers=attachment("looplab-peers.html"))
+
+
+@router.get("/peers/{peer_id}.html")
+def peer_html(request: Request, peer_id: PeerPath, store: StoreDep) -> HTMLResponse:
+    """Return the page of a result as one file."""
+    text = reports_of(request).one_file(peer_page(store.peer(peer_id), ()))
+    return HTMLResponse(text, headers=attachment(f"looplab-result-{peer_id}.html"))
+
+
+@router.get("/peers/{peer_id}.md")
+def peer_markdown(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
+    """Return a result as Markdown."""
+    result = store.peer(peer_id)
+    address = f"{str(request.base_url).rstrip('/')}{result.url}"
+    table = measured_markdown([measurement_of_peer(result, 0)], address, ratios=False)
+    text = f"**{escaped(_headline(result))}**, {escaped(result.judgement)}\n\n{table}"
+    return markdown_file(text, f"result-{peer_id}")
+
+
 @router.get("/peers/{peer_id}")
 def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
     """Show a result of another tool."""
@@ -175,8 +206,11 @@ def _told(stream: PeerStream, percent: str) -> bool:
 
 
 def _headline(result: PeerResult) -> str:
-    """Return `wrk counted 12,300 /s; p99 5.80 ms`, of what the file tells."""
+    """Return `wrk measured 12,300 /s, p99 5.80 ms`, of what the file tells."""
     stream = result.report.streams[0]
+    if stream.error_share == 1:
+        failed = number_of(stream.requests or 0, "request")
+        return f"{result.report.tool} measured nothing but failures: {failed}, none succeeded"
     parts = [] if stream.throughput_per_s is None else [rate(stream.throughput_per_s)]
     far = next((name for name in ("99", "95", "90", "50") if _told(stream, name)), None)
     if far is not None:

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 from control_plane import __version__
 from control_plane.dependencies import ExperimentId, RunId
 from control_plane.domain.errors import Conflict
+from control_plane.domain.private_names import without_secrets
 from control_plane.domain.run import Run
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.routes import CompareQueryDep, compare_page
@@ -50,8 +51,8 @@ class ReportFacts:
 class Reports:
     """Makes one file of a page.
 
-    What only a dashboard can do is left out, and so are the target's log and stacks. Links to other
-    pages are plain text, folds are open, and times are exact.
+    What only a dashboard can do is left out, and so are the target's log and stacks, and what gives
+    itself away as a secret. Links to other pages are plain text, folds are open, times are exact.
     """
 
     templates: Path
@@ -90,13 +91,14 @@ class Reports:
         templates = _templates(self.templates, self.static)
         facts = ReportFacts(datetime.now(UTC), __version__)
         page = templates.get_template(view.template).render(view=view, report=facts)
-        return _OneFile(self.static, awaited).written(page)
+        return _OneFile(self.static, awaited).written(without_secrets(page))
 
 
 router = APIRouter(include_in_schema=False)
 
 
-def _reports(request: Request) -> Reports:
+def reports_of(request: Request) -> Reports:
+    """Return what makes reports of the dashboard that was asked."""
     state = request.state
     folders = (state.settings.templates_dir, state.settings.static_dir)
     return Reports(*folders, state.store, state.service)
@@ -105,21 +107,21 @@ def _reports(request: Request) -> Reports:
 @router.get("/runs/{run_id}.html")
 def run_html(request: Request, run_id: RunId, trial: TrialNumber = None) -> HTMLResponse:
     """Return the page of a run as one file."""
-    text = _reports(request).run(run_id, trial)
+    text = reports_of(request).run(run_id, trial)
     return HTMLResponse(text, headers=attachment(f"looplab-run-{run_id}.html"))
 
 
 @router.get("/compare.html")
 def compare_html(request: Request, query: CompareQueryDep) -> HTMLResponse:
     """Return the page of a comparison as one file."""
-    text = _reports(request).comparison(query)
+    text = reports_of(request).comparison(query)
     return HTMLResponse(text, headers=attachment(f"looplab-{file_stem(query)}.html"))
 
 
 @router.get("/experiments/{experiment_id}.html")
 def experiment_html(request: Request, experiment_id: ExperimentId) -> HTMLResponse:
     """Return the page of an experiment as one file."""
-    text = _reports(request).experiment(experiment_id)
+    text = reports_of(request).experiment(experiment_id)
     return HTMLResponse(text, headers=attachment(f"looplab-experiment-{experiment_id}.html"))
 
 

@@ -197,6 +197,7 @@ class SharedComparison(SharedResult):
         query = _standing(link, store)
         details = read_details(store, query)
         redaction = Redaction([detail.run for detail in details], link.shown)
+        self._pins = {name: redaction.text(pin) for name, pin in store.pinned(query.ids).items()}
         deleted = tuple(replace(run, title=redaction.text(run.title)) for run in query.deleted)
         self._query = replace(query, deleted=deleted)
         self._details = tuple(map(redaction.detail, details))
@@ -214,7 +215,7 @@ class SharedComparison(SharedResult):
         Who repeats a run is known unhidden.
         """
         decided = with_sessions(compared(details, self._query), store.repeats)
-        hidden = compared(self._details, self._query)
+        hidden = compared(self._details, self._query).called(self._pins)
         rows = zip(hidden.rows, decided.rows, strict=True)
         told = tuple(replace(row, verdicts=found.verdicts) for row, found in rows)
         gone = hidden_difference(_told_apart(decided), _told_apart(hidden))
@@ -260,7 +261,7 @@ class SharedExperiment(SharedResult):
         self._runs = [redaction.run(run) if run else None for run in measured]
         # What is told of arms has their names.
         self._judged = judge_experiment(experiment, self._runs)
-        self._store = store
+        self._store, self._stream = store, judged.experiment.design.stream
         self._part = experiment_part(self._judged, lambda _run: (), service.expected_seconds)
         self.sentence = plain_text(self._part.title)
         self.description = plain_text(self._part.rest) or ", ".join(self._part.facts)
@@ -293,7 +294,8 @@ class SharedExperiment(SharedResult):
 
     @cached_property
     def _curves(self) -> ExperimentCurves:
-        return experiment_curves(self._store, self._judged.experiment, self._runs)
+        found = self._judged.experiment
+        return experiment_curves(self._store, found, self._runs, self._stream)
 
 
 def _standing(link: ShareLink, store: Store) -> CompareQuery:

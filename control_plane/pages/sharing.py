@@ -20,8 +20,9 @@ from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.ids import checked_id, experiment_address, run_address
-from control_plane.domain.redaction import SHOWABLE, Showable
+from control_plane.domain.redaction import SHOWABLE, Redaction, Showable
 from control_plane.domain.run import Run
+from control_plane.pages.compare.routes import without_deleted
 from control_plane.pages.compare_query import parse_compare_query
 from control_plane.pages.exports import (
     FigureName,
@@ -32,11 +33,13 @@ from control_plane.pages.exports import (
     markdown_file,
 )
 from control_plane.pages.form.form_data import FormDep
+from control_plane.pages.import_page import bundle_file
 from control_plane.pages.report import FrameLoader, PageForOthers, Reports
 from control_plane.pages.shared_results import SharedResult, shared_result
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import assets, environment, environment_of, page
 from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url
+from control_plane.store.bundles import Bundle
 from control_plane.store.share_links import (
     MOST_SHARED_DAYS,
     SHARED_DAYS,
@@ -322,6 +325,26 @@ def shared_comment(shared: OpenedDep) -> Response:
 def shared_figure(shared: OpenedDep, name: FigureName) -> Response:
     """Return the numbers behind a figure as CSV."""
     return _private(figure_file(shared.name, name, shared.result.figures()))
+
+
+@router.get(f"{SHARED_RESULT}/recipe.looplab")
+def shared_recipe(shared: OpenedDep, store: StoreDep) -> Response:
+    """Return the result as a bundle, with which another Looplab shows and repeats it."""
+    link = shared.link
+    if link.of.kind == "comparison":
+        ids = without_deleted(parse_compare_query(link.of.subject), store).ids
+        runs = [store.run(run_id) for run_id in ids]
+    elif link.of.kind == "run":
+        ids, runs = (link.of.subject,), [store.run(link.of.subject)]
+    else:
+        ids = (link.of.subject,)
+        runs = [run for run in store.arm_runs(store.experiment(link.of.subject)) if run]
+    redaction = Redaction(runs, link.shown)
+
+    def write(file: Path) -> Bundle:
+        return store.export_shared(file, ids, link, redaction)
+
+    return _private(bundle_file(shared.name, write))
 
 
 @router.get(f"{SHARED_RESULT}/picture.svg")

@@ -20,6 +20,7 @@ SHARED = "/shared"
 SHARES = "/shares"
 AUDIT = "/audit"
 TRENDS = "/trends"
+REPEAT = "/repeat"
 
 MANUAL_TARGETS = f"{TARGETS}#by-hand"
 CLIENT_CEILING = f"{TARGETS}#client-ceiling"

@@ -4,7 +4,6 @@ The rows of a bundle are copied into an empty database of the bundle's schema, w
 up to date and read as our own are. Only what can be read there, and shown, is taken over.
 """
 
-import hashlib
 import json
 import math
 import sqlite3
@@ -13,11 +12,11 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -36,11 +35,13 @@ from control_plane.store.bundles import (
     OF_EXPERIMENTS,
     OF_RUNS,
     Bundle,
+    StoredRow,
     bundle_of,
     digest_of,
+    measured_digest,
     refuse_other_files,
+    rows_of,
     unpack_bundle,
-    without_log,
 )
 from control_plane.store.database import Database, engine
 from control_plane.store.deletions import put_back_rows
@@ -50,23 +51,15 @@ from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
+from control_plane.store.stored_peers import checked_peers, take_over_peers
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
 from control_plane.store.writer import checked_note, checked_tags, checked_title
 
 _LONGEST = 4_000
-_MEASURED = (
-    "SELECT * FROM run WHERE seq = ?",
-    "SELECT * FROM run_facts WHERE run = ?",
-    "SELECT * FROM run_stream WHERE run = ? ORDER BY place",
-    "SELECT * FROM trial WHERE run = ? ORDER BY block",
-    "SELECT * FROM trial_stream WHERE run = ? ORDER BY block, place",
-)
-_WRITTEN = {
-    *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log", "spec_digest"),
-    *("title", "tags", "note"),
-    *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
-}
-"""What each database counts anew, what stays at home, what people write, and what follows."""
+_HELD = """
+SELECT id FROM experiment UNION ALL
+SELECT id FROM run WHERE seq NOT IN (SELECT run FROM experiment_arm WHERE run IS NOT NULL)
+"""
 _DOCUMENTS = (
     "SELECT spec, environment, validity, causes, objectives FROM run_facts WHERE run = ?",
     "SELECT summary FROM run_stream WHERE run = ?",
@@ -88,14 +81,13 @@ _DAMAGED = (
 )
 """What reading rows may raise that are not as we write them."""
 
-StoredRow = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class ImportedBundle:
     """What became of a file: ids that are new here, and how many of its results were here already.
 
-    `peers` is the result of another tool, new or not, where the file was none of ours.
+    `peers` are results of other tools, of a file that is none of ours new or not. `holds`: all
+    experiments of a bundle, and all runs that are no arm of them.
     """
 
     runs: tuple[str, ...]
@@ -103,6 +95,7 @@ class ImportedBundle:
     known: int
     sha256: str
     peers: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
 
 
 Readable = Callable[[RunDetail], object]
@@ -137,7 +130,9 @@ class Bundles:
             with _session(staged) as bundle:
                 _check(bundle, readable)
                 with self._database.write() as ours:
-                    return _take_over(bundle.connection(), ours, sha256)
+                    taken = _take_over(bundle.connection(), ours, sha256)
+                    peers, known = take_over_peers(bundle, ours)
+                    return replace(taken, peers=peers, known=taken.known + known)
 
 
 @contextmanager
@@ -166,8 +161,10 @@ def _check(session: Session, readable: Readable) -> None:
     with _as_damaged():
         broken = session.connection().exec_driver_sql("PRAGMA foreign_key_check").first()
         rows = session.exec(select(RunRow).order_by(col(RunRow.seq))).all()
-    if broken or not 0 < len(rows) <= MAX_BUNDLE_RUNS:
-        raise InvalidInput("The bundle is damaged, or holds no run: nothing was imported.")
+    with _as_damaged("A result of another tool in the bundle"):
+        results = len(rows) + checked_peers(session)
+    if broken or not 0 < results <= MAX_BUNDLE_RUNS:
+        raise InvalidInput("The bundle is damaged, or holds no result: nothing was imported.")
     for row in rows:
         with _as_damaged(f"Run {row.id[:20]} of the bundle"):
             _check_row(row)
@@ -292,11 +289,11 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
     seqs: dict[int, int] = {}
     new: list[str] = []
     now = datetime.now(UTC)
-    for row in _rows(bundle, "SELECT * FROM run ORDER BY seq"):
+    for row in rows_of(bundle, "SELECT * FROM run ORDER BY seq"):
         is_back = _put_back_if_deleted(session, row["id"])
         known = ours.exec_driver_sql("SELECT seq FROM run WHERE id = ?", (row["id"],)).scalar()
         if known is not None:
-            if _content(bundle, row["seq"]) != _content(ours, known):
+            if measured_digest(bundle, row["seq"]) != measured_digest(ours, known):
                 raise _here_already(f"Run {row['id']}")
             seqs[row["seq"]] = known
             new += [row["id"]] if is_back else []
@@ -305,13 +302,14 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
             new.append(row["id"])
     experiments = [
         row["id"]
-        for row in _rows(bundle, "SELECT * FROM experiment ORDER BY seq")
+        for row in rows_of(bundle, "SELECT * FROM experiment ORDER BY seq")
         if _add_experiment(bundle, ours, row, seqs)
     ]
     if new:
         said = f"{number_of(len(new), 'run')} of a bundle, sha256 {sha256[:12]}"
         record(session, "imported", new[0], said)
-    return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256)
+    holds = tuple(row["id"] for row in rows_of(bundle, _HELD))
+    return ImportedBundle(tuple(new), tuple(experiments), len(seqs) - len(new), sha256, (), holds)
 
 
 def _put_back_if_deleted(session: Session, run_id: str) -> bool:
@@ -346,7 +344,7 @@ def _add_run(
     }
     seq = _insert(ours, "run", {**row, **changed})
     for table in OF_RUNS:
-        for part in _rows(bundle, f"SELECT * FROM {table} WHERE run = ?", row["seq"]):
+        for part in rows_of(bundle, f"SELECT * FROM {table} WHERE run = ?", row["seq"]):
             _insert(ours, table, {**part, "run": seq})
     ours.exec_driver_sql("DELETE FROM deleted_run WHERE id = ?", (row["id"],))
     ours.exec_driver_sql(f"{INDEX_TEXTS} AND seq = ?", (seq,))
@@ -366,7 +364,7 @@ def _add_experiment(
         return False
     seq = _insert(ours, "experiment", {**row, "seq": None, "submission": None})
     for table in OF_EXPERIMENTS:
-        for part in _rows(bundle, f"SELECT * FROM {table} WHERE experiment = ?", row["seq"]):
+        for part in rows_of(bundle, f"SELECT * FROM {table} WHERE experiment = ?", row["seq"]):
             whose = {"run": seqs.get(part["run"])} if "run" in part else {}
             _insert(ours, table, {**part, **whose, "experiment": seq})
     return True
@@ -379,22 +377,3 @@ def _insert(ours: Connection, table: str, row: StoredRow) -> int:
         f"INSERT INTO {table} ({named}) VALUES ({marks})", tuple(row.values())
     )
     return made.lastrowid or 0
-
-
-def _rows(connection: Connection, query: str, *keys: int) -> Iterator[StoredRow]:
-    for row in connection.exec_driver_sql(query, keys).mappings():
-        yield dict(row)
-
-
-def _content(connection: Connection, seq: int) -> str:
-    """Return a digest of what was measured, whatever people wrote about it since."""
-    digest = hashlib.sha256()
-    for query in _MEASURED:
-        for row in _rows(connection, query, seq):
-            measured = {
-                column: without_log(value) if column in {"document", "gauges"} else value
-                for column, value in sorted(row.items())
-                if column not in _WRITTEN
-            }
-            digest.update(repr(measured).encode())
-    return digest.hexdigest()

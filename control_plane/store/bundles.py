@@ -9,11 +9,14 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+
+from sqlalchemy import Connection
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
@@ -34,16 +37,36 @@ MAX_BUNDLE_RUNS = 10_000
 
 FIRST_VERSION = "0013"
 """The first schema that had bundles."""
+_FIRST_WITH_PEERS = "0021"
 _VERSION = re.compile(r"[0-9]{4}")
 _STACKS = re.compile(r'"(stack|places)":\[[^]]')
 _MAX_VALUE_BYTES = 100_000_000
 _READ_S = 120.0
 """How long the rows of a bundle may take to be read."""
 
+_MEASURED = (
+    "SELECT * FROM run WHERE seq = ?",
+    "SELECT * FROM run_facts WHERE run = ?",
+    "SELECT * FROM run_stream WHERE run = ? ORDER BY place",
+    "SELECT * FROM trial WHERE run = ? ORDER BY block",
+    "SELECT * FROM trial_stream WHERE run = ? ORDER BY block, place",
+)
+_WRITTEN = {
+    *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log", "spec_digest"),
+    *("title", "tags", "note"),
+    *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
+}
+"""What each database counts anew, what stays at home, what people write, and what follows."""
+
 OF_RUNS = ("run_facts", "run_stream", "trial", "trial_stream", "run_tag")
 OF_EXPERIMENTS = ("experiment_arm", "experiment_block")
 BUNDLE_TABLES = ("run", *OF_RUNS, "experiment", *OF_EXPERIMENTS)
-"""What a bundle carries, each table after those that it points to."""
+"""What a bundle carries beside `PEER_TABLES`, each table after those that it points to."""
+
+PEER_TABLES = ("peer_result", "peer_samples")
+"""Of bundles since the schema 0021."""
+
+StoredRow = Mapping[str, Any]
 
 _LEFT_BEHIND = {
     ("run", "submission"): "NULL",
@@ -61,21 +84,26 @@ _CHOOSE = """
 CREATE TEMP TABLE asked (id TEXT PRIMARY KEY);
 CREATE TEMP TABLE chosen (seq INTEGER PRIMARY KEY);
 CREATE TEMP TABLE chosen_experiment (seq INTEGER PRIMARY KEY);
+CREATE TEMP TABLE chosen_peer (seq INTEGER PRIMARY KEY);
 """
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was written to a file; `sha256` in hex tells whether a copy is the same."""
+    """What was written to a file; `sha256` in hex tells whether a copy is the same.
+
+    `peers` are results of other tools.
+    """
 
     runs: int
     experiments: int
     sha256: str
     size_bytes: int
+    peers: int = 0
 
 
 def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
-    """Write runs, and experiments with the runs of their arms, to a new file.
+    """Write runs, experiments with their runs, and results of other tools to a new file.
 
     Without ids all that are over are written. Raises NotFound for an id that is of neither,
     Conflict for a run that is not over, InvalidInput for more than a bundle may hold, and
@@ -94,8 +122,8 @@ def bundle_of(address: str, file: Path, ids: Sequence[str]) -> Bundle:
     make_empty(file, address)
     try:
         with store_errors(file), closing(_writing(file)) as bundle:
-            runs, experiments = _fill(bundle, address, ids)
-        return Bundle(runs, experiments, digest_of(file), file.stat().st_size)
+            runs, experiments, peers = _fill(bundle, address, ids)
+        return Bundle(runs, experiments, digest_of(file), file.stat().st_size, peers)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -131,22 +159,22 @@ def _writing(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _fill(bundle: sqlite3.Connection, address: str, ids: Sequence[str]) -> tuple[int, int]:
-    """Copy what is asked for in one view of the source; return how many runs and experiments."""
+def _fill(bundle: sqlite3.Connection, address: str, ids: Sequence[str]) -> list[int]:
+    """Copy what is asked for in one view of the source; return how many of each kind."""
     bundle.execute("ATTACH ? AS source", (address,))
     bundle.executescript(_CHOOSE)
     with bundle:
         _choose(bundle, ids)
-        for table in BUNDLE_TABLES:
+        for table in (*BUNDLE_TABLES, *PEER_TABLES):
             _copy(bundle, table)
-    (runs,) = bundle.execute("SELECT count(*) FROM chosen").fetchone()
-    (experiments,) = bundle.execute("SELECT count(*) FROM chosen_experiment").fetchone()
+    chosen = ("chosen", "chosen_experiment", "chosen_peer")
+    counts = [bundle.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in chosen]
     bundle.execute("DETACH source")
-    return runs, experiments
+    return counts
 
 
 def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
-    """Fill `chosen` and `chosen_experiment`: what was asked for, and the runs of all arms."""
+    """Fill the tables of what is chosen: what was asked for, and the runs of all arms."""
     over = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
     if not ids:
         bundle.execute(f"INSERT INTO chosen SELECT seq FROM source.run WHERE state IN ({over})")
@@ -155,7 +183,12 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
             " SELECT experiment FROM source.experiment_arm WHERE run IS NOT NULL"
             f" AND run IN (SELECT seq FROM source.run WHERE state NOT IN ({over}, 'deleted')))"
         )
+        bundle.execute("INSERT INTO chosen_peer SELECT seq FROM source.peer_result")
     bundle.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(each,) for each in ids])
+    bundle.execute(
+        "INSERT OR IGNORE INTO chosen_peer SELECT seq FROM source.peer_result"
+        " WHERE id IN (SELECT id FROM asked)"
+    )
     bundle.execute(
         "INSERT INTO chosen_experiment SELECT seq FROM source.experiment"
         " WHERE id IN (SELECT id FROM asked)"
@@ -171,7 +204,7 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
 def _refuse_choice(bundle: sqlite3.Connection, over: str) -> None:
     unknown = bundle.execute(
         "SELECT id FROM asked WHERE id NOT IN (SELECT id FROM source.run WHERE state != 'deleted'"
-        " UNION SELECT id FROM source.experiment)"
+        " UNION SELECT id FROM source.experiment UNION SELECT id FROM source.peer_result)"
     ).fetchone()
     if unknown:
         raise NotFound(f"There is no run and no experiment {unknown[0][:20]!r}.")
@@ -181,10 +214,11 @@ def _refuse_choice(bundle: sqlite3.Connection, over: str) -> None:
     ).fetchone()
     if unfinished:
         raise Conflict(f"Run {unfinished[0]} is {unfinished[1]}: export it when it is over.")
-    (many,) = bundle.execute("SELECT count(*) FROM chosen").fetchone()
-    if not 0 < many <= MAX_BUNDLE_RUNS:
+    (runs,) = bundle.execute("SELECT count(*) FROM chosen").fetchone()
+    (peers,) = bundle.execute("SELECT count(*) FROM chosen_peer").fetchone()
+    if not 0 < runs + peers <= MAX_BUNDLE_RUNS:
         most = f"a bundle holds 1 to {MAX_BUNDLE_RUNS:,}: name some."
-        raise InvalidInput(f"{many:,} runs are over, and {most}")
+        raise InvalidInput(f"{runs + peers:,} runs are over, and {most}")
 
 
 def _copy(bundle: sqlite3.Connection, table: str) -> None:
@@ -205,6 +239,8 @@ def _key_of(table: str) -> tuple[str, str]:
         return "run", "chosen"
     if table in OF_EXPERIMENTS:
         return "experiment", "chosen_experiment"
+    if table in PEER_TABLES:
+        return "result" if table == "peer_samples" else "seq", "chosen_peer"
     return "seq", "chosen" if table == "run" else "chosen_experiment"
 
 
@@ -234,19 +270,24 @@ def unpack_bundle(file: Path, staged: Path, like: str) -> None:
     """
     with closing(_opened(file)) as bundle:
         tables = dict(bundle.execute("SELECT name, type || substr(sql, 1, 13) FROM sqlite_master"))
-        for table in ("alembic_version", *BUNDLE_TABLES):
-            if tables.get(table) != "tableCREATE TABLE ":
-                raise InvalidInput("This is the database of another program, and no bundle.")
+        _refuse_strange(tables, ("alembic_version", *BUNDLE_TABLES))
         version = _version(bundle)
+        carried = BUNDLE_TABLES if version < _FIRST_WITH_PEERS else (*BUNDLE_TABLES, *PEER_TABLES)
+        _refuse_strange(tables, carried)
         if version == HEAD:
             make_empty(staged, like)
         else:
             make_new(staged, version)
         with closing(sqlite3.connect(staged)) as copy, copy:
-            for table in BUNDLE_TABLES:
+            for table in carried:
                 _copy_rows(bundle, copy, table)
     if version != HEAD:
         migrate(staged)
+
+
+def _refuse_strange(found: Mapping[str, str], tables: Sequence[str]) -> None:
+    if any(found.get(table) != "tableCREATE TABLE " for table in tables):
+        raise InvalidInput("This is the database of another program, and no bundle.")
 
 
 def _opened(file: Path) -> sqlite3.Connection:
@@ -283,3 +324,23 @@ def _copy_rows(bundle: sqlite3.Connection, copy: sqlite3.Connection, table: str)
     marks = ", ".join("?" * len(columns))
     rows = bundle.execute(f"SELECT {named} FROM main.{table}")
     copy.executemany(f"INSERT INTO {table} ({named}) VALUES ({marks})", rows)
+
+
+def rows_of(connection: Connection, query: str, *keys: int) -> Iterator[StoredRow]:
+    """Yield the rows that a query finds, by their columns."""
+    for row in connection.exec_driver_sql(query, keys).mappings():
+        yield dict(row)
+
+
+def measured_digest(connection: Connection, seq: int) -> str:
+    """Return a digest of what was measured, whatever people wrote about it since."""
+    digest = hashlib.sha256()
+    for query in _MEASURED:
+        for row in rows_of(connection, query, seq):
+            measured = {
+                column: without_log(value) if column in {"document", "gauges"} else value
+                for column, value in sorted(row.items())
+                if column not in _WRITTEN
+            }
+            digest.update(repr(measured).encode())
+    return digest.hexdigest()

@@ -276,22 +276,22 @@ def environment_text(environment: Environment) -> str:
 
 def origin_text(origin: Origin) -> str:
     """Return the origin of an imported run as a JSON object."""
-    return _text(Origin, origin)
+    return json_text(Origin, origin)
 
 
 def validity_text(validity: Validity) -> str:
     """Return the validity as a JSON object."""
-    return _text(Validity, validity)
+    return json_text(Validity, validity)
 
 
 def causes_text(causes: tuple[Cause, ...]) -> str:
     """Return the causes as a JSON array."""
-    return _text(tuple[Cause, ...], causes)
+    return json_text(tuple[Cause, ...], causes)
 
 
 def objectives_text(objectives: tuple[JudgedObjective, ...]) -> str | None:
     """Return the judged objectives as a JSON array; None of none."""
-    return _text(tuple[JudgedObjective, ...], objectives) if objectives else None
+    return json_text(tuple[JudgedObjective, ...], objectives) if objectives else None
 
 
 def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
@@ -300,7 +300,7 @@ def run_stream_row(seq: int, place: int, result: StreamResult) -> RunStream:
         run=seq,
         place=place,
         name=result.summary.name,
-        summary=_text(Summary, result.summary),
+        summary=json_text(Summary, result.summary),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
         first_byte=_packed_if_known(result.first_byte),
@@ -338,8 +338,8 @@ def trial_row(seq: int, result: TrialResult) -> TrialRow:
     return TrialRow(
         run=seq,
         block=result.trial.block,
-        document=_text(Trial, result.trial),
-        gauges=_text(Gauges, result.gauges),
+        document=json_text(Trial, result.trial),
+        gauges=json_text(Gauges, result.gauges),
     )
 
 
@@ -356,7 +356,7 @@ def trial_stream_row(row: TrialRow, place: int, result: StreamResult) -> TrialSt
         block=row.block,
         place=place,
         name=result.summary.name,
-        timeline=None if timeline is None else _text(Timeline, timeline),
+        timeline=None if timeline is None else json_text(Timeline, timeline),
         service=pack_histogram(result.service),
         response=pack_histogram(result.response),
         seconds=None if seconds is None else pack_seconds((*result.warmup, *seconds)),
@@ -381,7 +381,7 @@ def timeline_of(document: str) -> Timeline:
     return adapter(Timeline).validate_json(document)
 
 
-def _text(kind: type[T], value: T) -> str:
+def json_text(kind: type[T], value: T) -> str:
     """Return JSON. Raises ValueError now for what could not be read back, such as NaN."""
     text = adapter(kind).dump_json(value).decode()
     adapter(kind).validate_json(text)

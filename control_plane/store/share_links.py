@@ -1,23 +1,56 @@
-"""Share links: addresses that show one result to whoever has them, until they end."""
+"""Share links: addresses that show one result to whoever has them, until they end, and give it.
+
+What is given is a bundle of redacted runs, which holds nothing else.
+"""
 
 import hashlib
 import hmac
 import json
 import secrets
+import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, func, select
 
 from control_plane.domain.errors import Conflict, NotFound, StoreError
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.ids import is_id, new_id
+from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
+from control_plane.domain.result import Gauges, Summary, Trial
+from control_plane.domain.run import Run
+from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
-from control_plane.store.database import Database
-from control_plane.store.tables import ShareLinkRow
+from control_plane.store.bundles import Bundle, bundle_of, digest_of
+from control_plane.store.database import Database, engine, store_errors
+from control_plane.store.mapping import (
+    causes_text,
+    environment_text,
+    gauges_of,
+    json_text,
+    objectives_text,
+    tags_text,
+    validity_text,
+)
+from control_plane.store.reader import whole_run
+from control_plane.store.schema import held_uri
+from control_plane.store.stored_experiments import whole_experiment
+from control_plane.store.tables import (
+    ExperimentArmRow,
+    ExperimentRow,
+    RunFacts,
+    RunRow,
+    RunStream,
+    RunTag,
+    ShareLinkRow,
+    TrialRow,
+    TrialStream,
+)
 
 SharedKind = Literal["run", "comparison", "experiment"]
 
@@ -118,6 +151,16 @@ class ShareLinks:
                 session.get_one(ShareLinkRow, link_id).used_at = now
         return link
 
+    def export_shared(
+        self, file: Path, ids: Sequence[str], link: ShareLink, redaction: Redaction
+    ) -> Bundle:
+        """Write what a link shows as a bundle, without what it hides. Raises as `write_bundle`."""
+        with self._database.read():
+            written = bundle_of(held_uri(self._database.path), file, ids)
+        with store_errors(file):
+            _hide_in(file, link, redaction)
+        return replace(written, sha256=digest_of(file), size_bytes=file.stat().st_size)
+
     def share_links(self, of: tuple[SharedKind, str] | None = None) -> list[ShareLink]:
         """Return all links, or those of one result, the newest first."""
         query = select(ShareLinkRow).order_by(col(ShareLinkRow.created_at).desc())
@@ -135,6 +178,78 @@ class ShareLinks:
             if not _link_of(row).ended():
                 row.revoked_at = datetime.now(UTC)
                 record_each(session, "revoked", [(row.subject, row.title)], row.kind)
+
+
+def _hide_in(file: Path, link: ShareLink, redaction: Redaction) -> None:
+    """Write each run and experiment of a bundle anew, redacted; nothing else of it stays."""
+    made = engine(file, begin="BEGIN", connections=1)
+    try:
+        with Session(made) as session:
+            session.exec(delete(RunTag))
+            for row in session.exec(select(RunRow)).all():
+                _hide_in_run(session, row, link, redaction)
+            for experiment in session.exec(select(ExperimentRow)).all():
+                _hide_in_experiment(session, experiment, redaction)
+            session.commit()
+    finally:
+        made.dispose()
+    with closing(sqlite3.connect(file)) as written:
+        written.execute("PRAGMA journal_mode=DELETE")
+        written.execute("VACUUM")
+
+
+def _hide_in_run(session: Session, row: RunRow, link: ShareLink, redaction: Redaction) -> None:
+    run, facts = whole_run(session, row), session.get_one(RunFacts, row.seq)
+    shown = redaction.run(run)
+    environment = _environment_of(run, shown, link)
+    row.title, row.tags, row.note = shown.title, tags_text(shown.tags), shown.note
+    row.reason, row.given_name = shown.reason, shown.given_name
+    row.configuration = redaction.text(row.configuration)
+    row.machine = environment.get("hostname")
+    row.origin = None
+    session.add_all(RunTag(tag=tag, run=row.seq or 0) for tag in dict.fromkeys(shown.tags))
+    facts.spec, facts.command = json_text(Spec, shown.spec), shown.command
+    facts.environment = environment_text(environment)
+    facts.validity = validity_text(shown.validity) if shown.validity else None
+    facts.causes = causes_text(shown.causes) if facts.causes else None
+    facts.objectives = objectives_text(shown.objectives)
+    streams = select(RunStream).where(RunStream.run == row.seq).order_by(col(RunStream.place))
+    for stream, summary in zip(session.exec(streams).all(), shown.streams, strict=True):
+        stream.name, stream.summary = summary.name, json_text(Summary, summary)
+    trials = select(TrialRow).where(TrialRow.run == row.seq).order_by(col(TrialRow.block))
+    for trial, told in zip(session.exec(trials).all(), shown.trials, strict=True):
+        trial.document = json_text(Trial, told)
+        trial.gauges = json_text(Gauges, redaction.gauges(gauges_of(trial.gauges)))
+    for part in session.exec(select(TrialStream).where(TrialStream.run == row.seq)).all():
+        part.name = redaction.stream(part.name)
+    session.flush()
+
+
+def _environment_of(run: Run, shown: Run, link: ShareLink) -> dict[str, Any]:
+    """Return the facts of a redacted run, with what the link hides.
+
+    A hidden machine is told from those of other links, so that nobody takes two for one.
+    """
+    hidden: list[str] = [name for name in SHOWABLE if name not in link.shown]
+    if (list(shown.spec.requests()), shown.spec.target) != (
+        list(run.spec.requests()),
+        run.spec.target,
+    ):
+        hidden.append(OF_REQUESTS)
+    facts = {**(shown.environment or {}), HIDDEN_BY_LINK: hidden}
+    if facts.get("hostname") and "hosts" not in link.shown:
+        facts["hostname"] = f"{facts['hostname']} of link {link.id}"
+    return facts
+
+
+def _hide_in_experiment(session: Session, row: ExperimentRow, redaction: Redaction) -> None:
+    shown = redaction.experiment(whole_experiment(session, row))
+    row.question, row.sentence = shown.question, shown.sentence
+    row.document = json_text(ExperimentDesign, replace(shown.design, confirms=""))
+    places = select(ExperimentArmRow).where(ExperimentArmRow.experiment == row.seq)
+    arms = session.exec(places.order_by(col(ExperimentArmRow.place))).all()
+    for arm, told in zip(arms, shown.arms, strict=True):
+        arm.name = told.name
 
 
 def _digest(token: str) -> str:

@@ -1,15 +1,16 @@
 """Results of other tools: read from their files, kept, listed and deleted."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from control_plane.domain.errors import InvalidInput, NotFound, UnreadableRun
+from control_plane.domain.errors import Conflict, InvalidInput, NotFound, UnreadableRun
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.ids import new_id
+from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.peer_result import (
     PeerFile,
@@ -27,11 +28,14 @@ from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
 from control_plane.store.database import Database
 from control_plane.store.mapping import pack_histogram, readable, unpack_histogram
+from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.tables import PeerResultRow, PeerSamplesRow
 from control_plane.store.writer import checked_title
 
 MAX_LISTED_PEERS = 1_000
 MAX_KEPT_LETTERS = 6_000_000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,7 @@ class PeerResults:
         source = PeerFile(told.name, digest_of(file), size_bytes, read_as)
         title = checked_title(told.title or f"{reading.report.tool}, {told.name}"[:200])
         with self._database.write() as session:
-            known = session.exec(
-                select(PeerResultRow.id).where(
-                    PeerResultRow.sha256 == source.sha256, PeerResultRow.read_as == read_as
-                )
-            ).first()
-            if known is not None:
+            if (known := _known(session, source.sha256, read_as)) is not None:
                 return ImportedPeer(known, source.sha256, known=True)
             made = _add(session, title, source, reading)
             record_each(session, "imported", [(made, title)], "peer")
@@ -103,6 +102,16 @@ class PeerResults:
             rows = session.exec(query.limit(most)).all()
             return [_result(row, _listed_report(row), ()) for row in rows]
 
+    def search_peers(self, text: str, most: int) -> list[tuple[str, str]]:
+        """Return id and title of the newest results with all words in title, file or id."""
+        query = select(PeerResultRow.id, PeerResultRow.title)
+        for word in text.split():
+            columns = map(col, (PeerResultRow.title, PeerResultRow.file_name, PeerResultRow.id))
+            query = query.where(or_(*(each.contains(word, autoescape=True) for each in columns)))
+        with self._database.read() as session:
+            newest = query.order_by(col(PeerResultRow.seq).desc()).limit(most)
+            return [(peer_id, title) for peer_id, title in session.exec(newest)]
+
     def peer_ids(self, ids: Sequence[str]) -> set[str]:
         """Return those of the ids that are results of other tools."""
         query = select(PeerResultRow.id).where(col(PeerResultRow.id).in_(ids))
@@ -123,6 +132,80 @@ class PeerResults:
             row = _find(session, peer_id)
             record_each(session, "deleted", [(row.id, row.title)], "peer")
             session.delete(row)
+
+
+def checked_peers(session: Session) -> int:
+    """Return how many results a bundle holds.
+
+    Raises for the first that no reader of ours could have made, whatever it is.
+    """
+    rows = session.exec(select(PeerResultRow).order_by(col(PeerResultRow.seq))).all()
+    for row in rows:
+        _refuse_odd_row(row)
+        report = adapter(PeerReport).validate_json(row.report)
+        samples = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
+        sound = all(
+            0 <= found.place < len(report.streams) and unpack_histogram(found.samples).is_sound
+            for found in session.exec(samples)
+        )
+        if report_fault(report) or not sound:
+            raise ValueError("What a result tells is not as Looplab reads it.")
+    return len(rows)
+
+
+def _refuse_odd_row(row: PeerResultRow) -> None:
+    """Raise for a row that is not as `_add` writes it: SQLite takes any type."""
+    short = (row.title, row.file_name, row.read_as)
+    texts = (*short, row.id, row.sha256, row.report)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(row.size_bytes, int):
+        raise TypeError("a value of another type in a result")
+    for text in short:
+        refuse_unstorable("text", text)
+    checked_title(row.title)
+    bounded = max(map(len, short)) <= _LONGEST_NAME and len(row.report) <= MAX_KEPT_LETTERS
+    known = is_id(row.id) and _SHA256.fullmatch(row.sha256) is not None and row.size_bytes >= 0
+    if not (bounded and known):
+        raise ValueError("A result is not as Looplab writes it.")
+
+
+def take_over_peers(bundle: Session, ours: Session) -> tuple[tuple[str, ...], int]:
+    """Take over the results of a bundle; return the ids that are new, and how many were here.
+
+    The same file read in the same way is here already, under whatever id. Raises Conflict for an
+    id that has another content here.
+    """
+    new: list[tuple[str, str]] = []
+    rows = bundle.exec(select(PeerResultRow).order_by(col(PeerResultRow.seq))).all()
+    for row in rows:
+        read = (row.sha256, row.read_as, row.report)
+        found = ours.exec(select(PeerResultRow).where(PeerResultRow.id == row.id)).first()
+        if found is not None and (found.sha256, found.read_as, found.report) != read:
+            raise Conflict(
+                f"Result {row.id} is here already with another content, so nothing was imported."
+            )
+        if found is None and _known(ours, row.sha256, row.read_as) is None:
+            samples = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
+            _copy_over(ours, row, bundle.exec(samples).all())
+            new.append((row.id, row.title))
+    record_each(ours, "imported", new, "peer")
+    return tuple(result_id for result_id, _ in new), len(rows) - len(new)
+
+
+def _copy_over(ours: Session, row: PeerResultRow, samples: Sequence[PeerSamplesRow]) -> None:
+    changed = {"seq": None, "imported_at": datetime.now(UTC)}
+    copy = PeerResultRow(**{**row.model_dump(), **changed})
+    ours.add(copy)
+    ours.flush()
+    ours.add_all(
+        PeerSamplesRow(result=copy.seq or 0, place=found.place, samples=found.samples)
+        for found in samples
+    )
+
+
+def _known(session: Session, sha256: str, read_as: str) -> str | None:
+    """Return the id of the result that was read from this file in this way."""
+    same = (PeerResultRow.sha256 == sha256, PeerResultRow.read_as == read_as)
+    return session.exec(select(PeerResultRow.id).where(*same)).first()
 
 
 def _find(session: Session, peer_id: str) -> PeerResultRow:

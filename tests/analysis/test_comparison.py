@@ -1,6 +1,7 @@
 """Rows and ratios of a comparison."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -8,8 +9,8 @@ from control_plane.analysis.comparison import Comparison, compare, value_of
 from control_plane.analysis.differences import STREAM_NAME
 from control_plane.domain.metrics import METRICS
 from control_plane.domain.result import Reason, Validity
-from control_plane.domain.run import State
-from tests.builders.trials import run, spec, steady, summary, trial
+from control_plane.domain.run import Origin, State
+from tests.builders.trials import START, run, spec, steady, summary, trial
 
 INVALID = Validity("invalid", (Reason("errors", "invalid", "30 of 100 failed.", 0.3, 0.01),))
 SUSPECT = Validity("suspect", (Reason("client_cpu", "suspect", "Client CPU 100 %.", 1.0, 0.85),))
@@ -97,6 +98,29 @@ def test_another_machine_is_refused_unless_told_to_go_on():
     anyway = compare(runs, "a", anyway=True)
     assert ratios(anyway)["b"] == 2.0
     assert anyway.refusals == found.refusals
+
+
+@pytest.mark.parametrize("validity", [None, INVALID])
+@pytest.mark.parametrize("environment", [{"hostname": "theirs"}, {"cpu_model": "EPYC"}, None])
+def test_nothing_is_set_against_what_another_looplab_measured_elsewhere(environment, validity):
+    """Also where it does not say on which machine, and where somebody asks for it."""
+    origin = Origin("theirs", START, "0")
+    ours = rate("a", 10.0, environment={"hostname": "ours"})
+    theirs = rate("b", 20.0, environment=environment, origin=origin, validity=validity)
+    for baseline, anyway in product("ab", (False, True)):
+        found = compare([ours, theirs], baseline, anyway=anyway)
+        other = {"a": "b", "b": "a"}[baseline]
+        assert ratios(found)[other] is None
+        assert found.apart == {other}
+        kind = "invalid" if validity and other == "b" else "elsewhere"
+        assert found.refusals[other].kind == kind
+
+
+def test_an_own_run_that_came_back_is_of_this_machine():
+    origin = Origin("ours", START, "0")
+    runs = [rate(name, 10.0, environment={"hostname": "ours"}) for name in "ab"]
+    found = compare([runs[0], replace(runs[1], origin=origin)], "a")
+    assert (ratios(found)["b"], found.apart) == (1.0, frozenset())
 
 
 def test_the_machine_is_that_of_the_baseline():

@@ -11,12 +11,27 @@ from control_plane import cli_output
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
-from control_plane.analysis.run_labels import LONGEST, configuration_names, label_runs, short_names
+from control_plane.analysis.run_labels import (
+    LONGEST,
+    called_by_pins,
+    configuration_names,
+    label_runs,
+    short_names,
+)
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
 from control_plane.pages.exports import markdown
 from tests.builders.trials import detail, run, spec, steady
+
+
+def test_pinned_runs_are_called_by_their_pins_unless_that_tells_none_apart() -> None:
+    labels = label_runs(runs(("async", "x"), ("async", "y"), ("async", "z")))
+    ids = [label.id for label in labels]
+    alone = called_by_pins(labels, {ids[1]: "release 2.3"})
+    assert [label.text for label in alone] == ["A x", "B release 2.3", "C z"]
+    both = called_by_pins(labels, {ids[1]: "release", ids[2]: "release"})
+    assert [label.name for label in both] == ["x", "y", "z"]
 
 
 def runs(*strategies_and_titles: tuple[StrategyName, str]):

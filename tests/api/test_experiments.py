@@ -392,5 +392,5 @@ def test_runs_that_are_compared_become_arms(looplab: Dashboard, decided: dict[st
     page = answer.headers["location"]
     assert twice.headers["location"] == page
     made = looplab.get(f"/api{page.replace('experiments/', 'experiments/runs/')}").json()
-    assert [arm["arm"][:2] for arm in made["runs"]] == ["A ", "B "]
+    assert not any(arm["arm"].startswith(("A ", "B ")) for arm in made["runs"])
     looplab.post(f"/api/experiments/runs/{made['id']}/cancel")

@@ -6,8 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
+from control_plane.store.bundles import write_bundle
+from control_plane.store.store import open_store
 from tests.browser.conftest import OpenPage, Problems
-from tests.dashboard import BARE, Dashboard, items_spec, long_spec
+from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.pages.stored import Stored
 
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -40,6 +43,29 @@ def opened(page: Page, stored: Stored, name: str) -> Page:
     page.goto(stored.looplab.url + addresses(stored)[name])
     page.wait_for_function(DRAWN)
     return page
+
+
+def test_a_result_of_elsewhere_is_measured_here_by_a_click(
+    page: Page, stored: Stored, tmp_path: Path
+) -> None:
+    theirs = open_store(provide_database(tmp_path / "runs.db"))
+    short = items(trials=1, stop={"requests": 200}, warmup_s=0.1, concurrency=4, **BARE)
+    finished(theirs, short, ASYNC, {**ENVIRONMENT, "hostname": "their-machine"})
+    theirs.close()
+    write_bundle(tmp_path / "runs.db", tmp_path / "theirs.looplab", [])
+    page.goto(f"{stored.looplab.url}/import")
+    page.get_by_label("File", exact=True).first.set_input_files(tmp_path / "theirs.looplab")
+    page.get_by_role("button", name="Import").first.click()
+    page.get_by_role("link", name="Repeat it here").click()
+    expect(page.get_by_role("heading", name="What it starts here")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_text("Side by side, without a ratio: two machines")).to_be_visible(
+        timeout=30_000
+    )
+    expect(page.locator("#compare").get_by_role("heading", level=1)).to_contain_text(
+        "the machines differ"
+    )
 
 
 @pytest.mark.parametrize(

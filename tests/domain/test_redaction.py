@@ -43,13 +43,63 @@ def run_at(path: str = "/items/1", values: Any = None, **changes: Any) -> Run:
         (r"C:\shop\app.py failed", "(hidden path) failed"),
         ("asked http://127.0.0.1:9000/home/x/y", "asked http://127.0.0.1:9000/home/x/y"),
         ("from https://shop.example:8443/a", "from https://hidden-host:8443/a"),
-        ("ws://u:p@db.internal/x", "ws://u:p@hidden-host/x"),
+        ("ws://u:p@db.internal/x", "ws://(hidden)@hidden-host/x"),
+        ("db.internal was slow, so was 10.1.2.3:80", "hidden-host was slow, so was hidden-host:80"),
+        ("mail ann@corp.shop.example", "mail ann@hidden-host"),
+        ("uvloop 0.21.0, shop.main:app, app.py", "uvloop 0.21.0, shop.main:app, app.py"),
+        ("with API_KEY=canary1 or Bearer canary2", "with API_KEY=(hidden) or Bearer (hidden)"),
+        ("40 tokens: all busy, token {token}", "40 tokens: all busy, token {token}"),
         ("HTTP://db.internal:80/", "HTTP://hidden-host:80/"),
     ],
 )
 def test_names_and_paths_are_hidden_in_texts(text: str, left: str) -> None:
     assert Redaction([run_at()]).text(text) == left
-    assert Redaction([run_at()], SHOWABLE).text(text) == text
+    if "(hidden)" not in left:
+        assert Redaction([run_at()], SHOWABLE).text(text) == text
+
+
+def test_secrets_in_texts_are_hidden_whatever_is_shown() -> None:
+    redaction = Redaction([run_at()], SHOWABLE)
+    assert redaction.text("http://u:p@a.example/ token=canary") == (
+        "http://(hidden)@a.example/ token=(hidden)"
+    )
+
+
+def test_a_host_that_only_an_address_tells_is_hidden_where_its_name_stands_alone() -> None:
+    run = run_at(command="serve --cache redis://cache01:6379 --queue redis://redis:6379")
+    text = "cache01 and redis were slow, cache010 was not"
+    assert Redaction([run]).text(text) == "host-1 and redis were slow, cache010 was not"
+
+
+def test_streams_that_tell_something_are_called_otherwise_in_every_part() -> None:
+    document = write_spec(items(trials=1))
+    (stream,) = document["workload"]["streams"]
+    names = ("GET http://u:canary1@canary.internal/", "GET http://u:canary2@canary2.internal/")
+    document["workload"]["streams"] = [{**stream, "name": name} for name in names]
+    document["objectives"] = [{"metric": "throughput_per_s", "at_least": 1, "stream": names[1]}]
+    detail = detail_of(read_spec(document, Limits()), ASYNC)
+    failed = replace(FAILED, stream=names[0])
+    trials = tuple(replace(trial, failures=(failed,)) for trial in detail.run.trials)
+    detail = replace(detail, run=replace(detail.run, trials=trials))
+    shown = Redaction([detail.run]).detail(detail)
+    assert "canary" not in str(shown)
+    told = tuple(f"GET http://(hidden)@host-{place}/" for place in (1, 2))
+    assert tuple(shown.streams) == tuple(shown.timelines) == tuple(shown.slices) == told
+    assert tuple(stream.name for stream in shown.run.spec.workload.streams) == told
+    assert tuple(shown.run.trials[0].client.connections) == told
+    assert [each.name for each in shown.run.streams] == list(told)
+    assert shown.run.spec.objectives[0].stream == told[1]
+
+
+def test_programs_that_count_to_the_target_have_numbers() -> None:
+    detail = detail_of(items(trials=1), ASYNC)
+    (gauges,) = detail.gauges
+    named = replace(gauges.processes[0], program="canary")
+    detail = replace(detail, gauges=(replace(gauges, processes=(named, *gauges.processes[1:])),))
+    redaction = Redaction([detail.run])
+    assert redaction.detail(detail).gauges[0].processes[0].program == "program-1"
+    whole = Redaction([detail.run], SHOWABLE).detail(detail)
+    assert whole.gauges[0].processes[0].program == "canary"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +138,7 @@ def test_what_is_expected_and_captured_is_searched() -> None:
     run = run_at(spec=read_spec(document, Limits()))
     shown = write_spec(Redaction([run]).run(run).spec)
     (stream,) = shown["workload"]["streams"]
-    assert stream["requests"][0]["expect"]["text"] == "by http://hidden-host/ in (hidden path)"
+    assert stream["requests"][0]["expect"]["text"] == "by http://host-1/ in (hidden path)"
     assert shown["before"][0]["capture"] == {"token": {"header": "machine-1"}}
 
 

@@ -152,7 +152,11 @@ def test_a_pinned_run_says_so_and_is_not_deleted(looplab: Dashboard) -> None:
     offered = [link for link in beside.by_role("link") if "baseline=" in link.attributes["href"]]
     assert offered[0].attributes["href"] == f"/compare?runs={other},{pinned}&baseline={pinned}"
     compared = looplab.get(offered[0].attributes["href"]).text
-    assert "B is pinned as release 2.3, measured" in " ".join(read_html(compared).text.split())
+    said = " ".join(read_html(compared).text.split())
+    assert "B is pinned as release 2.3, measured" in said
+    assert "B release 2.3" in said
+    told = looplab.get(f"/api/compare?runs={other},{pinned}").json()
+    assert told["labels"][pinned] == "B release 2.3"
     assert f'name="runs" value="{pinned},{other}"' in compared
     its_arms_are_ticked_as_one(looplab, f"{pinned},{other}")
     again = [("name", "release 2.3"), ("id", other)]
@@ -165,7 +169,7 @@ def its_arms_are_ticked_as_one(looplab: Dashboard, runs: str) -> None:
     location = send(looplab, "/experiments/of-runs", [("runs", runs)]).headers["location"]
     made = location.removeprefix("/experiments/")
     arms = looplab.post(f"/api/experiments/runs/{made}/cancel").json()["runs"]
-    assert arms[0]["arm"] == "A release 2.3"
+    assert arms[0]["arm"] == "release 2.3"
     ids = ",".join(arm["id"] for arm in arms)
     chosen = {"params": {"run": made}, "follow_redirects": False}
     assert looplab.get("/history/chosen", **chosen).headers["location"] == f"/compare?runs={ids}"

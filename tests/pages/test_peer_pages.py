@@ -8,6 +8,7 @@ import pytest
 
 from tests.dashboard import Dashboard
 from tests.html import read_html
+from tests.in_process import in_process
 from tests.pages.stored import Stored, words
 
 FILES = Path(__file__).parent.parent / "peers" / "files"
@@ -70,6 +71,43 @@ def test_a_file_is_kept_once_listed_renamed_and_deleted(empty: Dashboard) -> Non
     assert wrong.status_code == 422
     assert "it looks like that of wrk2" in wrong.text
     assert empty.get("/api/peers").json() == {"peers": []}
+
+
+def test_it_has_a_report_and_markdown_is_found_and_travels(stored: Stored, tmp_path: Path) -> None:
+    peer_id = taken(stored.looplab, "vegeta.json")
+    title = stored.looplab.get(f"/api/peers/{peer_id}").json()["title"]
+    report = stored.looplab.get(f"/peers/{peer_id}.html")
+    assert report.headers["content-disposition"].endswith(f'looplab-result-{peer_id}.html"')
+    assert "not judged" in words(report.text)
+    assert not read_html(report.text).all("form")
+    written = stored.looplab.get(f"/peers/{peer_id}.md").text
+    assert "not judged" in written
+    assert f"/peers/{peer_id}>" in written
+    pair = f"results={peer_id},{stored.runs.streams}"
+    assert "not judged" in words(stored.looplab.get(f"/peers/compare.html?{pair}").text)
+    assert f'href="/peers/{peer_id}"' in stored.looplab.get("/history?text=vegeta.json").text
+    assert f'href="/peers/{peer_id}"' not in stored.looplab.get("/history?text=zzzz").text
+    bundle = stored.looplab.get(f"/bundle?run={peer_id}", headers={"Accept": "*/*"})
+    with in_process(tmp_path) as there:
+        shown = there.client.post("/import", files={"file": ("a.looplab", bundle.content)})
+        assert shown.url.path == f"/peers/{peer_id}"
+        assert title in words(shown.text)
+
+
+def test_what_failed_whole_has_no_ratio(stored: Stored) -> None:
+    """Its times are those of failures, however quick."""
+    csv = (
+        "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset"
+    )
+    rows = [csv, *("0.0010,0.0002,0.0001,0.0000,0.0007,0.0001,500,0.1" for _ in range(50))]
+    failed = stored.looplab.client.post("/api/import?name=failed.csv", content="\n".join(rows))
+    (peer_id,) = failed.json()["peers"]
+    assert "nothing but failures" in words(stored.looplab.get(f"/peers/{peer_id}").text)
+    run_id = stored.runs.streams
+    for order in (f"{peer_id},{run_id}", f"{run_id},{peer_id}"):
+        told = stored.looplab.get(f"/api/peers/compare?results={order}&anyway=1").json()
+        assert {ratio for row in told["rows"] for ratio in row["ratios"].values()} == {None}
+        assert "failed, so it has no ratio" in told["note"]
 
 
 def test_beside_a_run_it_has_no_ratio_unless_one_machine_measured_both(stored: Stored) -> None:

@@ -51,6 +51,15 @@ def test_what_the_target_printed_stays_at_home(stored: Stored) -> None:
     assert 'id="stacks"' not in stored.looplab.get(f"{blocked}.html").text
 
 
+def test_a_report_hides_what_gives_itself_away_as_a_secret(stored: Stored) -> None:
+    run_id = stored.runs.exhausted
+    note = "by http://ann:canary@db.internal/ with token=canary1"
+    assert stored.looplab.client.patch(f"/api/runs/{run_id}", json={"note": note}).is_success
+    report = stored.looplab.get(f"/runs/{run_id}.html").text
+    assert "http://(hidden)@db.internal/" in report
+    assert "canary" not in report
+
+
 def test_a_program_is_told_in_json_why_there_is_no_report(stored: Stored) -> None:
     gone = stored.looplab.get("/runs/zzzzzzzzzz.html", headers={"accept": "application/json"})
     assert (gone.status_code, gone.json()["error"]) == (404, "not_found")

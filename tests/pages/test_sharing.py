@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -13,10 +14,13 @@ from fastapi.testclient import TestClient
 
 from control_plane.access.login import GUESSES, Caller, Login
 from control_plane.access.route_roles import ROUTES, role_of, routes_of
+from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.app import create_app
+from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
 from control_plane.domain.objectives import Prediction
+from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
 from control_plane.jobs.runtime import recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
@@ -84,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     db = provide_database(tmp_path_factory.mktemp("sharing") / "runs.db")
     settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
     stream = {
-        "name": "movies",
+        "name": "canary.internal by http://canary:canary@canary-2/",
         "requests": [{"path": "/home/movies", "headers": {"Origin": "http://canary-host:81"}}],
         "load": {"model": "closed", "concurrency": 100},
         "stop": {"duration_s": 10},
@@ -125,11 +129,41 @@ def test_a_link_gives_each_form_without_what_it_hides(site: Site, kind: str) -> 
     page = read_html(site.get(path))
     assert not page.all("form")
     assert len(page.all("lab-figure")) >= 1
+    assert "Compare the arms" not in page.text
     led = {element.attributes.get("href", "") for element in page.all("a")}
     assert all(href.startswith((f"{path}/", "#")) for href in led)
     for href in led:
         if href.startswith(path):
             assert site.client.get(href).status_code == 200, href
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison", "experiment"])
+def test_a_link_gives_a_bundle_that_another_looplab_takes(
+    site: Site, kind: str, tmp_path: Path
+) -> None:
+    """Each link calls its machines otherwise: nobody takes two for one."""
+    answers = [site.client.get(f"{site.share(kind)}/recipe.looplab") for _ in range(2)]
+    store = open_store(provide_database(tmp_path / "there.db"))
+    try:
+        file = tmp_path / "theirs.looplab"
+        file.write_bytes(answers[0].content)
+        assert HIDDEN.search(file.read_bytes().decode(errors="replace")) is None
+        taken = store.import_bundle(file, told_of_run)
+        runs = store.chosen(list(taken.runs))
+        assert len(runs) == {"run": 1, "comparison": 2, "experiment": 3}[kind]
+        for run in runs:
+            assert run.environment is not None
+            assert str(run.environment["hostname"]).startswith("machine-")
+            assert run.origin is not None
+            assert run.origin.machine == run.environment["hostname"]
+            assert run.environment[HIDDEN_BY_LINK][:1] == ["hosts"]
+        hidden = [run.environment[HIDDEN_BY_LINK] for run in runs if run.environment]
+        assert any(OF_REQUESTS in names for names in hidden) == (kind != "experiment")
+        file.write_bytes(answers[1].content)
+        with pytest.raises(Conflict):
+            store.import_bundle(file, told_of_run)
+    finally:
+        store.close()
 
 
 def test_a_preview_has_the_sentence_and_the_main_figure(site: Site) -> None:

@@ -15,7 +15,9 @@ import pytest
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
+from control_plane.peers import read_peer_file
 from control_plane.regular_files import read_file
 from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.bundles import without_log as stripped
@@ -39,12 +41,18 @@ def shown(detail: object) -> None:
     del detail
 
 
+WRK = Path(__file__).parent.parent / "peers" / "files" / "wrk.txt"
+HLOG = WRK.with_name("intervals.hlog")
+
+
 def make_source(folder: Path) -> Path:
-    """A database with a run that stalled, one that failed, and an experiment."""
+    """A database with a run that stalled, one that failed, an experiment, and another tool's."""
     path = folder / "runs.db"
     store = open_store(path)
     try:
         finished(store, two_streams(), LARGE_BODIES)
+        for file in (WRK, HLOG):
+            store.import_peer(file, ToldOfFile(file.name), read_peer_file)
         ended(store, items(title="broken"), State.FAILED, "failed (start)", ("canary-log",))
         arms = [(name, Draft(items(title=name))) for name in ("a", "b")]
         made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
@@ -71,7 +79,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(source: Path) -> Path:
     file = source.parent / "all.looplab"
     written = write_bundle(source, file, [])
-    assert (written.runs, written.experiments, written.sha256) == (4, 1, digest_of(file))
+    assert (written.runs, written.experiments, written.peers) == (4, 1, 2)
+    assert written.sha256 == digest_of(file)
     return file
 
 
@@ -81,8 +90,16 @@ def test_a_bundle_carries_everything_but_what_stays_at_home(
     assert b"canary-log" not in bundle.read_bytes()
     first = store.import_bundle(bundle, shown)
     assert (len(first.runs), len(first.experiments), first.known) == (4, 1, 0)
+    assert first.holds[0] == first.experiments[0]
+    assert set(first.holds[1:]) < set(first.runs)
+    assert len(first.holds) == 3
     home = open_store(source)
     try:
+        for peer_id in first.peers:
+            peers = [opened.peer(peer_id) for opened in (home, store)]
+            assert len({(peer.title, peer.file, str(peer.report)) for peer in peers}) == 1
+            packed = [[each and each.encode() for each in peer.samples] for peer in peers]
+            assert packed[0] == packed[1]
         for run_id in first.runs:
             was, now = without_log(home, run_id), without_log(store, run_id)
             assert now.pop("origin")["sha256"] == digest_of(bundle)
@@ -128,7 +145,7 @@ def test_what_is_here_already_stays(bundle: Path, store: Store, tmp_path: Path) 
     first = store.import_bundle(bundle, shown)
     store.edit(first.runs[0], title="mine", tags=["mine"], note="mine")
     again = store.import_bundle(bundle, shown)
-    assert (again.runs, again.experiments, again.known) == ((), (), 4)
+    assert (again.runs, again.experiments, again.known) == ((), (), 6)
     assert store.run(first.runs[0]).title == "mine"
     onwards = tmp_path / "onwards.looplab"
     write_bundle(store.path, onwards, [first.runs[0]])
@@ -148,6 +165,9 @@ def test_what_is_here_already_stays(bundle: Path, store: Store, tmp_path: Path) 
 def test_chosen_runs_alone(source: Path, bundle: Path, tmp_path: Path) -> None:
     """An experiment brings its arms; what is not over or unknown is refused, and makes no file."""
     (made,) = (row[0] for row in ask(source, "SELECT id FROM experiment"))
+    (peer,) = (row[0] for row in ask(source, "SELECT id FROM peer_result LIMIT 1"))
+    alone = write_bundle(source, tmp_path / "peer.looplab", [peer])
+    assert (alone.runs, alone.experiments, alone.peers) == (0, 0, 1)
     written = write_bundle(source, tmp_path / "made.looplab", [made])
     assert (written.runs, written.experiments) == (2, 1)
     with pytest.raises(StoreError, match="is there already"):
@@ -239,6 +259,30 @@ ODD_EXPERIMENTS = {
     "more set aside than may be": "UPDATE experiment_block SET outcome = 'spoiled'"
     " WHERE number < 3",
 }
+
+
+ODD_PEERS = {
+    "a number that is none": "UPDATE peer_result SET report = replace(report, '\"50\":', '\"²\":')",
+    "a blob for a report": "UPDATE peer_result SET report = CAST(report AS BLOB)",
+    "a title of control characters": "UPDATE peer_result SET title = 'a' || char(8238)",
+    "no sha256": "UPDATE peer_result SET sha256 = '../x'",
+    "half a histogram": "UPDATE peer_samples SET samples = substr(samples, 1, 20)",
+    "a histogram of nothing": "UPDATE peer_samples SET place = 77",
+}
+
+
+def test_a_result_of_another_tool_is_checked_and_kept_once(
+    bundle: Path, store: Store, tmp_path: Path
+) -> None:
+    for script in ODD_PEERS.values():
+        refused(store, changed(bundle, tmp_path, script))
+    made = store.import_peer(WRK, ToldOfFile(WRK.name), read_peer_file)
+    told = store.import_bundle(bundle, shown)
+    assert (len(told.peers), told.known) == (1, 1)
+    assert [found for found, _ in store.search_peers("WRK wrk.txt", 5)] == [made.id]
+    other = changed(bundle, tmp_path, "UPDATE peer_result SET read_as = 'other'")
+    with pytest.raises(Conflict, match=r"Result .* is here already with another content"):
+        store.import_bundle(other, shown)
 
 
 def test_an_experiment_is_checked_as_one_that_is_handed_in(

@@ -250,6 +250,9 @@ def excluded_runs(comparison: Comparison) -> Iterator[Sentence]:
         label, refusal = comparison.label(run.id), comparison.refusals.get(run.id)
         if refusal and refusal.kind == "invalid":
             yield sentence(label, f" is invalid and takes no part: {refusal.text}")
+        elif refusal and refusal.kind == "elsewhere":
+            base = comparison.label(comparison.baseline)
+            yield sentence(label, " and ", base, f" were measured on two machines: {refusal.text}.")
         elif refusal:
             yield sentence(label, f" was measured in another environment: {refusal.text}.")
     yield from _resultless(comparison)
@@ -263,6 +266,8 @@ def ended_text(state: State, reason: str | None) -> str:
 
 def _why_no_other(comparison: Comparison, base: Run) -> str | Sentence:
     kinds = {refusal.kind for refusal in comparison.refusals.values()}
+    if "elsewhere" in kinds:
+        return "the machines differ, and each result stands for its own."
     if "machine" in kinds:
         return "the environments differ."
     if "invalid" in kinds:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 from control_plane.domain.metrics import JUDGED_METRIC
 from control_plane.domain.objectives import JudgedObjective
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, figures, number_of
+from control_plane.domain.units import NONE, WRITTEN, number_of, ratio
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
@@ -73,11 +73,14 @@ def _detail_rows(found: Document) -> Iterator[tuple[str, ...]]:
 def _ratio(verdict: Document) -> str:
     if verdict["ratio"] is None:
         return NONE
-    told = f"×{figures(verdict['ratio'])}"
     low, high = shown_bounds(verdict)
     if low is None or high is None:
-        return told
-    return _escaped(f"{told} [{figures(low)}, {figures(high)}]")
+        return ratio(verdict["ratio"])
+    # As in `verdict_text`.
+    from control_plane.analysis.deciding.effects import Interval
+    from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
+
+    return _escaped(" ".join(ratio_with_interval(verdict["ratio"], Interval(low, high))))
 
 
 def shown_bounds(verdict: Document) -> tuple[float | None, float | None]:

@@ -181,6 +181,7 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "id": experiment.id,
         "question": experiment.question,
         **_attempt_documents(experiment),
+        "repeats": experiment.design.repeats or None,
         "state": judged.state.value,
         "seed": experiment.design.seed,
         "created_at": experiment.created_at.isoformat(),

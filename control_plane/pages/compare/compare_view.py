@@ -115,7 +115,8 @@ def comparison_figures(
     ]
     drawn, labels = [detail for detail, _ in shown], [label for _, label in shown]
     curves = curves_of_runs(drawn, labels, stream)
-    shift = shift_chart(curves, comparison.baseline)
+    same_machine = [curve for curve in curves if curve.id not in comparison.apart]
+    shift = shift_chart(same_machine, comparison.baseline)
     ratios = ratio_plot(comparison, stream)
     several = ratios is not None and len(comparison.runs) >= LINES_FROM
     lines = (metric_ratios(comparison, stream),) if several else ()
@@ -157,12 +158,13 @@ class CompareFragment(View):
     """The part of the page that changes while runs finish.
 
     `stream` is the one drawn. `waiting`: a run is not over. `specs` as JSON text by run.
-    `refused` names both values where machines differ; `instead` could be the baseline where
-    that left no result; `shared` says why a ratio has several causes. `environment` is that of the
-    first run that has one; `same_environment`: it is known to be that of all. All runs are arms of
-    `experiment`, where there is one; `key` is sent with the form that starts one, once. `asked`
-    says what was asked of each where that differs, `without` which runs were deleted; `fields` has
-    all of specs and environments. `pins` are those of its runs that are pinned.
+    `refused` names both values where machines differ, `elsewhere` where another Looplab measured
+    on another one; `instead` could be the baseline where that left no result; `shared` says why a
+    ratio has several causes. `environment` is that of the first run that has one;
+    `same_environment`: it is known to be that of all. All runs are arms of `experiment`, where
+    there is one; `key` is sent with the form that starts one, once. `asked` says what was asked of
+    each where that differs, `without` which runs were deleted; `fields` has all of specs and
+    environments. `pins` are those of its runs that are pinned.
     """
 
     template: ClassVar[str] = "partials/compare.html"
@@ -178,6 +180,7 @@ class CompareFragment(View):
     stream: str
     run_header: RunHeader
     refused: str | None
+    elsewhere: str | None
     instead: RunLabel | None
     shared: str | None
     errors: str
@@ -213,10 +216,9 @@ def compare_fragment(
     progress: Mapping[str, Progress],
     live: Mapping[str, Live],
 ) -> CompareFragment:
-    """Return what changes while runs finish.
+    """Return what changes while runs finish. Raises InvalidInput for another stream.
 
     `progress` by id of the runs that are not over, `live` of those that are measured.
-    Raises InvalidInput for another stream.
     """
     stream = drawn_stream(comparison, query.stream)
     if comparison.own_names:
@@ -235,7 +237,8 @@ def compare_fragment(
         facts=tuple(_facts(comparison)),
         stream=stream,
         run_header=columns,
-        refused=None if query.anyway else _refused(comparison),
+        refused=None if query.anyway else _refused(comparison, "machine"),
+        elsewhere=_refused(comparison, "elsewhere"),
         instead=_instead(comparison),
         shared=shared_cause(comparison),
         errors=_errors(comparison),
@@ -310,9 +313,9 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         yield sessions_text(comparison)
 
 
-def _refused(comparison: Comparison) -> str | None:
+def _refused(comparison: Comparison, kind: str) -> str | None:
     refusals = comparison.refusals.values()
-    texts = [refusal.text for refusal in refusals if refusal.kind == "machine"]
+    texts = [refusal.text for refusal in refusals if refusal.kind == kind]
     return "; ".join(dict.fromkeys(texts)) or None
 
 

@@ -199,6 +199,8 @@ def _note(comparison: Comparison, run: Run) -> str:
     if run.id == comparison.baseline:
         return "baseline" if len(comparison.runs) > 1 else ""
     doubt = "suspect, " if comparison.outcome(run) == "suspect" else ""
+    if run.id in comparison.apart:
+        return f"{doubt}another machine"
     base = comparison.label(comparison.baseline).letter
     which = ", invalid" if invalid(comparison.run(comparison.baseline)) else ""
     return f"{doubt}ratio to {base}{which}"

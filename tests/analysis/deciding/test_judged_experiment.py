@@ -18,6 +18,7 @@ from control_plane.analysis.prose.experiment_report import (
 from control_plane.analysis.prose.experiment_sentences import (
     experiment_document,
     experiment_sentence,
+    ratio_with_interval,
 )
 from control_plane.analysis.prose.run_sentences import lede
 from control_plane.domain.experiment import (
@@ -99,6 +100,18 @@ def test_reports_mark_what_is_suspect_and_say_why_nothing_is_decided() -> None:
         if case.get("classname") in {"arm", "primary"}
     }
     assert doubts == {"old": None, "new": "suspect: new", "Throughput of new": "suspect: new"}
+
+
+def test_markdown_turns_a_ratio_as_the_page_does() -> None:
+    found = judged(1.0, 0.5)
+    (metric,) = found.primary
+    assert metric.verdict.effect is not None
+    assert metric.verdict.within_95 is not None
+    told = " ".join(ratio_with_interval(metric.verdict.effect.ratio, metric.verdict.within_95))
+    assert told.startswith("÷")
+    written = experiment_markdown(experiment_document(found))
+    assert told in written.replace("\\", "")
+    assert "×0." not in written
 
 
 def test_several_contenders_are_each_told() -> None:
