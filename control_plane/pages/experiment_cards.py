@@ -300,6 +300,7 @@ def _told(metric: JudgedMetric) -> str:
     """Return `better, ×1.5 [1.4, 1.6]`; where nothing is decided, why."""
     verdict = metric.verdict
     word = (metric.held or verdict.finding).replace("_", " ")
-    if verdict.effect is None or verdict.within_95 is None:
+    within = verdict.within_90 if metric.role == "guardrail" else verdict.within_95
+    if verdict.effect is None or within is None:
         return f"{word}: {REASONS[verdict.reason]}" if verdict.reason else word
-    return f"{word}, {' '.join(ratio_with_interval(verdict.effect.ratio, verdict.within_95))}"
+    return f"{word}, {' '.join(ratio_with_interval(verdict.effect.ratio, within))}"
