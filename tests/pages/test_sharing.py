@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     db = provide_database(tmp_path_factory.mktemp("sharing") / "runs.db")
     settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
     stream = {
-        "name": "canary.internal by http://canary:canary@canary-2/",
+        "name": "http://canary:canary@canary.internal/",
         "requests": [{"path": "/home/movies", "headers": {"Origin": "http://canary-host:81"}}],
         "load": {"model": "closed", "concurrency": 100},
         "stop": {"duration_s": 10},
