@@ -17,6 +17,7 @@ from control_plane.cli_experiment import (
     experiment_exit_code,
     experiment_file,
     experiment_result,
+    measuring_commands,
     print_bundled,
     print_experiment,
     print_noise_floors,
@@ -348,6 +349,7 @@ def examine_machine(
     raise typer.Exit(int(any(thing.level == "bad" for thing in found)))
 
 
+cli.add_typer(measuring_commands)
 cli.add_typer(database_commands)
 
 

@@ -1,11 +1,13 @@
-"""What `looplab experiment` reads and prints; exit codes that say the same as verdicts."""
+"""What `looplab experiment` and `repeat` read and print; exit codes that say what verdicts say."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from unicodedata import category
 
+import typer
 from rich import box
 from rich.table import Table
 
@@ -16,19 +18,23 @@ from control_plane.analysis.prose.experiment_report import (
     suspect_text,
     verdict_text,
 )
+from control_plane.cli_options import AsJson, DatabaseOption, connect, settings_of
 from control_plane.cli_output import (
     INVALID,
     NOT_FINISHED,
+    ProgressLines,
     complain,
+    print_comparison,
     print_json,
     print_line,
     print_table,
 )
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import FieldError, SettingsError, refuse
-from control_plane.domain.ids import experiment_address
+from control_plane.domain.ids import experiment_address, is_id
 from control_plane.domain.metrics import JUDGED_METRIC
 from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
@@ -273,3 +279,111 @@ def _cells(verdict: Document) -> tuple[str, ...]:
         within = Interval(low, high)
         interval = " ".join(ratio_with_interval(verdict["ratio"], within))
     return metric.label, verdict["contender"], baseline, contender, interval, verdict_text(verdict)
+
+
+measuring_commands = typer.Typer()
+MOST_NAMED_RESULTS = 12
+
+
+@measuring_commands.command("repeat", epilog=EXIT_CODES)
+def repeat_result(
+    context: typer.Context,
+    result: Annotated[str, typer.Argument(help="A bundle with one result, or its id here.")],
+    application: Annotated[
+        list[str] | None,
+        typer.Option("--application", help="What serves it here: NAME, or THEIRS=NAME."),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option("--url", help="A server that runs already: URL, or THEIRS=URL."),
+    ] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it, not only tell.")] = False,
+    as_json: AsJson = False,
+    db: DatabaseOption = None,
+) -> None:
+    """Show what repeating a result of another Looplab starts here; --start does, beside theirs.
+
+    What is started comes from your settings; of theirs nothing is run.
+    """
+    with connect(settings_of(context, db)) as dashboard:
+        subject = _subject_of(result, dashboard)
+        targets = dashboard.repeat(subject, {}, start=False)["targets"]
+        known = [target["name"] for target in targets]
+        serve = {**_serving("application", application, known), **_serving("url", url, known)}
+        planned = dashboard.repeat(subject, serve, start=start)
+        for line in () if as_json else _repeat_lines(planned):
+            print_line(_printable(line))
+        code = _follow_repeat(dashboard, planned, as_json=as_json) if planned["started"] else 0
+    if as_json:
+        print_json(planned)
+    raise typer.Exit(code)
+
+
+def _subject_of(result: str, dashboard: DashboardClient) -> str:
+    """Return the id of what is repeated; a bundle is taken over first. Raises SettingsError."""
+    file = Path(result)
+    if not file.is_file():
+        if not is_id(result):
+            raise SettingsError(f"{result} is no file, and no id of a result.")
+        return result
+    from control_plane.store.bundles import is_sqlite
+
+    if not is_sqlite(file):
+        raise SettingsError(f"{file} is no bundle: looplab export --bundle makes one.")
+    holds: list[str] = dashboard.import_file(file, ToldOfFile(file.name))["holds"]
+    if len(holds) != 1:
+        named = f": name one of them, {', '.join(holds[:MOST_NAMED_RESULTS])}" if holds else ""
+        raise SettingsError(f"{file} holds {number_of(len(holds), 'result')}{named}.")
+    return holds[0]
+
+
+def _serving(kind: str, chosen: list[str] | None, known: list[str]) -> dict[str, Document]:
+    """Return what serves here by the names of their targets. Raises SettingsError."""
+    served: dict[str, Document] = {}
+    for text in chosen or ():
+        theirs = next((name for name in known if text.startswith(f"{name}=")), None)
+        if theirs is None and len(known) > 1:
+            which = f"--{kind} THEIRS={text}, of {', '.join(known)}"
+            raise SettingsError(f"Say in the place of which of theirs: {which}.")
+        name = known[0] if theirs is None else theirs
+        served[name] = {kind: text.removeprefix(f"{theirs}=") if theirs else text}
+    return served
+
+
+def _repeat_lines(planned: Document) -> Iterator[str]:
+    """Yield what was measured elsewhere, and what this would start here."""
+    yield f"{planned['title']}, measured on {planned['machine']} ({planned['id']})"
+    yield f"They found: {planned['sentence']}"
+    for request in planned["requests"]:
+        yield f"  sends {request}{', which writes' if request in planned['writing'] else ''}"
+    for target in planned["targets"]:
+        if target["command"]:
+            commit = f", commit {target['commit']}," if target["commit"] else ""
+            yield f"They started {target['name']}{commit} with (not run): {target['command']}"
+    yield from (f"Starts here: {command}" for command in planned["commands"])
+    yield from (f"Gets the load here: {address}" for address in planned["addresses"])
+    yield from (f"Missing here: {each['message']}" for each in planned["missing"])
+    if planned["started"] is None and not planned["missing"]:
+        yield f"Takes about {about(planned['seconds'])}. Nothing is started without --start."
+
+
+def _printable(line: str) -> str:
+    """Return a line without what would move the cursor or colour a terminal: others wrote it."""
+    return "".join("?" if category(char).startswith("C") else char for char in line)
+
+
+def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bool) -> int:
+    """Wait for what was started, and print it beside theirs, unless as JSON; the exit code."""
+    made: Document = planned["started"]
+    if planned["kind"] == "run":
+        run = dashboard.wait(made["id"], ProgressLines())
+        if not as_json:
+            print_comparison(dashboard.compare([planned["id"], made["id"]], planned["id"]))
+        return run_exit_code(run, strict=False)
+    found = experiment_result(dashboard, made["id"], BlockLines())
+    if found is None:
+        return NOT_FINISHED
+    if not as_json:
+        print_experiment(found, dashboard.url)
+        print_line(_printable(f"On {planned['machine']}: {planned['sentence']}"))
+    return experiment_exit_code(found, strict=False)
