@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -19,8 +20,18 @@ from control_plane.cli import main
 from control_plane.domain.run import State
 from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
 from tests.builders.states import in_state
-from tests.dashboard import BARE, dashboard, instance_of, items_spec, long_spec, marked, until
+from tests.dashboard import (
+    BARE,
+    dashboard,
+    instance_of,
+    items_spec,
+    long_spec,
+    marked,
+    provide_database,
+    until,
+)
 
 WRK = Path(__file__).parent / "peers" / "files" / "wrk.txt"
 
@@ -124,22 +135,37 @@ def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_fi
     taken = looplab(["import", "all.looplab", "--db", "other.db"], tmp_path)
     assert taken.stdout.startswith(f"2 runs imported. sha256 {bundle['sha256']}\n")
     assert "2 here already" in looplab(["import", "all.looplab"], tmp_path).stdout
-    theirs = call(["repeat", ids[0]])
-    assert (theirs.returncode, "was measured by this Looplab" in theirs.stderr) == (2, True)
-    again = call(["repeat", "all.looplab", "--db", "other.db"])
-    assert (again.returncode, "holds 2 results: name one" in again.stderr) == (2, True)
-    planned = call(["repeat", ids[0], "--db", "other.db"])
-    assert "Starts here: " in planned.stdout
-    assert "Nothing is started without --start." in planned.stdout
-    started = looplab(["repeat", ids[0], "--db", "other.db", "--start"], tmp_path)
-    assert started.returncode == 0, started.stderr
-    assert "Throughput" in started.stdout
     (peer,) = json.loads(call(["import", str(WRK), "--kind", "wrk", "--json"]).stdout)["peers"]
     beside = call(["compare", peer, ids[0]]).stdout
     assert "measured by wrk, not judged" in beside
     assert "4,610" in beside
     assert "No ratios: files of other tools do not say on which machine" in beside
     assert "looks like that of wrk" in call(["import", str(WRK), "--kind", "k6"]).stderr
+
+
+def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
+    call: Call, tmp_path: Path
+) -> None:
+    theirs = open_store(provide_database(tmp_path / "theirs.db"))
+    short = items(trials=1, stop={"requests": 50}, warmup_s=0.1, concurrency=1, **BARE)
+    ids = [finished(theirs, short, ASYNC, {**ENVIRONMENT, "hostname": "x"}).id for _ in range(2)]
+    theirs.close()
+    for file, chosen in (("both.looplab", ids), ("alone.looplab", ids[:1])):
+        assert call(["export", *chosen, "--bundle", file, "--db", "theirs.db"]).returncode == 0
+    own = call(["repeat", ids[0], "--db", "theirs.db"])
+    assert (own.returncode, "was measured by this Looplab" in own.stderr) == (2, True)
+    several = call(["repeat", "both.looplab"])
+    assert (several.returncode, "holds 2 results: name one" in several.stderr) == (2, True)
+    told = call(["repeat", "alone.looplab"])
+    assert told.returncode == 0
+    assert "measured on x" in told.stdout
+    assert "Starts here: " in told.stdout
+    assert "Nothing is started without --start." in told.stdout
+    started = call(["repeat", ids[0], "--start"])
+    assert started.returncode == 0, started.stderr
+    assert "the machines differ" in started.stdout
+    # The baseline against itself alone.
+    assert set(re.findall(r"[×÷][\d.,]+", started.stdout)) <= {"×1"}
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
