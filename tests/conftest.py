@@ -4,6 +4,7 @@ import gc
 import os
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -80,7 +81,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (place(item.path), rank(item.path)))
+        items.sort(key=lambda item: (place(item.path), shuffled(item.path)))
     else:
         items.sort(key=lambda item: rank(item.path))
     for item in items:
@@ -105,6 +106,12 @@ def rank(path: Path) -> int:
     if not name:
         return -1
     return ORDER.index(name if name in ORDER else "pages")
+
+
+@cache
+def shuffled(path: Path) -> int:
+    """A number that follows no room: what waits for its runs stands beside what computes."""
+    return crc32(path.relative_to(TESTS).as_posix().encode())
 
 
 @cache

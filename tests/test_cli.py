@@ -126,15 +126,14 @@ def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_fi
         ids.append(run["id"])
     compared = looplab(["compare", *ids, "--json"], tmp_path)
     assert json.loads(compared.stdout)["baseline"] == ids[0]
-    table = looplab(["compare", *ids], tmp_path)
-    assert "Throughput" in table.stdout
-    report = looplab(["export", *ids, "--html", "both.html"], tmp_path)
+    assert "Throughput" in call(["compare", *ids]).stdout
+    report = call(["export", *ids, "--html", "both.html"])
     assert report.stdout.startswith("both.html: 1.")
     assert all(f"/runs/{run_id}" not in (tmp_path / "both.html").read_text() for run_id in ids)
-    bundle = json.loads(looplab(["export", "--bundle", "all.looplab", "--json"], tmp_path).stdout)
-    taken = looplab(["import", "all.looplab", "--db", "other.db"], tmp_path)
+    bundle = json.loads(call(["export", "--bundle", "all.looplab", "--json"]).stdout)
+    taken = call(["import", "all.looplab", "--db", "other.db"])
     assert taken.stdout.startswith(f"2 runs imported. sha256 {bundle['sha256']}\n")
-    assert "2 here already" in looplab(["import", "all.looplab"], tmp_path).stdout
+    assert "2 here already" in call(["import", "all.looplab"]).stdout
     (peer,) = json.loads(call(["import", str(WRK), "--kind", "wrk", "--json"]).stdout)["peers"]
     beside = call(["compare", peer, ids[0]]).stdout
     assert "measured by wrk, not judged" in beside
@@ -169,7 +168,7 @@ def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
 
 
 def test_run_hands_in_at_the_dashboard_that_has_the_database(
-    tmp_path: Path, spec_file: Path
+    call: Call, tmp_path: Path, spec_file: Path
 ) -> None:
     """Where none has it the command measures itself, and says so; a folder that is not there is
     told when the dashboard starts. The token that it asks for is in the lock file.
@@ -182,7 +181,7 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
         assert held is not None
         assert held.token
         assert held.token not in repr(held)
-        address = looplab(["login"], tmp_path).stdout.strip()
+        address = call(["login"]).stdout.strip()
         with httpx2.Client(base_url=started.url, trust_env=False) as browser:
             assert browser.get("/api/runs").status_code == 401
             assert browser.get(address).status_code == 303
@@ -195,16 +194,16 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
         assert "finished" in done.stdout
         (run,) = started.get("/api/runs").json()["runs"]
         assert run["title"] == "from a file"
-        assert looplab(["compare", run["id"]], tmp_path).returncode == 0
-        told = looplab(["audit"], tmp_path).stdout
+        assert call(["compare", run["id"]]).returncode == 0
+        told = call(["audit"]).stdout
         assert f"token 127.0.0.1 started run {run['id']} from a file" in " ".join(told.split())
         other = looplab(["run", str(spec_file), "--db", "other.db"], tmp_path)
         assert f"Made a new database: {tmp_path / 'other.db'}." in other.stderr
         assert f"No dashboard has {tmp_path / 'other.db'}: measuring here." in other.stderr
-        told = json.loads(looplab(["audit", "--json", "--db", "other.db"], tmp_path).stdout)
+        told = json.loads(call(["audit", "--json", "--db", "other.db"]).stdout)
         assert [entry["who"] for entry in told["entries"]] == ["command line"]
         for chosen in ((), ("--db", "other.db")):
-            unknown = looplab(["compare", "zzzzzzzzzz", *chosen], tmp_path)
+            unknown = call(["compare", "zzzzzzzzzz", *chosen])
             assert unknown.returncode == 2
             assert f"Looked in {tmp_path / (chosen[-1] if chosen else 'runs.db')}" in unknown.stderr
         spec_file.write_text(json.dumps(long_spec(**BARE)))
@@ -294,6 +293,7 @@ def test_a_file_that_is_no_database_stays_as_it_is(call: Call, tmp_path: Path) -
 def test_a_signal_writes_the_state_of_the_run(
     tmp_path: Path, number: int, *, ignored: bool
 ) -> None:
+    provide_database(tmp_path / "runs.db")
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(long_spec(**BARE)))
     command = [sys.executable, "-m", "control_plane", "run", str(spec)]
@@ -312,17 +312,18 @@ def test_a_signal_writes_the_state_of_the_run(
 
 
 def test_a_ceiling_is_measured_kept_and_listed(tmp_path: Path) -> None:
-    done = looplab(["ceiling", "async", "--json"], tmp_path)
+    provide_database(tmp_path / "runs.db")
+    done = looplab(["ceiling", "blocking", "--json"], tmp_path)
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)["ceilings"]
-    assert (found["strategy"], found["here"]) == ("async", True)
+    assert (found["strategy"], found["here"]) == ("blocking", True)
     assert found["throughput_per_s"] > 0
     assert 0 < found["responder_cpu_share"] < 1.1
 
 
 def test_a_backup_puts_back_what_it_holds(tmp_path: Path, call: Call) -> None:
     db = tmp_path / "runs.db"
-    with closing(open_store(db)) as store:
+    with closing(open_store(provide_database(db))) as store:
         first = in_state(store, State.CANCELLED)
         kept = call(["backup", "copy.db"])
         assert (kept.returncode, kept.stderr) == (0, "")

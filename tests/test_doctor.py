@@ -9,6 +9,7 @@ from pathlib import Path
 from control_plane.doctor import Examined, examine
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
+from tests.dashboard import provide_database
 
 
 def looked_at(settings: Settings) -> dict[str, Examined]:
@@ -25,7 +26,7 @@ def test_nothing_is_made_or_changed(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
     assert {found[name].level for name in ("port", "database", "disk", "SQLite")} == {"good"}
     assert "can be made" in found["database"].text
-    open_store(tmp_path / "runs.db").close()
+    open_store(provide_database(tmp_path / "runs.db")).close()
     assert "has schema" in looked_at(Settings(db=tmp_path / "runs.db"))["database"].text
 
 
@@ -54,7 +55,7 @@ def test_the_command_tells_it_and_its_exit_code_whether_looplab_works(tmp_path: 
 
 
 def test_what_a_killed_dashboard_left_is_found(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "runs.db")
+    store = open_store(provide_database(tmp_path / "runs.db"))
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
     store.close()
     with subprocess.Popen(["sleep", "60"], env={"LOOPLAB_INSTANCE": marker}) as left:

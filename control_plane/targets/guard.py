@@ -22,6 +22,7 @@ import select
 import stat
 import sys
 import time
+from _collections_abc import Callable
 
 SIGKILL, SIGTERM, SIGCONT = 9, 15, 18
 STDIN, STDOUT, LOG = 0, 1, 2
@@ -286,10 +287,28 @@ def report(line: str) -> None:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder. Import late: by now nobody waits."""
-    import shutil
+    """Remove a folder with all that is in it, of which nothing is used any more.
 
-    shutil.rmtree(folder, ignore_errors=True)
+    `shutil` does the same, and its import is half of what a guard costs.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove(entry.path)
+        else:
+            _try(os.unlink, entry.path)
+    _try(os.rmdir, folder)
+
+
+def _try(work: Callable[[str], None], path: str) -> None:
+    try:
+        work(path)
+    except OSError:
+        return
 
 
 def _core_numbers(cores: str) -> set[int]:

@@ -10,12 +10,13 @@ from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.jobs.runtime import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
+from tests.dashboard import provide_database
 
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder: Path = tmp_path_factory.mktemp("policy")
-    store = open_store(folder / "runs.db")
+    store = open_store(provide_database(folder / "runs.db"))
     runtime = Runtime(store.instance, folder, frozenset(), "normal")
     app = create_app(Settings(db=folder / "runs.db"), store, runtime)
     store.close()

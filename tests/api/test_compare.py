@@ -7,7 +7,7 @@ import pytest
 
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, THREADED, finished, items
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, provide_database
 from tests.in_process import in_process
 
 Pair = tuple[str, str]
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pair(folder: Path) -> Pair:
     """Two stored runs, of another client strategy each."""
-    store = open_store(folder / "runs.db")
+    store = open_store(provide_database(folder / "runs.db"))
     shapes = {"async": ASYNC, "threaded": THREADED}
     first, second = (
         finished(store, items(trials=1, client={"strategy": name}), shape).id

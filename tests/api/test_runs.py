@@ -165,7 +165,8 @@ def test_a_live_run_tells_phase_and_time_left(looplab: Dashboard) -> None:
 
 def test_gauges_show_target_client_processes_and_the_inside(looplab: Dashboard) -> None:
     spec = items_spec(client={"strategy": "raw", "processes": 3})
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.6}
+    (stream,) = spec["workload"]["streams"]
+    stream["requests"], stream["stop"] = [{"path": "/async-delay/0.01"}], {"duration_s": 1.6}
     run_id = looplab.submit(spec)
     run = looplab.finished(run_id)
     assert run["trials"][0]["client"]["connections"] == {"items": 4}

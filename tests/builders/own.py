@@ -86,6 +86,13 @@ async def app(scope, receive, send):
 """
 
 
+def bare(folder: Path) -> dict[str, str]:
+    """bare.py, and looplab.toml for it; return the target: an application that starts soon."""
+    (folder / "bare.py").write_text(BARE)
+    (folder / "looplab.toml").write_text('[applications.bare]\napp = "bare:app"\n')
+    return {"application": "bare"}
+
+
 def bare_project(folder: Path) -> None:
     """bare.py, and an environment in `lean` that has uvicorn without uvloop and httptools."""
     (folder / "bare.py").write_text(BARE)

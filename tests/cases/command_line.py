@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.dashboard import provide_database
+
 CASES = Path(__file__).parent
 Done = subprocess.CompletedProcess[str]
 
@@ -39,13 +41,17 @@ class CommandLine:
 
 
 def command_line(name: str, folder: Path) -> CommandLine:
-    """Return the command line in a copy of the folder of a case, which is made below `folder`."""
+    """Return the command line in a copy of the folder of a case, which is made below `folder`.
+
+    It has a database already.
+    """
     shutil.copytree(CASES / name, folder / name)
+    provide_database(folder / name / "runs.db")
     return CommandLine(folder / name)
 
 
 def short_spec(
-    application: str, paths: Sequence[str], strategy: str = "async", **changes: Any
+    application: str, paths: Sequence[str], strategy: str = "raw", **changes: Any
 ) -> dict[str, Any]:
     """Return a spec of 200 requests of four users, without a warm-up."""
     stream = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases.serving import Served, serving
 from tests.dashboard import Dashboard
 from tests.in_process import in_process
 
@@ -26,5 +27,17 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], D
             text = settings.read_text()
             settings.write_text(text.replace('= "python3 ', f'= "{sys.executable} '))
             return stack.enter_context(in_process(folder, settings))
+
+        yield started
+
+
+@pytest.fixture(scope="module")
+def served(case: Callable[[str], Dashboard]) -> Iterator[Callable[[str], Served]]:
+    """As `case`, with the application of its folder, which runs already."""
+    with ExitStack() as stack:
+
+        def started(name: str) -> Served:
+            looplab = case(name)
+            return Served(looplab, stack.enter_context(serving(looplab.db.parent)))
 
         yield started

@@ -22,6 +22,7 @@ from control_plane.domain.spec_json import read_spec
 from control_plane.targets.application import Application, command_target
 from control_plane.targets.launch import LaunchContext, reach, start_application
 from tests.cases.command_line import CASES, short_spec
+from tests.cases.serving import serving
 from tests.dashboard import Dashboard
 from tests.in_process import in_process
 from tests.pages.stored import words
@@ -88,6 +89,14 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
+def tls(looplab: Dashboard) -> Iterator[str]:
+    """The address of the application, which runs already."""
+    options = ("--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem")
+    with serving(looplab.db.parent, *options) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def six() -> Iterator[str]:
     """The address of a server that listens on ::1 alone."""
     try:
@@ -110,11 +119,12 @@ def measured(looplab: Dashboard, strategy: str, target: Any, *paths: str) -> dic
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_command_by_tls_is_measured_and_said_to_be_unverified(
-    looplab: Dashboard, strategy: str
+def test_tls_is_measured_and_said_to_be_unverified(
+    looplab: Dashboard, strategy: str, tls: str
 ) -> None:
-    run = measured(looplab, strategy, {"application": "tls", "server": "command"}, "/")
-    assert run["state"] == "finished"
+    """Of a command, which one strategy has started, and of a URL."""
+    command = {"application": "tls", "server": "command"}
+    run = measured(looplab, strategy, command if strategy == "raw" else {"url": tls}, "/")
     assert run["streams"][0]["completed"] == 20
     assert run["trials"][0]["target"]["address"].startswith("https://")
     if strategy == "raw":

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
+from tests.cases.serving import serving
 from tests.dashboard import TERMINAL, Dashboard
 
 USERS = "username,password\n" + "".join(f"user-{n},secret-of-user-{n}\n" for n in range(12))
@@ -49,6 +50,13 @@ def shop(case: Callable[[str], Dashboard]) -> Dashboard:
     return case("login")
 
 
+@pytest.fixture(scope="module")
+def url(shop: Dashboard) -> Iterator[str]:
+    """The shop, which runs already."""
+    with serving(shop.db.parent) as url:
+        yield url
+
+
 def ran(shop: Dashboard, *requests: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """The run of these requests by four users, one where that is what the strategy has."""
     client = changes.pop("client", {})
@@ -65,11 +73,14 @@ def ran(shop: Dashboard, *requests: dict[str, Any], **changes: Any) -> dict[str,
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_each_user_is_logged_in_under_every_strategy(shop: Dashboard, strategy: str) -> None:
+def test_each_user_is_logged_in_under_every_strategy(
+    shop: Dashboard, url: str, strategy: str
+) -> None:
     """By a form with a CSRF token and a cookie, and by a cookie that every answer replaces."""
     turn = {"path": "/turn/next", "weight": 1}
     client = {"strategy": strategy, "cookies": True}
-    run = ran(shop, {"path": "/me"}, turn, client=client, before=FORM)
+    target = {"url": url}
+    run = ran(shop, {"path": "/me"}, turn, client=client, before=FORM, target=target)
     (stream,) = run["streams"]
     assert stream["statuses"] == {"200": 40}, run["failures"]
     users = 1 if strategy == "blocking" else 4
@@ -133,10 +144,12 @@ def test_what_one_login_captured_serves_all_users(shop: Dashboard) -> None:
     ],
 )
 def test_a_login_that_fails_fails_the_run(
-    shop: Dashboard, change: dict[str, Any], said: str
+    shop: Dashboard, url: str, change: dict[str, Any], said: str
 ) -> None:
     before = {**OAUTH2, "per": "run", **change}
-    run = ran(shop, BY_TOKEN, before=[before])
+    # What its environment hides is known of an application that was started.
+    target = {"application": "shop"} if "SHOP_PASSWORD" in said else {"url": url}
+    run = ran(shop, BY_TOKEN, before=[before], target=target)
     assert run["state"] == "failed"
     assert said in run["reason"]
     assert "secret-of-user" not in run["reason"]

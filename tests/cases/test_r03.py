@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
+from tests.cases.serving import Served
 from tests.dashboard import Dashboard
 
 CASE: dict[str, Any] = json.loads((Path(__file__).parent / "R03" / "spec.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def users(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("R03")
+def users(served: Callable[[str], Served]) -> Served:
+    return served("R03")
 
 
 @pytest.fixture(scope="module")
-def stored(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("stored")
+def stored(served: Callable[[str], Served]) -> Served:
+    return served("stored")
 
 
 def spec_of(*requests: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -32,7 +33,6 @@ def spec_of(*requests: dict[str, Any], **changes: Any) -> dict[str, Any]:
         for index, request in enumerate(requests)
     ]
     return {
-        "target": {"application": "stored"},
         "client": {"strategy": "raw"},
         "workload": {"streams": streams},
         "warmup_s": 0.2,
@@ -41,28 +41,35 @@ def spec_of(*requests: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-def statuses(looplab: Dashboard, spec: dict[str, Any]) -> set[str]:
-    run = looplab.finished(looplab.submit(spec))
+def measured(looplab: Dashboard, spec: dict[str, Any]) -> set[str]:
+    return all_statuses(looplab.finished(looplab.submit(spec)))
+
+
+def statuses(served: Served, spec: dict[str, Any]) -> set[str]:
+    return all_statuses(served.run(spec))
+
+
+def all_statuses(run: dict[str, Any]) -> set[str]:
     return {status for stream in run["streams"] for status in stream["statuses"]}
 
 
-def test_the_case_as_it_was_handed_in(users: Dashboard) -> None:
+def test_the_case_as_it_was_handed_in(users: Served) -> None:
     """Sent again, with another strategy and with two trials; the table of users stays."""
     case = json.loads(json.dumps(CASE))
-    case["workload"]["streams"][0]["stop"] = {"duration_s": 0.5}
-    assert statuses(users, case) == {"201"}
+    case["workload"]["streams"][0]["stop"] = {"requests": 400}
+    assert measured(users.looplab, case) == {"201"}
     changes = {"client": {"strategy": "raw"}, "warmup_s": 0.2, "trials": 2}
     assert statuses(users, case | changes) == {"201"}
 
 
-def test_a_sequence_in_trial_2(users: Dashboard) -> None:
+def test_a_sequence_in_trial_2(users: Served) -> None:
     case = json.loads(json.dumps(CASE))
     (request,) = case["workload"]["streams"][0]["requests"]
     request["values"] = {"id": {"kind": "sequence"}}
     case["workload"]["streams"][0]["stop"] = {"requests": 50}
     for trials in (2, 1):
         assert statuses(users, case | {"trials": trials}) == {"201"}
-    with sqlite3.connect(users.db.parent / "users.db") as connection:
+    with sqlite3.connect(users.looplab.db.parent / "users.db") as connection:
         rows = connection.execute("select email from users where email not like '%-%'").fetchall()
     numbers = sorted(int(email.partition("@")[0]) for (email,) in rows)
     # What a trial reserved and did not send, the next one sends.
@@ -93,7 +100,7 @@ EMAILED = {
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_strategies_runs_trials_processes_and_streams_send_nothing_twice(
-    stored: Dashboard, strategy: str
+    stored: Served, strategy: str
 ) -> None:
     """Trials, processes and streams with one of them."""
     alone, first = STRATEGIES[strategy].alone, strategy == "async"
@@ -108,7 +115,7 @@ def test_strategies_runs_trials_processes_and_streams_send_nothing_twice(
     assert statuses(stored, spec) == {"201"}
 
 
-def test_a_sequence_with_another_start_takes_no_number_of_before(stored: Dashboard) -> None:
+def test_a_sequence_with_another_start_takes_no_number_of_before(stored: Served) -> None:
     """Each in a run of its own, and beside others in one run."""
     for starts in (((0, 1),), ((20, 1),), ((10, -2), (0, 3), (1_000, -1))):
         sequences = [{"kind": "sequence", "start": start, "step": step} for start, step in starts]
@@ -116,31 +123,31 @@ def test_a_sequence_with_another_start_takes_no_number_of_before(stored: Dashboa
         assert statuses(stored, spec_of(*requests)) == {"201"}
 
 
-def test_each_application_has_a_counter_of_its_own(stored: Dashboard) -> None:
+def test_each_application_has_a_counter_of_its_own(stored: Served) -> None:
     request = {"path": "/other/{v}", "values": {"v": {"kind": "sequence"}}}
     spec = spec_of(request, target={"application": "other"}, warmup_s=0)
-    assert statuses(stored, spec) == {"201"}
-    with sqlite3.connect(stored.db.parent / "stored.db") as connection:
+    assert measured(stored.looplab, spec) == {"201"}
+    with sqlite3.connect(stored.looplab.db.parent / "stored.db") as connection:
         found = connection.execute("select key from stored where key like '/other/%'").fetchall()
     assert {key.strip() for (key,) in found} == {f"/other/{number}" for number in range(40)}
 
 
-def test_what_repeats_comes_again_on_purpose(stored: Dashboard) -> None:
-    usual = stored.finished(stored.submit(spec_of(KEYED, warmup_s=0)))["id"]
+def test_what_repeats_comes_again_on_purpose(stored: Served) -> None:
+    usual = stored.run(spec_of(KEYED, warmup_s=0))["id"]
     values = {name: {**value, "repeat": True} for name, value in UNIQUE.items()}
     spec = spec_of({**KEYED, "path": "/again/{uuid}/{string}/{sequence}", "headers": {},
                     "values": values}, warmup_s=0)  # fmt: skip
     assert statuses(stored, spec) == {"201"}
-    run = stored.finished(stored.submit({**spec, "client": {"strategy": "raw"}, "trials": 2}))
+    run = stored.run({**spec, "trials": 2})
     assert run["streams"][0]["statuses"] == {"409": 80}
     again = run["spec"]["workload"]["streams"][0]["requests"][0]["values"]
     assert [value["repeat"] for value in again.values()] == [True, True, True]
-    page = stored.get(f"/runs/{run['id']}").text
+    page = stored.looplab.get(f"/runs/{run['id']}").text
     assert "{uuid}, {string}, {sequence} the same in each run" in page
-    assert "the same in each run" not in stored.get(f"/runs/{usual}").text
+    assert "the same in each run" not in stored.looplab.get(f"/runs/{usual}").text
 
 
-def test_integers_are_the_same_in_each_run_of_a_seed(stored: Dashboard) -> None:
+def test_integers_are_the_same_in_each_run_of_a_seed(stored: Served) -> None:
     value = {"kind": "integer", "low": 0, "high": 2**50}
     request = {"path": "/integers/{v}", "values": {"v": value}}
     assert statuses(stored, spec_of(request, warmup_s=0)) == {"201"}

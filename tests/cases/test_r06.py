@@ -32,7 +32,8 @@ def repository(tmp_path: Path) -> Path:
 def test_a_run_names_the_commit_of_the_application(repository: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     with in_process(repository, repository / "looplab.toml") as looplab:
-        spec = json.loads((CASE / "spec.json").read_text())
+        spec = json.loads((CASE / "spec.json").read_text()) | {"warmup_s": 0}
+        spec["workload"]["streams"][0]["stop"] = {"requests": 20}
         clean = looplab.finished(looplab.submit(spec))
         code = repository / "app.py"
         code.write_text(code.read_text() + "\nADDED = 1\n")

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
+from tests.cases.serving import Served
 from tests.dashboard import Dashboard
 
 CASE: dict[str, Any] = json.loads((Path(__file__).parent / "R09" / "spec.json").read_text())
@@ -19,53 +20,52 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture(scope="module")
-def bodies(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("R09")
+def bodies(served: Callable[[str], Served]) -> Served:
+    return served("R09")
 
 
 @pytest.fixture(scope="module")
-def stored(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("stored")
+def stored(served: Callable[[str], Served]) -> Served:
+    return served("stored")
 
 
-def spec_of(*requests: dict[str, Any], application: str = "bodies", **rest: Any) -> dict[str, Any]:
+def spec_of(*requests: dict[str, Any], **rest: Any) -> dict[str, Any]:
     stream = {
         "requests": [{"method": "POST", **request} for request in requests],
         "load": {"model": "closed", "concurrency": 1},
         "stop": {"requests": 30},
     }
     return {
-        "target": {"application": application},
         "workload": {"streams": [stream]},
         "warmup_s": 0,
         **rest,
     }
 
 
-def statuses(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, int]:
-    run = looplab.finished(looplab.submit(spec))
-    counts: dict[str, int] = run["streams"][0]["statuses"]
+def statuses(served: Served, spec: dict[str, Any]) -> dict[str, int]:
+    counts: dict[str, int] = served.run(spec)["streams"][0]["statuses"]
     return counts
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_case_has_as_many_bodies_as_requests(bodies: Dashboard, strategy: str) -> None:
-    told = bodies.db.parent / "distinct.txt"
-    told.unlink(missing_ok=True)
+def test_the_case_has_as_many_bodies_as_requests(bodies: Served, strategy: str) -> None:
+    """Each another one, also from one run to the next."""
+    told = bodies.looplab.db.parent / "distinct.txt"
+    before = int(told.read_text().split()[0]) if told.exists() else 0
     case = json.loads(json.dumps(CASE)) | {"warmup_s": 0, "client": {"strategy": strategy}}
     case["workload"]["streams"][0] |= {"stop": {"requests": 60}}
     if strategy == "blocking":
         case["workload"]["streams"][0]["load"]["concurrency"] = 1
     assert statuses(bodies, case) == {"200": 60}
     distinct, body = told.read_text().split(" ", 1)
-    assert int(distinct) == 60
+    assert int(distinct) == before + 60
     assert "{" not in body
 
 
 WHOLE = {"kind": "integer", "low": 1, "high": 5}
 
 
-def test_a_value_alone_in_json_keeps_its_type(bodies: Dashboard) -> None:
+def test_a_value_alone_in_json_keeps_its_type(bodies: Served) -> None:
     """A stream of those that are a number in the end, and one of those that are a text."""
     streams = {
         "200": [(WHOLE, "{q}"), ({"kind": "sequence"}, "{q}"),
@@ -83,7 +83,7 @@ def test_a_value_alone_in_json_keeps_its_type(bodies: Dashboard) -> None:
         for status, requests in streams.items()
     ]
     spec = spec_of({}, workload={"streams": made}, max_error_share=1)
-    run = bodies.finished(bodies.submit(spec))
+    run = bodies.run(spec)
     found = {stream["name"]: stream["statuses"] for stream in run["streams"]}
     assert found == {"200": {"200": 30}, "422": {"422": 30}}
 
@@ -107,14 +107,12 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 
 
-def test_every_place_is_filled(stored: Dashboard) -> None:
-    spec = spec_of(
-        *({**request, "values": UUID} for request in PLACES.values()), application="stored"
-    )
+def test_every_place_is_filled(stored: Served) -> None:
+    spec = spec_of(*({**request, "values": UUID} for request in PLACES.values()))
     spec["workload"]["streams"][0]["stop"] = {"requests": 80}
     counts = statuses(stored, spec)
     found = {
-        place: requests_of(stored, request["path"].partition("?")[0])
+        place: requests_of(stored.looplab, request["path"].partition("?")[0])
         for place, request in PLACES.items()
     }
     # Those with another header are the same to the application, which keeps the first.
@@ -178,17 +176,17 @@ def check_multipart(place: str, kind: str, body: bytes) -> None:
     ],
 )
 def test_what_would_go_out_as_it_stands_is_told_at_its_field(
-    bodies: Dashboard, request_class: dict[str, Any], field: str
+    bodies: Served, request_class: dict[str, Any], field: str
 ) -> None:
-    response = bodies.post("/api/runs", spec_of(request_class))
+    response = bodies.looplab.post("/api/runs", spec_of(request_class))
     assert response.status_code == 422
     (error,) = response.json()["fields"]
     assert error["field"] == f"workload.streams.0.requests.0.{field}"
 
 
-def test_braces_can_be_sent(bodies: Dashboard) -> None:
+def test_braces_can_be_sent(bodies: Served) -> None:
     body = {"text": '{"a": {"b": {n}}, "c": "{{n}}", "d": "{{{n}}}"}'}
     value = {"kind": "integer", "low": 7, "high": 7}
     statuses(bodies, spec_of({"path": "/braces", "body": body, "values": {"n": value}}))
-    told = (bodies.db.parent / "last.txt").read_text()
+    told = (bodies.looplab.db.parent / "last.txt").read_text()
     assert told == """/braces b'{"a": {"b": 7}, "c": "{n}", "d": "{7}"}'\n"""

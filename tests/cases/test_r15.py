@@ -3,14 +3,13 @@
 import asyncio
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
-from tests.dashboard import until
+from tests.cases.serving import serving
 from tests.load.workers import completed, plan_of, record_of
 
 CASE = Path(__file__).parent / "R15"
@@ -28,19 +27,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subject = ["-days", "2", "-subj", "/CN=localhost", "-keyout", "k.pem", "-out", "c.pem"]
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
     subprocess.run(made, cwd=folder, check=True, capture_output=True)
-    log = folder / "log"
-    serve = [sys.executable, "-m", "uvicorn", "app:app", "--port", "0"]
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [*serve, "--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem"],
-            cwd=folder, stdout=output, stderr=output,
-        )  # fmt: skip
-        try:
-            until(lambda: "https://127.0.0.1:" in log.read_text(), "uvicorn serves", 60)
-            yield next(word for word in log.read_text().split() if word.startswith("https://"))
-        finally:
-            server.terminate()
-            server.wait()
+    with serving(folder, "--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem") as url:
+        yield url
 
 
 async def mean_cpu_s(url: str, strategy: str, *, kept: bool) -> float:

@@ -7,12 +7,12 @@ import pytest
 
 from control_plane.domain.client_strategies import STRATEGIES
 from tests.cases.R16.app import GOOD
-from tests.dashboard import Dashboard
+from tests.cases.serving import Served
 
 
 @pytest.fixture(scope="module")
-def looplab(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("R16")
+def paths(served: Callable[[str], Served]) -> Served:
+    return served("R16")
 
 
 def spec_of(strategy: str, paths: list[str], **request: Any) -> dict[str, Any]:
@@ -22,7 +22,6 @@ def spec_of(strategy: str, paths: list[str], **request: Any) -> dict[str, Any]:
         "stop": {"requests": 20 * len(paths)},
     }
     return {
-        "target": {"application": "paths"},
         "workload": {"streams": [stream]},
         "client": {"strategy": strategy},
         "warmup_s": 0,
@@ -30,13 +29,11 @@ def spec_of(strategy: str, paths: list[str], **request: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_each_path_arrives_as_it_is_written(looplab: Dashboard, strategy: str) -> None:
-    run = looplab.finished(
-        looplab.submit(spec_of(strategy, sorted(path.decode() for path in GOOD)))
-    )
+def test_each_path_arrives_as_it_is_written(paths: Served, strategy: str) -> None:
+    run = paths.run(spec_of(strategy, sorted(path.decode() for path in GOOD)))
     (stream,) = run["streams"]
     assert (stream["statuses"], stream["errors"]) == ({"200": 20 * len(GOOD)}, {})
-    assert not (looplab.db.parent / "strange.txt").exists()
+    assert not (paths.looplab.db.parent / "strange.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -51,9 +48,9 @@ def test_each_path_arrives_as_it_is_written(looplab: Dashboard, strategy: str) -
     ],
 )
 def test_what_cannot_be_sent_as_it_is_written_is_refused(
-    looplab: Dashboard, path: str, words: str
+    paths: Served, path: str, words: str
 ) -> None:
-    response = looplab.post("/api/runs", spec_of("threaded", [path]))
+    response = paths.looplab.post("/api/runs", spec_of("threaded", [path]))
     assert response.status_code == 422
     (error,) = response.json()["fields"]
     assert error["field"] == "workload.streams.0.requests.0.path"
@@ -73,9 +70,9 @@ def test_what_cannot_be_sent_as_it_is_written_is_refused(
     ],
 )
 def test_headers_that_strategies_would_send_differently_are_refused(
-    looplab: Dashboard, headers: dict[str, str], name: str, words: str
+    paths: Served, headers: dict[str, str], name: str, words: str
 ) -> None:
-    response = looplab.post("/api/runs", spec_of("async", ["/"], headers=headers))
+    response = paths.looplab.post("/api/runs", spec_of("async", ["/"], headers=headers))
     assert response.status_code == 422
     (error,) = response.json()["fields"]
     assert error["field"] == f"workload.streams.0.requests.0.headers.{name}"

@@ -144,7 +144,9 @@ def test_an_ordinary_run_keeps_its_percentiles(looplab: Dashboard) -> None:
 
 
 def test_half_an_answer_is_none(looplab: Dashboard) -> None:
-    stream = stream_of(looplab.finished(looplab.submit(closed("/half", "odd", users=2))))
+    spec = closed("/half", "odd", users=2)
+    spec["workload"]["streams"][0]["stop"] = {"requests": 400}
+    stream = stream_of(looplab.finished(looplab.submit(spec)))
     times = stream["response_time_s"]
     assert set(stream["errors"]) <= {"truncated", "disconnected"}
     assert times["unanswered"]["share"] == pytest.approx(0.05, abs=0.01)

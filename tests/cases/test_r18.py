@@ -21,7 +21,7 @@ from tests.dashboard import DashboardProcess, dashboard, until
 
 APPLICATIONS = Path(__file__).parent / "R18"
 SPEC = json.loads((APPLICATIONS / "spec.json").read_text())
-SPEC["workload"]["streams"][0]["stop"]["duration_s"] = 2
+SPEC["workload"]["streams"][0]["stop"]["duration_s"] = 1.2
 USERS = SPEC["workload"]["streams"][0]["load"]["concurrency"]
 WORK_S = 0.003
 """What the helper uses of the processor for each request."""
@@ -136,7 +136,8 @@ def test_a_shell_that_waits_is_not_blamed_for_what_ran_before(
         until((tmp_path / "burnt").exists, "it used the processor", 60)
         spec = json.loads(json.dumps(SPEC))
         spec["target"] = {"application": "bundled"}
-        spec["workload"]["streams"][0]["requests"] = [{"path": "/null"}]
+        (stream,) = spec["workload"]["streams"]
+        stream["requests"], stream["load"]["think_time_s"] = [{"path": "/null"}], 0.05
         run = run_of(looplab, spec)
     finally:
         shell.kill()

@@ -16,7 +16,9 @@ CASE: dict[str, Any] = json.loads((Path(__file__).parent / "R25" / "spec.json").
 
 def test_a_run_of_401_says_what_it_may_be(case: Callable[[str], Dashboard]) -> None:
     looplab = case("R25")
-    run = looplab.finished(looplab.submit(CASE | {"warmup_s": 0}))
+    spec = json.loads(json.dumps(CASE)) | {"warmup_s": 0}
+    spec["workload"]["streams"][0]["stop"] = {"requests": 400}
+    run = looplab.finished(looplab.submit(spec))
     (stream,) = run["streams"]
     assert stream["statuses"]["401"] > 5 * stream["statuses"]["200"]
     assert run["validity"]["outcome"] == "invalid"

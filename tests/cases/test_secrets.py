@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from tests.cases.command_line import CommandLine, command_line
-from tests.dashboard import TERMINAL, Dashboard
+from tests.dashboard import TERMINAL, Dashboard, until
 from tests.in_process import in_process
 from tests.pages.form_page import form_of_page, send
 
@@ -100,19 +101,27 @@ def everything(looplab: Dashboard, run_id: str, other: str) -> Iterator[tuple[st
         yield address, looplab.get(address).text
 
 
+def over_without_secrets(looplab: Dashboard, run_id: str) -> dict[str, Any] | None:
+    """Return the run once it is over; neither its page nor a process shows a secret meanwhile."""
+    run = looplab.run(run_id)
+    if run["state"] in TERMINAL:
+        return run
+    assert found_in(json.dumps(run) + looplab.get(f"/runs/{run_id}").text) == []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            assert found_in(" ".join([*process.cmdline(), *process.environ().values()])) == []
+        except psutil.Error:
+            continue
+    return None
+
+
 def test_no_secret_is_shown_or_kept_with_its_run(
     looplab: Dashboard, folder: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (other,) = [run["id"] for run in looplab.get("/api/runs").json()["runs"]]
     run_id = looplab.submit(spec("/echo", "/away", requests=600))
-    while (run := looplab.run(run_id))["state"] not in TERMINAL:
-        assert found_in(json.dumps(run) + looplab.get(f"/runs/{run_id}").text) == []
-        for process in psutil.Process().children(recursive=True):
-            try:
-                assert found_in(" ".join([*process.cmdline(), *process.environ().values()])) == []
-            except psutil.Error:
-                continue
+    run = until(partial(over_without_secrets, looplab, run_id), "it is over", 60, every_s=0.2)
     assert {*run["streams"][0]["statuses"]} == {"302", "401"}
     failures = [json.dumps(failed) for failed in run["trials"][0]["failures"]]
     assert len(failures) == 2

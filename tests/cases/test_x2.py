@@ -8,17 +8,13 @@ import pytest
 from control_plane import cli_output
 from control_plane.domain.client_strategies import STRATEGIES
 from tests.cases.command_line import short_spec
-from tests.dashboard import Dashboard
+from tests.cases.serving import Served
 from tests.pages.stored import words
 
 
 @pytest.fixture(scope="module")
-def looplab(case: Callable[[str], Dashboard]) -> Dashboard:
-    return case("X2")
-
-
-def measured(looplab: Dashboard, spec: dict[str, Any]) -> dict[str, Any]:
-    return looplab.finished(looplab.submit(spec))
+def slash(served: Callable[[str], Served]) -> Served:
+    return served("X2")
 
 
 def spec_of(strategy: str, path: str, **changes: Any) -> dict[str, Any]:
@@ -39,7 +35,7 @@ KEY = "s3cr3t-value"
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_first_of_each_kind_is_named_with_its_response(
-    looplab: Dashboard, strategy: str, capsys: pytest.CaptureFixture[str]
+    slash: Served, strategy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a redirect leads, too, and what got no response."""
     spec = spec_of(strategy, "/", timeout_s=1)
@@ -48,7 +44,7 @@ def test_the_first_of_each_kind_is_named_with_its_response(
         *({"path": path, "headers": {"X-Api-Key": KEY}, "weight": 5} for path in FAILED),
         {"path": "/asleep"},
     ]
-    run = measured(looplab, spec)
+    run, looplab = slash.run(spec), slash.looplab
     failures = {failed["line"]: failed for failed in run["failures"]}
     kept = {
         failed["request"].partition(" ")[2]: (
@@ -73,11 +69,11 @@ def test_the_first_of_each_kind_is_named_with_its_response(
     assert "redirect to /items/" in text
 
 
-def test_each_way_is_kept_once(looplab: Dashboard) -> None:
+def test_each_way_is_kept_once(slash: Served) -> None:
     spec = spec_of("async", "/items")
     spec["workload"]["streams"][0]["requests"] += [{"path": "/told"}, {"path": "/"}]
     spec["workload"]["streams"][0]["stop"] = {"requests": 100}
-    run = measured(looplab, {**spec, "trials": 2})
+    run = slash.run({**spec, "trials": 2})
     assert {failed["line"] for failed in run["failures"]} == {
         "GET /items: 307, redirect to /items/",
         "GET /told: 401",
@@ -85,5 +81,5 @@ def test_each_way_is_kept_once(looplab: Dashboard) -> None:
     assert len(run["failures"]) == 2
 
 
-def test_a_good_run_keeps_none(looplab: Dashboard) -> None:
-    assert measured(looplab, spec_of("raw", "/"))["failures"] == []
+def test_a_good_run_keeps_none(slash: Served) -> None:
+    assert slash.run(spec_of("raw", "/"))["failures"] == []

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from tests.builders import own
 from tests.dashboard import (
     BARE,
     Dashboard,
@@ -28,12 +29,16 @@ from tests.dashboard import (
 )
 from tests.in_process import in_process
 
+SERVED = {"target": {"application": "bare"}}
+"""Under uvicorn; of the dashboards that have it."""
 SIGNALS = ([signal.SIGTERM], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP, signal.SIGTERM])
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    with dashboard(tmp_path_factory.mktemp("processes")) as looplab:
+    folder = tmp_path_factory.mktemp("processes")
+    own.bare(folder)
+    with dashboard(folder) as looplab:
         yield looplab
 
 
@@ -51,10 +56,11 @@ def looplab(started: DashboardProcess) -> Iterator[DashboardProcess]:
 def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
     """However often it comes; the next start tells what became of the run."""
     interrupted: list[str] = []
+    own.bare(clean_after)
     for signals in SIGNALS:
         with dashboard(clean_after) as looplab:
             assert_interrupted(looplab, interrupted)
-            run_id = looplab.submit(long_spec(**({} if not interrupted else BARE)))
+            run_id = looplab.submit(long_spec(**(BARE if interrupted else SERVED)))
             looplab.until_state(run_id, {"running"})
             assert_stops(looplab, signals)
             gone_within_a_second(looplab.instance)
@@ -95,7 +101,7 @@ def open_answers(looplab: DashboardProcess, count: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("victim", ["guard", "server", "client"])
 def test_kill_a_part_of_a_run(looplab: DashboardProcess, victim: str) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**SERVED))
     looplab.until_state(run_id, {"running"})
     one_of(looplab, victim).kill()
     run = looplab.until_state(run_id, {"failed", "finished"}, 10)
@@ -108,7 +114,7 @@ def test_kill_a_part_of_a_run(looplab: DashboardProcess, victim: str) -> None:
 
 def test_a_stopped_target_does_not_hold_the_run(looplab: DashboardProcess) -> None:
     """One stream by requests is enough for that, whatever runs beside it."""
-    spec = items_spec(timeout_s=0.5)
+    spec = items_spec(timeout_s=0.5, **SERVED)
     (stream,) = spec["workload"]["streams"]
     beside = {**stream, "name": "beside", "stop": {"duration_s": 60}}
     counted = {**stream, "name": "counted", "stop": {"requests": 10_000_000}}
@@ -122,7 +128,7 @@ def test_a_stopped_target_does_not_hold_the_run(looplab: DashboardProcess) -> No
 
 
 def test_a_target_that_exits_fails_the_run(looplab: DashboardProcess) -> None:
-    run_id = looplab.submit(long_spec())
+    run_id = looplab.submit(long_spec(**SERVED))
     looplab.until_state(run_id, {"running"})
     one_of(looplab, "server").send_signal(signal.SIGTERM)
     run = looplab.until_state(run_id, {"failed"}, 10)

@@ -11,7 +11,7 @@ from pathlib import Path
 from control_plane.store.store import open_store
 from tests.builders import own
 from tests.builders.runs import classic, finished
-from tests.dashboard import BARE, Dashboard, items_spec, long_spec
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.in_process import in_process
 
 WITHIN_S = 15
@@ -69,7 +69,7 @@ ODD: dict[str, dict[str, object]] = {
 
 
 def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
-    store = open_store(clean_after / "runs.db")
+    store = open_store(provide_database(clean_after / "runs.db"))
     kept, odd = (finished(store, *made).id for made in classic()[:2])
     store.close()
     paths = cycle(("/", f"/runs/{odd}", f"/compare?runs={kept},{odd}", "/metrics"))

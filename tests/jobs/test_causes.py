@@ -147,7 +147,7 @@ async def test_connections_without_an_answer_are_counted(service: RunService, st
 @pytest.mark.parametrize(
     "spec",
     [
-        driven("/items/1", 1, target={"workers": 2}),
+        driven("/items/1", 1, 0.01, target={"workers": 2}),
         driven("/", 4, 0.02, target={"application": "threads", "server": "command"}),
         under(stream("/items/1", 2, 0.02), stream("/movies/1", 4)),
     ],

@@ -33,9 +33,13 @@ def all_ok(run: dict[str, Any], gates: set[str]) -> bool:
 
 
 def of_one_second(
-    path: str, users: int, request: dict[str, Any] | None = None, **changes: Any
+    path: str,
+    users: int,
+    request: dict[str, Any] | None = None,
+    think_time_s: float = 0,
+    **changes: Any,
 ) -> dict[str, Any]:
-    load = {"model": "closed", "concurrency": users}
+    load = {"model": "closed", "concurrency": users, "think_time_s": think_time_s}
     request = {"path": path, **(request or {})}
     stream = {"requests": [request], "load": load, "stop": {"duration_s": 1}}
     return {"workload": {"streams": [stream]}, "warmup_s": 0, **changes}
@@ -81,8 +85,9 @@ def test_an_open_load_on_time_is_silent(looplab: DashboardProcess) -> None:
 
 
 def test_an_address_that_is_not_there(looplab: DashboardProcess) -> None:
-    assert ran(looplab, "/missing", 2)["errors"] == "invalid"
-    assert ran(looplab, "/missing", 2, max_error_share=1)["errors"] == "suspect"
+    assert ran(looplab, "/missing", 2, think_time_s=0.02)["errors"] == "invalid"
+    forgiven = ran(looplab, "/missing", 2, think_time_s=0.02, max_error_share=1)
+    assert forgiven["errors"] == "suspect"
 
 
 def test_a_blocked_loop_leaves_requests_in_flight(looplab: DashboardProcess) -> None:
@@ -133,6 +138,7 @@ def test_what_others_use_is_not_overrated(looplab: DashboardProcess) -> None:
         return machine_s - sum(process.cpu_times()[2:4])
 
     before_s = of_others_s()
-    found = judged(run_of(looplab, of_one_second("/null", 4)))["other_load"]
+    spec = of_one_second("/null", 4, think_time_s=0.01)
+    found = judged(run_of(looplab, spec))["other_load"]
     assert found["value"] <= of_others_s() - before_s + CLOCKS_S
     assert found["level"] == ("ok" if found["value"] <= OTHER_CPU else "suspect")

@@ -1,17 +1,21 @@
 """The rules of the window, with real workers and a real server."""
 
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
 
-from control_plane.domain.errors import ClientFailed
 from control_plane.domain.histogram import merge
-from control_plane.load import worker
 from tests.load.hostile import HostileServer
-from tests.load.workers import PATIENCE_S, completed, plan_of, record_of, seconds_and_record
+from tests.load.workers import (
+    FORKED,
+    PATIENCE_S,
+    completed,
+    plan_of,
+    record_of,
+    seconds_and_record,
+    soft_limit_after,
+)
 
 STRATEGIES = ("async", "threaded", "blocking")
 # Threads drive each user as blocking drives its one.
@@ -207,16 +211,6 @@ async def test_the_window_by_requests_ends_with_the_last_answer(server: HostileS
     assert service.sum_ns <= record.duration_ns < 2 * service.sum_ns
 
 
-def soft_limit_after(soft: int, hard: int, connections: int) -> int | str:
-    """In a process of its own, because a hard limit cannot be raised again."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    try:
-        worker.raise_file_limit(connections)
-    except ClientFailed as error:
-        return str(error)
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
 @pytest.mark.parametrize(
     ("soft", "hard", "connections", "expected"),
     [(256, 1_024, 100, 256), (256, 1_024, 500, 564), (256, 564, 500, 564)],
@@ -224,13 +218,13 @@ def soft_limit_after(soft: int, hard: int, connections: int) -> int | str:
 def test_the_soft_limit_is_raised_as_needed(
     soft: int, hard: int, connections: int, expected: int
 ) -> None:
-    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(1, FORKED) as processes:
         found = processes.submit(soft_limit_after, soft, hard, connections).result()
     assert found == expected
 
 
 def test_the_hard_limit_is_named() -> None:
-    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(1, FORKED) as processes:
         found = processes.submit(soft_limit_after, 256, 300, 500).result()
     assert found == (
         "client: 500 connections need 564 open files, the limit is 300: "

@@ -31,7 +31,7 @@ from tests.builders.runs import (
     items,
     two_streams,
 )
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, provide_database
 from tests.html import read_html
 
 BROKEN = "failed (start): the target ended with exit code 3"
@@ -55,7 +55,7 @@ class Samples:
 
 def fill(folder: Path) -> Samples:
     """Make a database `runs.db` in the folder."""
-    store = open_store(folder / "runs.db")
+    store = open_store(provide_database(folder / "runs.db"))
     try:
         laptop = {**ENVIRONMENT, "cpu_model": "Apple M2", "cpu_count": 8}
         ended_early = "Looplab ended while this run was not over"
@@ -101,7 +101,7 @@ class Stored:
 
 def fill_history(folder: Path) -> None:
     """Make a database of the classic question answered, failing runs, and runs that ended early."""
-    store = open_store(folder / "runs.db")
+    store = open_store(provide_database(folder / "runs.db"))
     shapes = (BLOCKING, THREADED, ASYNC)
     arms = bundled_experiment("classic").document("full")["arms"]
     for arm, shape in zip(arms, shapes, strict=True):

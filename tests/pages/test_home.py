@@ -7,7 +7,7 @@ import pytest
 from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, THREADED, decided
-from tests.dashboard import BARE, Dashboard, long_spec, until
+from tests.dashboard import BARE, Dashboard, long_spec, provide_database, until
 from tests.html import Element, read_html
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, send
@@ -32,7 +32,7 @@ def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
 
 @pytest.fixture
 def answered(tmp_path: Path) -> Iterator[Dashboard]:
-    store = open_store(tmp_path / "runs.db")
+    store = open_store(provide_database(tmp_path / "runs.db"))
     decided(store, "classic", (BLOCKING, THREADED, ASYNC))
     store.close()
     with in_process(tmp_path) as started:

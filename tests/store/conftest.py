@@ -1,4 +1,4 @@
-"""An open store in a folder of its own."""
+"""A database in a folder of its own, without a run, and its open store."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +11,11 @@ from tests.dashboard import provide_database
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "runs.db"
+    return provide_database(tmp_path / "runs.db")
 
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    opened = open_store(provide_database(path))
+    opened = open_store(path)
     yield opened
     opened.close()

@@ -32,6 +32,7 @@ from tests.builders.runs import (
     trial_of,
     two_streams,
 )
+from tests.dashboard import provide_database
 from tests.store.places import ask, locks_on
 
 KEPT = Path(__file__).parent / "previous" / "bundle.looplab.xz"
@@ -48,7 +49,7 @@ HLOG = WRK.with_name("intervals.hlog")
 def make_source(folder: Path) -> Path:
     """A database with a run that stalled, one that failed, an experiment, and another tool's."""
     path = folder / "runs.db"
-    store = open_store(path)
+    store = open_store(provide_database(path))
     try:
         finished(store, two_streams(), LARGE_BODIES)
         for file in (WRK, HLOG):

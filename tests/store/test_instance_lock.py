@@ -48,6 +48,8 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_second_is_told_who_was_first(path: Path) -> None:
+    """And makes no database where none is."""
+    path.unlink()
     with holder(path) as first:
         with pytest.raises(DatabaseOwned, match=str(first.pid)) as refused:
             open_store(path)

@@ -45,6 +45,7 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_start_that_fails_gives_the_lock_back(path: Path) -> None:
+    path.unlink()
     in_the_way = path.with_name("runs.db.new")
     in_the_way.mkdir()
     with pytest.raises(StoreError, match=r"runs\.db\.new cannot be written"):

@@ -12,7 +12,7 @@ import pytest
 from control_plane.domain.spec_json import write_spec
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, finished, items, two_streams
-from tests.dashboard import BARE, free_port, items_spec, long_spec, until
+from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database, until
 from tests.html import Element, read_html
 from tests.in_process import in_process
 from tests.pages.stored import Stored, figures, words
@@ -320,7 +320,7 @@ def test_it_fills_as_runs_finish(stored: Stored) -> None:
 def test_sessions_of_both_specs_decide(tmp_path: Path) -> None:
     shapes = (("quick", 1.0, ASYNC), ("slow", 2.0, BLOCKING))
     sides = [(items(title=title, warmup_s=warmup), shape) for title, warmup, shape in shapes]
-    with closing(open_store(tmp_path / "runs.db")) as store:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
         ids = [[finished(store, spec, shape).id for _ in range(3)] for spec, shape in sides]
     with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
         for seq in range(6):

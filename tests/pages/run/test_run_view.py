@@ -12,6 +12,7 @@ from control_plane.pages.run.run_numbers import load_text, trials_view
 from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, cut_short, detail_of, items, two_streams
+from tests.dashboard import provide_database
 
 
 def _page(detail: RunDetail, trial: int | None = None) -> RunPage:
@@ -79,7 +80,7 @@ def test_loads_in_words() -> None:
 
 @pytest.mark.parametrize("trial", [None, 1])
 def test_a_run_cut_short_shows_the_trial_that_was_kept(tmp_path: Path, trial: int | None) -> None:
-    store = open_store(tmp_path / "runs.db")
+    store = open_store(provide_database(tmp_path / "runs.db"))
     try:
         page = _page(store.detail(cut_short(store, items(), ASYNC).id), trial)
     finally:

@@ -102,7 +102,7 @@ def test_none_starts_while_a_run_measures(looplab: Dashboard) -> None:
 @pytest.mark.parametrize("gently", [True, False], ids=["SIGTERM", "kill -9"])
 def test_it_ends_with_the_dashboard(tmp_path: Path, gently: bool) -> None:
     with dashboard(tmp_path) as looplab:
-        start(looplab, TWO)
+        start(looplab, ONE)
         instance = looplab.instance
         assert len(marked(instance)) >= 3
         if gently:

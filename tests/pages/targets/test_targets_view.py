@@ -14,7 +14,7 @@ from control_plane.targets.launch import shown_command
 from control_plane.targets.run_environment import run_environment
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, THREADED, finished, items
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, provide_database
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.stored import Stored, words
@@ -52,7 +52,7 @@ class Known:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     folder: Path = tmp_path_factory.mktemp("ceilings")
-    store, here = open_store(folder / "runs.db"), run_environment(SHARED_CORES)
+    store, here = open_store(provide_database(folder / "runs.db")), run_environment(SHARED_CORES)
     elsewhere = {**here, "cpu_model": "Apple M2"}
     ceiling = finished(store, ceiling_spec(Client()), MOST, here)
     finished(store, ceiling_spec(Client()), MOST, elsewhere)
