@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -44,7 +45,7 @@ from otava.analysis import compute_change_points
 found = []
 for series in json.load(sys.stdin):
     points, _ = compute_change_points(
-        np.array(series), window_len=50, max_pvalue=0.001, min_magnitude=0.0
+        np.array(series), window_len=2 * len(series), max_pvalue=0.001, min_magnitude=0.0
     )
     found.append([int(point.index) for point in points])
 json.dump(found, sys.stdout)
@@ -102,7 +103,10 @@ def simulated(with_step: Sequence[Series], without: Sequence[Series]) -> int:
 
 
 def beside_otava(with_step: Sequence[Series], without: Sequence[Series]) -> None:
-    """Print how often Otava finds the same; a line where it cannot be installed."""
+    """Print how often Otava finds the same; a line where it cannot be installed.
+
+    It looks at each series whole: 0.8.0 fails where two of its windows find the same split.
+    """
     if not _otava_is_there():
         print("\nApache Otava cannot be installed here: not compared.")
         return
@@ -112,20 +116,20 @@ def beside_otava(with_step: Sequence[Series], without: Sequence[Series]) -> None
         [str(OTAVA), "-c", ASK_OTAVA], input=asked, capture_output=True, text=True, check=True
     )
     theirs: list[list[int]] = json.loads(told.stdout)
-    ours = [[step.at for step in each.steps] for each in series]
     table = Table("Beside Apache Otava", "what | Looplab | Otava")
-    hits = [
-        statistics.mean(
-            near(each.at, places) for each, places in zip(with_step, found, strict=False)
-        )
-        for found in (ours, theirs)
+    pairs = [
+        (each, [step.at for step in each.steps], other)
+        for each, other in zip(series, theirs, strict=True)
     ]
+    stepped = [pair for pair in pairs if pair[0].at is not None]
+    hits = [statistics.mean(near(pair[0].at, pair[side]) for pair in stepped) for side in (1, 2)]
     table.row(f"step found within ± {WITHIN} points", *(f"{share:.1%}" for share in hits))
-    false = [statistics.mean(map(bool, found[len(with_step) :])) for found in (ours, theirs)]
+    level = [pair for pair in pairs if pair[0].at is None]
+    false = [statistics.mean(bool(pair[side]) for pair in level) for side in (1, 2)]
     table.row("false alarm without a step", *(f"{share:.1%}" for share in false))
-    same = [_same(own, other) for own, other in zip(ours, theirs, strict=True)]
-    table.row(f"same steps within ± {WITHIN} points", f"{statistics.mean(same):.1%}", "")
-    exact = statistics.mean(own == other for own, other in zip(ours, theirs, strict=True))
+    same = statistics.mean(_same(own, other) for _, own, other in pairs)
+    table.row(f"same steps within ± {WITHIN} points", f"{same:.1%}", "")
+    exact = statistics.mean(own == other for _, own, other in pairs)
     table.row("same steps at the same points", f"{exact:.1%}", "")
 
 
@@ -148,7 +152,7 @@ def _otava_is_there() -> bool:
 
 def timed(requests: int) -> int:
     """Print how long page and document of 1,000 runs take; how many figures are missed."""
-    table = Table(f"A trend of {RUNS:,} runs, in process", "what | first | median")
+    table = Table(f"A trend of {RUNS:,} runs, in process", "what | first | median | processor")
     for name, fill in {"raw": _filled, "ratios": partial(interleaved, experiments=RUNS)}.items():
         with tempfile.TemporaryDirectory() as folder:
             spec = fill(Path(folder) / "runs.db")
@@ -159,9 +163,14 @@ def timed(requests: int) -> int:
 
 def _time(table: Table, looplab: Dashboard, spec: str, name: str, requests: int) -> None:
     for what, path in (("page", "/trends"), ("document", "/api/trends")):
-        spent = [seconds_of(looplab, f"{path}/{spec}") for _ in range(requests + 1)]
+        spent, used = [], []
+        for _ in range(requests + 1):
+            before_s = time.process_time()
+            spent.append(seconds_of(looplab, f"{path}/{spec}"))
+            used.append(time.process_time() - before_s)
         median = statistics.median(spent[1:])
-        took = (f"{1e3 * seconds:.1f} ms" for seconds in (spent[0], median))
+        times = (spent[0], median, statistics.median(used[1:]))
+        took = (f"{1e3 * seconds:.1f} ms" for seconds in times)
         wanted = f"≤ {1e3 * LIMIT_S:.0f} ms"
         table.row(f"{what}, {name}", *took, wanted=wanted, reached=median <= LIMIT_S)
 

@@ -135,12 +135,12 @@ def environment_changes(
     """Yield where facts differ from one run to the next, but for the commit of the application."""
     own = {"commit"} if application == BUNDLED else set()
     passing = PASSING | _OF_COMMIT | own
-    lasting = [
-        {name: fact for name, fact in (run.environment or {}).items() if name not in passing}
-        for run in runs
-    ]
-    for at, (before, now) in enumerate(pairwise(lasting), start=1):
-        if before != now:
+
+    def lasting(facts: Environment | None) -> Environment:
+        return {name: fact for name, fact in (facts or {}).items() if name not in passing}
+
+    for at, (before, now) in enumerate(pairwise(run.environment for run in runs), start=1):
+        if before is not now and lasting(before) != lasting(now):
             differing = environment_differences(runs[at - 1 : at + 1])
             if told := tuple(each for each in differing if each.field not in passing):
                 yield EnvironmentChange(at, told)

@@ -165,7 +165,7 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
     one are left out.
     """
     metric, application = TREND_METRICS[runs.key.metric], runs.spec.target.application
-    known = [point for run in runs.runs for point in _point(run, runs)]
+    known = list(_points(runs))
     points = _by_commit(known) if axis == "commit" else known
     levels = _levels(points, metric)
     coarse = SHARE_MARGIN**2 / 1_000 if metric.unit == "share" else LEAST_VARIANCE / 2
@@ -186,13 +186,18 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
     )
 
 
-def _point(run: TrendRun, runs: TrendRuns) -> Iterator[TrendPoint]:
-    commit = measured_commit(run.environment, runs.spec.target.application)
-    if not runs.key.baseline:
-        if run.value is not None:
-            yield TrendPoint(run, run.value, None, None, commit)
-    elif ratio := _ratio(run.blocks):
-        yield TrendPoint(run, *ratio, commit)
+def _points(runs: TrendRuns) -> Iterator[TrendPoint]:
+    commits: dict[int, MeasuredCommit | None] = {}
+    for run in runs.runs:
+        # Runs of the same environment share it.
+        which, facts = id(run.environment), run.environment
+        if which not in commits:
+            commits[which] = measured_commit(facts, runs.spec.target.application)
+        if runs.key.baseline:
+            if ratio := _ratio(run.blocks):
+                yield TrendPoint(run, *ratio, commits[which])
+        elif run.value is not None:
+            yield TrendPoint(run, run.value, None, None, commits[which])
 
 
 @lru_cache(maxsize=5_000)

@@ -279,7 +279,6 @@ class TrendRun:
 
     seq: int
     id: str
-    title: str
     at: datetime
     outcome: str
     environment: Environment

@@ -1,7 +1,4 @@
-"""Trends: the runs of one spec over time, and what is kept of the steps among them.
-
-Of each run only what a trend reads is looked at, because there may be a thousand of them.
-"""
+"""Trends: the runs of one spec over time, of each what is read alone, and the steps among them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,8 +11,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy
-from sqlalchemy import delete, func
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete, func, text
 from sqlmodel import Session, col, select
 
 from control_plane.domain.documents import moment
@@ -23,6 +19,7 @@ from control_plane.domain.errors import Conflict, NotFound, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import bounded_text, known_name
 from control_plane.domain.metrics import START_TIME, TREND_METRICS, stored_number
+from control_plane.domain.result import Environment
 from control_plane.domain.run import (
     AUTO_BASELINE,
     LEAST_TREND_POINTS,
@@ -43,7 +40,6 @@ from control_plane.store.pins import read_pins
 from control_plane.store.reader import find_row
 from control_plane.store.run_query import Condition
 from control_plane.store.tables import (
-    ExperimentArmRow,
     ExperimentBlockRow,
     RunFacts,
     RunRow,
@@ -57,6 +53,7 @@ MOST_LISTED_TRENDS, LISTED_NUMBERS = 100, 60
 
 MOST_STEP_MARKS, STEP_NOTE_LENGTH = 500, 1_000
 _MOST_KEPT_NUMBERS = 200_000
+_OF_THE_MOMENT = {"load_before", "load_average", "stopped_before", "boot_id"}
 
 TrialNumbers = Mapping[int, float | None]
 """A metric of the trials of a run, by block."""
@@ -92,9 +89,8 @@ class Trends:
         self._database = database
 
     @cached_property
-    def _of_trials(self) -> dict[tuple[int, str, str], TrialNumbers]:
-        """The numbers of trials that were read before: those of a finished run never change."""
-        return {}
+    def _kept(self) -> "_Kept":
+        return _Kept({}, {}, {})
 
     def trends(self) -> list[ListedTrend]:
         """Return the trends that have points enough, the last measured first."""
@@ -112,10 +108,7 @@ class Trends:
             return [_listed(session, row) for row in session.connection().execute(grouped).all()]
 
     def trend_spec(self, named: str) -> str:
-        """Return the digest that is named, or that of the spec of the run with this id.
-
-        Raises NotFound.
-        """
+        """Return a digest, or that of the spec of the run with this id. Raises NotFound."""
         if not is_id(named):
             return named
         with self._database.read() as session, readable(named):
@@ -137,16 +130,19 @@ class Trends:
             refuse(known_name("machine", where, [*machines, ""]))
             here = (col(RunRow.spec_digest) == key.spec, col(RunRow.machine) == where)
             measured = (*here, *_finished("valid", *(["suspect"] if suspect else [])))
-            turns, twice = _interleaved(session, key.spec, measured)
+            turns, twice = _interleaved(session, key.spec)
             baselines = _baselines(session, turns)
             key = _resolved(key, spec, baselines)
-            found = self._runs(session, key, _rows(session, key, spec, measured), turns)
+            columns: tuple[Any, ...] = (RunRow.seq, RunRow.outcome)
+            chosen = sqlalchemy.select(*columns).where(*measured).order_by(col(RunRow.seq))
+            rows = [row for row in session.connection().execute(chosen) if row.seq not in twice]
+            found = self._runs(session, key, rows, turns.get(key.baseline, {}))
             doubted = select(func.count()).select_from(RunRow).where(*here, *_finished("suspect"))
             return TrendRuns(
                 key=key,
                 spec=spec,
                 title=newest.title,
-                runs=tuple(run for run in found if run.seq not in twice),
+                runs=tuple(found),
                 marks=tuple(_marks(session, key)),
                 baselines=baselines,
                 machine=where,
@@ -182,38 +178,55 @@ class Trends:
             record_each(session, "marked", [(key.spec, title)], "trend")
 
     def _runs(
-        self, session: Session, key: TrendKey, rows: Sequence[Any], turns: Mapping[str, Arms]
+        self, session: Session, key: TrendKey, rows: Sequence[Any], arms: Arms
     ) -> Iterator[TrendRun]:
         """Yield the runs of rows, with what is needed of their trials and of those of baselines."""
-        arms = turns.get(key.baseline, {})
+        kept, which = self._kept, (key.stream, key.metric)
+        kept.make_room()
         wanted = {seq for arm in arms.values() for seq in (arm.mine, arm.other)}
         if is_start_time := key.metric == START_TIME.name:
             wanted |= {row.seq for row in rows}
-        numbers = self._numbers_of_trials(session, key, wanted)
-        blocks = _blocks(session, arms, numbers)
+        numbers = {seq: kept.trials[seq, *which] for seq in wanted if (seq, *which) in kept.trials}
+        read = _read_trials(session, list(wanted - numbers.keys()), key)
+        kept.trials.update({(seq, *which): of_run for seq, of_run in read.items()})
+        blocks = _blocks(session, arms, numbers | read)
+        found = {row.seq: kept.runs.get((row.seq, *which)) for row in rows}
+        missing = [seq for seq, known in found.items() if known is None]
+        for row in _facts_of(session, key, missing) if missing else ():
+            value = stored_number(_object(row.summary), key.metric)
+            if is_start_time:
+                value = _middle((numbers | read)[row.seq])
+            facts = kept.environment(_object(row.environment))
+            told = (row.id, row.started_at or row.created_at, facts, value)
+            found[row.seq] = kept.runs[row.seq, *which] = told
         for row in rows:
-            yield TrendRun(
-                seq=row.seq,
-                id=row.id,
-                title=row.title,
-                at=row.started_at or row.created_at,
-                outcome=row.outcome,
-                environment=_object(row.environment),
-                value=_middle(numbers[row.seq])
-                if is_start_time
-                else stored_number(_object(row.summary), key.metric),
-                blocks=blocks.get(row.seq, ()),
-            )
+            if known := found[row.seq]:
+                run_id, at, environment, value = known
+                own = blocks.get(row.seq, ())
+                yield TrendRun(row.seq, run_id, at, row.outcome, environment, value, own)
 
-    def _numbers_of_trials(
-        self, session: Session, key: TrendKey, wanted: set[int]
-    ) -> dict[int, TrialNumbers]:
-        kept, which = self._of_trials, (key.stream, key.metric)
-        known = {seq: kept[seq, *which] for seq in wanted if (seq, *which) in kept}
-        read = _read_trials(session, list(wanted - known.keys()), key)
-        if len(kept) + len(read) <= _MOST_KEPT_NUMBERS:
-            kept.update({(seq, *which): numbers for seq, numbers in read.items()})
-        return known | read
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was read of finished runs before, of which nothing of it changes any more.
+
+    `runs` by `seq`, stream and metric: id, time, environment (shared by runs) and number.
+    """
+
+    runs: dict[tuple[int, str, str], tuple[str, datetime, Environment, float | None]]
+    trials: dict[tuple[int, str, str], TrialNumbers]
+    environments: dict[bytes, Environment]
+
+    def make_room(self) -> None:
+        """Forget everything where it is much."""
+        if len(self.runs) + len(self.trials) > _MOST_KEPT_NUMBERS:
+            for part in (self.runs, self.trials, self.environments):
+                part.clear()
+
+    def environment(self, facts: Mapping[str, Any]) -> Environment:
+        """Return the facts but for those of the moment, one object for all that are the same."""
+        lasting = {name: fact for name, fact in facts.items() if name not in _OF_THE_MOMENT}
+        return self.environments.setdefault(orjson.dumps(lasting), lasting)
 
 
 def _resolved(key: TrendKey, spec: Spec, baselines: Sequence[TrendBaseline]) -> TrendKey:
@@ -250,23 +263,18 @@ def _machines(session: Session, spec: str) -> list[str]:
     return list(session.connection().scalars(found.order_by(func.max(col(RunRow.seq)).desc())))
 
 
-def _rows(
-    session: Session, key: TrendKey, spec: Spec, conditions: Sequence[Condition]
-) -> Sequence[Any]:
-    """Return what a trend reads of each run, in the order in which they were handed in."""
-    names = [stream.name for stream in spec.workload.streams]
-    place = names.index(key.stream) if key.stream else 0
-    stream = (col(RunStream.run) == col(RunRow.seq)) & (col(RunStream.place) == place)
+def _facts_of(session: Session, key: TrendKey, runs: Sequence[int]) -> Sequence[Any]:
+    """Return what a trend reads of each run, and keeps."""
+    of_stream = col(RunStream.name) == key.stream if key.stream else col(RunStream.place) == 0
     columns: tuple[Any, ...] = (
-        *(RunRow.seq, RunRow.id, RunRow.title, RunRow.outcome, RunRow.created_at),
-        *(RunRow.started_at, RunFacts.environment, RunStream.summary),
+        *(RunRow.seq, RunRow.id, RunRow.created_at, RunRow.started_at),
+        *(RunFacts.environment, RunStream.summary),
     )
     chosen = (
         sqlalchemy.select(*columns)
         .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-        .outerjoin(RunStream, stream)
-        .where(*conditions)
-        .order_by(col(RunRow.seq))
+        .outerjoin(RunStream, (col(RunStream.run) == col(RunRow.seq)) & of_stream)
+        .where(col(RunRow.seq).in_(runs))
     )
     return session.connection().execute(chosen).all()
 
@@ -282,10 +290,10 @@ def _blocks(session: Session, arms: Arms, numbers: Mapping[int, TrialNumbers]) -
     return found
 
 
-def _object(text: Any) -> dict[str, Any]:
+def _object(column: Any) -> dict[str, Any]:
     """Return the JSON object of a column; an empty one for what is none."""
     with suppress(ValueError, TypeError):
-        found = orjson.loads(text)
+        found = orjson.loads(column)
         return found if isinstance(found, dict) else {}
     return {}
 
@@ -305,9 +313,9 @@ def _read_trials(
     columns: tuple[Any, ...] = (TrialRow.run, TrialRow.block, sqlalchemy.case((whole, part)))
     chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(runs))
     found: dict[int, dict[int, float | None]] = {run: {} for run in runs}
-    for run, block, text in session.connection().execute(chosen):
+    for run, block, part_text in session.connection().execute(chosen):
         with suppress(ValueError, TypeError):
-            told = orjson.loads(text)
+            told = orjson.loads(part_text)
             if isinstance(told, list):
                 named = [each for each in told if each.get("name") == key.stream]
                 told = (named or told)[0] if told else {}
@@ -315,20 +323,30 @@ def _read_trials(
     return found
 
 
-def _interleaved(
-    session: Session, spec: str, conditions: Sequence[Condition]
-) -> tuple[dict[str, Arms], set[int]]:
+def _interleaved(session: Session, spec: str) -> tuple[dict[str, Arms], set[int]]:
     """Return the runs that were measured in turns with others, by the digest of the other spec, and
     those that are the second of their own spec in an experiment.
     """
     turns: dict[str, Arms] = defaultdict(dict)
     twice = set()
-    for arm in _other_arms(session, conditions):
+    for arm in session.connection().execute(_OTHER_ARMS, {"spec": spec}):
         if arm.digest == spec and arm.place < arm.my_place:
             twice.add(arm.mine)
         elif arm.digest and arm.digest != spec:
             turns[arm.digest].setdefault(arm.mine, arm)
     return turns, twice
+
+
+_OTHER_ARMS = text("""
+SELECT mine.run AS mine, mine.place AS my_place, mine.experiment, theirs.run AS other,
+    theirs.place, others.spec_digest AS digest
+FROM run JOIN experiment_arm AS mine ON mine.run = run.seq
+JOIN experiment_arm AS theirs ON theirs.experiment = mine.experiment AND theirs.run != mine.run
+JOIN run AS others ON others.seq = theirs.run
+WHERE run.spec_digest = :spec AND others.state = 'finished' AND others.outcome != 'invalid'
+ORDER BY mine.run, theirs.place
+""")
+"""Each run of a spec that is an arm, with each other arm of its experiment that finished."""
 
 
 def _baselines(session: Session, turns: Mapping[str, Collection[int]]) -> tuple[TrendBaseline, ...]:
@@ -342,25 +360,6 @@ def _baselines(session: Session, turns: Mapping[str, Collection[int]]) -> tuple[
         if spec in turns
     )
     return tuple(sorted(found, key=lambda each: -each.runs))
-
-
-def _other_arms(session: Session, conditions: Sequence[Condition]) -> Sequence[Any]:
-    """Return each run that is an arm with each other arm of its experiment that finished."""
-    mine, theirs, other = aliased(ExperimentArmRow), aliased(ExperimentArmRow), aliased(RunRow)
-    runs = sqlalchemy.select(col(RunRow.seq)).where(*conditions)
-    columns: tuple[Any, ...] = (
-        *(col(mine.run).label("mine"), col(mine.place).label("my_place"), mine.experiment),
-        *(col(theirs.run).label("other"), theirs.place, col(other.spec_digest).label("digest")),
-    )
-    chosen = (
-        sqlalchemy.select(*columns)
-        .join(theirs, col(theirs.experiment) == col(mine.experiment))
-        .join(other, col(other.seq) == col(theirs.run))
-        .where(col(mine.run).in_(runs), col(theirs.run) != col(mine.run))
-        .where(col(other.state) == State.FINISHED.value, col(other.outcome) != "invalid")
-        .order_by(col(mine.run), col(theirs.place))
-    )
-    return session.connection().execute(chosen).all()
 
 
 def _spoiled(session: Session, experiments: Collection[int]) -> dict[int, set[int]]:

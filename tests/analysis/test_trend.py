@@ -35,7 +35,6 @@ def trend(
         TrendRun(
             seq=10 * n,
             id=f"{n:010}",
-            title="nightly",
             at=NOW + timedelta(days=n),
             outcome="valid",
             environment={**ENVIRONMENT, **(facts[n] if facts else {})},

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from control_plane.analysis.charts.figure import (
     Annotations,
@@ -27,6 +28,7 @@ MOST_COMMITS, MOST_NOTES = 8, 6
 
 TREND_HEIGHT: Height = "h440"
 _LEAST_RIGHT, _NARROW_RIGHT = 84, 68
+_LEAST_TICKS = 4
 _BYTES = {"B": 1.0, "kB": 1e-3, "MB": 1e-6, "GB": 1e-9}
 _SHADES = {"worse": "$bad", "better": "$good"}
 
@@ -39,7 +41,7 @@ def trend_chart(trend: Trend) -> Figure:
     """
     x, (factor, unit) = _places(trend), _unit(trend)
     bounds = _bounds(trend, factor)
-    ticks = round_ticks(*bounds)
+    ticks = _ticks(*bounds)
     texts = [f"{tick:,.6g}{SPACE}{unit}" if unit else f"×{tick:,.4g}" for tick in ticks]
     levels = _levels(trend, x, factor)
     last = levels["y"][-1]
@@ -86,7 +88,7 @@ def _commits(trend: Trend) -> list[str]:
 
 def _axis(trend: Trend) -> Plot:
     if trend.axis == "time":
-        return x_axis(type="date", nticks=6)
+        return _time_axis(trend.points[0].run.at, trend.points[-1].run.at)
     commits = _commits(trend)
     named = range(0, len(commits), math.ceil(len(commits) / MOST_COMMITS))
     return x_axis(
@@ -94,6 +96,25 @@ def _axis(trend: Trend) -> Plot:
         tickvals=list(named),
         ticktext=[commits[place][:7] for place in named],
     )
+
+
+def _time_axis(first: datetime, last: datetime) -> Plot:
+    """Return an axis of dates with room at its ends; hours where all is of a few days."""
+    room = max((last - first) * 0.02, timedelta(minutes=5))
+    ends = [f"{at:%Y-%m-%d %H:%M:%S}" for at in (first - room, last + room)]
+    few, many = timedelta(days=3), timedelta(days=300)
+    days = "%-d %b %H:%M" if last - first < few else "%-d %b" if last - first < many else "%b %Y"
+    return x_axis(type="date", range=ends, nticks=6, tickformat=days)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round values, with those between them where they are few."""
+    ticks = round_ticks(low, high)
+    if not 1 < len(ticks) < _LEAST_TICKS:
+        return ticks
+    half = (ticks[1] - ticks[0]) / 2
+    between = (ticks[0] + half * place for place in range(-1, 2 * len(ticks)))
+    return [float(f"{tick:.6g}") for tick in between if low <= tick <= high]
 
 
 def _unit(trend: Trend) -> tuple[float, str]:
@@ -193,8 +214,8 @@ def _notes(trend: Trend, x: Places) -> Iterator[Plot]:
     """Yield what stands above steps, and below lines as long as they are few."""
     on_axis: Plot = {"xref": "x", "yref": "paper"}
     for step in trend.steps[-MOST_NOTES:]:
-        colour, place = _SHADES.get(step.verdict, "$ink-2"), {"x": x[step.at], "xshift": 0}
-        above: Plot = {**on_axis, **place, "xanchor": "center", "yanchor": "top"}
+        colour, place = _SHADES.get(step.verdict, "$ink-2"), {"x": x[step.last], "xshift": 4}
+        above: Plot = {**on_axis, **place, "xanchor": "left", "yanchor": "top"}
         yield annotation(change_text(trend, step), colour, y=1, **above)
     for change in trend.changes if len(trend.changes) <= MOST_NOTES else ():
         first, *others = change.differences
