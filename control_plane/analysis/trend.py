@@ -143,9 +143,7 @@ class Trend:
         return "which is neither" if step.verdict == "changed" else f"which is {step.verdict}"
 
     def commits(self, step: TrendStep) -> tuple[MeasuredCommit, ...]:
-        """Return the commits that were measured from one end of the range of a step to the other,
-        in their order.
-        """
+        """Return the commits measured from one end of the range of a step to the other."""
         ranged = (point.commit for point in self.points[step.first - 1 : step.last + 1])
         return tuple(dict.fromkeys(commit for commit in ranged if commit))
 
@@ -169,8 +167,8 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
     points = _by_commit(known) if axis == "commit" else known
     levels = _levels(points, metric)
     coarse = SHARE_MARGIN**2 / 1_000 if metric.unit == "share" else LEAST_VARIANCE / 2
-    enough = len(points) >= LEAST_TREND_POINTS
-    found = find_steps(tuple(levels.tolist()), coarse) if enough else ()
+    able = levels if len(points) >= LEAST_TREND_POINTS else levels[:0]
+    found = find_steps(tuple(able.tolist()), coarse)
     standing, rejected = _placed(found, runs.marks, _finder(points))
     judge = _Judge(levels, metric, margin, places := [place.at for place in standing])
     return Trend(
@@ -187,24 +185,21 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
 
 
 def _points(runs: TrendRuns) -> Iterator[TrendPoint]:
-    commits: dict[int, MeasuredCommit | None] = {}
+    shared = {id(run.environment): run.environment for run in runs.runs}
+    application = runs.spec.target.application
+    commits = {which: measured_commit(facts, application) for which, facts in shared.items()}
     for run in runs.runs:
-        # Runs of the same environment share it.
-        which, facts = id(run.environment), run.environment
-        if which not in commits:
-            commits[which] = measured_commit(facts, runs.spec.target.application)
+        commit = commits[id(run.environment)]
         if runs.key.baseline:
             if ratio := _ratio(run.blocks):
-                yield TrendPoint(run, *ratio, commits[which])
+                yield TrendPoint(run, *ratio, commit)
         elif run.value is not None:
-            yield TrendPoint(run, run.value, None, None, commits[which])
+            yield TrendPoint(run, run.value, None, None, commit)
 
 
 @lru_cache(maxsize=5_000)
 def _ratio(blocks: Blocks) -> tuple[float, float, float] | None:
-    """Return the ratio of run to baseline over blocks with its interval; None with under 3, and
-    where a trial has no number.
-    """
+    """Return the ratio to the baseline with its interval; None with too few blocks or numbers."""
     if not blocks or any(value is None for pair in blocks for value in pair):
         return None
     baseline, contender = log_values(list(zip(*blocks, strict=True)))
