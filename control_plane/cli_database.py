@@ -256,7 +256,7 @@ def back_up_database(
     A copy of the file alone would lack what its log (runs.db-wal) holds.
     """
     database = full_path(settings_of(context, db))
-    from control_plane.store.backups import back_up
+    from control_plane.store.schema import back_up
 
     back_up(database, file)
     if as_json:
@@ -277,7 +277,7 @@ def restore_database(
     No dashboard may have the database: stop it first.
     """
     database = full_path(settings_of(context, db))
-    from control_plane.store.backups import restore
+    from control_plane.store.schema import restore
 
     kept = [str(path) for path in restore(database, file)]
     if as_json:

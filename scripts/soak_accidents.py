@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from control_plane.store.backups import back_up
+from control_plane.store.schema import back_up
 from control_plane.store.write_ahead_log import log_path
 from tests.dashboard import BARE, Dashboard, dashboard, items_spec, long_spec, whole
 

@@ -24,8 +24,6 @@ from tests import smells
 PRODUCT = sources(*ROOMS)
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*") if path.is_file())
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "services", "managers", "misc"}
-# Each revision names itself and the one before it.
-REVISIONS = "control_plane/store/migrations/versions/"
 
 # Name as in the failure message: the reason why it may stay.
 LONG_FUNCTIONS: dict[str, str] = {}
@@ -119,7 +117,6 @@ def test_no_module_or_class_has_the_name_of_another() -> None:
 
 def test_no_constant_or_type_alias_has_the_name_of_another() -> None:
     files = [file for file in PRODUCT if file.path.startswith("control_plane/")]
-    files = [file for file in files if not file.path.startswith(REVISIONS)]
     names = [*smells.value_names(files), *smells.class_names(files)]
     assert list(smells.namesakes(iter(names), SAME_VALUES)) == []
 

@@ -12,7 +12,7 @@ from control_plane.domain.run import DeletedRun, State
 from control_plane.store.audit_log import record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import deleted_run_of
-from control_plane.store.pins import refuse_pinned
+from control_plane.store.pinned_baselines import refuse_pinned
 from control_plane.store.run_search import index_runs
 from control_plane.store.tables import (
     DELETED,

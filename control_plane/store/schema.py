@@ -1,7 +1,7 @@
-"""The schema of a database file: made, checked without a change, or brought up to date.
+"""The schema of a database file: made, checked, brought up to date; its copies, and put back.
 
-A new revision is a file in `migrations/versions`, its number in `HEAD`, and the tables as they are
-after it. What is released stays as it is: databases know the revisions by their numbers.
+A new revision is a function in `migrations/`, its number in `UPGRADES` there, `HEAD` here, and the
+tables as they are after it.
 """
 
 import logging
@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy import Connection
+
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, engine, store_errors
-from control_plane.store.write_ahead_log import belongs, log_path, new_mark, set_aside
+from control_plane.store.instance_lock import Lock
+from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0023"
-"""The newest revision in `migrations/versions`; revisions sort as text."""
+"""The newest revision in `UPGRADES`; they are numbered from 0001 on, and sort as text."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"
 
@@ -50,8 +52,7 @@ def check_backup(path: Path) -> None:
 def _known_schema(path: Path) -> str:
     with store_errors(path):
         version = schema_version(path)
-    plain = re.fullmatch("[0-9]{4}", version)
-    if not plain or (version < HEAD and not any((MIGRATIONS / "versions").glob(f"{version}_*.py"))):
+    if version == "0000" or not re.fullmatch("[0-9]{4}", version):
         raise StoreError(
             f"{path} says that its schema is {version[:40]!r}, which none is: put a backup in its "
             f"place with looplab restore FILE, or {_REMEDY}."
@@ -211,8 +212,8 @@ def _refuse_damaged(source: Path, copy: sqlite3.Connection) -> None:
         raise StoreError(f"{source} is damaged: {found.splitlines()[0]}.")
 
 
-def migrate(path: Path, revision: str = "head") -> None:
-    """Bring the file to `revision` in one transaction."""
+def migrate(path: Path, revision: str | None = None) -> None:
+    """Bring the file to `revision`, the newest where none is named, in one transaction."""
     made = engine(path, begin="BEGIN IMMEDIATE", connections=1)
     with ExitStack() as stack:
         stack.callback(made.dispose)
@@ -221,19 +222,34 @@ def migrate(path: Path, revision: str = "head") -> None:
         raw: Any = connection.connection.driver_connection
         raw.execute("PRAGMA foreign_keys=OFF")
         with connection.begin():
-            _upgrade(connection, revision)
+            _upgrade(connection, revision or HEAD)
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
                 raise StoreError(f"{path} has {len(broken)} rows that point nowhere.")
 
 
-def _upgrade(connection: object, revision: str) -> None:
-    # Alembic takes 0.1 s to import, which a start without a migration need not wait for.
-    from alembic import command
-    from alembic.config import Config
+_VERSION_TABLE = """
+CREATE TABLE IF NOT EXISTS alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, revision)
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    """Make each revision up to `revision` that the database has not yet."""
+    # Alembic takes 0.1 s to import, which a start without a migration need not wait for.
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    from control_plane.store import migrations
+
+    connection.exec_driver_sql(_VERSION_TABLE)
+    context = MigrationContext.configure(connection)
+    version = context.get_current_revision() or ""
+    for number, upgrade in migrations.UPGRADES.items():
+        if version < number <= revision:
+            upgrade(Operations(context))
+    connection.exec_driver_sql("DELETE FROM alembic_version")
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revision,))
 
 
 def _create(path: Path) -> None:
@@ -244,8 +260,8 @@ def _create(path: Path) -> None:
     unfinished.rename(path)
 
 
-def make_new(path: Path, revision: str = "head") -> None:
-    """Make a database of some revision, as its migrations make it."""
+def make_new(path: Path, revision: str | None = None) -> None:
+    """Make a database of some revision, the newest where none is named, as its migrations do."""
     _touch(path)
     migrate(path, revision)
 
@@ -285,3 +301,46 @@ def make_empty(path: Path, like: str) -> None:
 
 def _touch(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def back_up(database: Path, copy: Path) -> None:
+    """Copy a database as it is at this moment, also while a dashboard writes to it.
+
+    Raises StoreError when there is none, and when something lies at `copy`; then it stays.
+    """
+    source, target = database.expanduser().resolve(), copy.expanduser().resolve()
+    if check(source) is None:
+        raise StoreError(f"There is no database at {source}: name one with --db.")
+    copy_database(source, target)
+
+
+def restore(database: Path, backup: Path) -> list[Path]:
+    """Put a copy of `backup` in the place of the database, and return where that is kept now.
+
+    Raises DatabaseOwned while a control plane has the database, and StoreError for a backup that
+    is damaged, newer, or no database of Looplab; then the database is as it was.
+    """
+    path, source = database.expanduser().resolve(), backup.expanduser().resolve()
+    check_backup(source)
+    lock = Lock(path)
+    try:
+        lock.hold(path)
+        unfinished = path.with_name(f"{path.name}.new")
+        unfinished.unlink(missing_ok=True)
+        copy_database(source, unfinished)
+        kept = [*_keep(path), *set_aside(path)]
+        unfinished.rename(path)
+        return kept
+    finally:
+        lock.release()
+
+
+def _keep(path: Path) -> list[Path]:
+    """Rename a database and its log, so that they still go together."""
+    if not path.exists():
+        return []
+    kept = aside(path)
+    log, index = log_path(path), path.with_name(f"{path.name}-shm")
+    index.unlink(missing_ok=True)
+    path.rename(kept)
+    return [kept, *([log.rename(log_path(kept))] if log.exists() else [])]

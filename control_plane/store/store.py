@@ -16,7 +16,7 @@ from control_plane.store.database import Database
 from control_plane.store.deletions import Deletions
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
-from control_plane.store.pins import Pins
+from control_plane.store.pinned_baselines import Pins
 from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare

@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.domain.errors import DatabaseOwned, StoreError
 from control_plane.domain.run import State
-from control_plane.store.backups import back_up, restore
+from control_plane.store.schema import back_up, restore
 from control_plane.store.store import open_store
 from control_plane.store.write_ahead_log import log_path
 from tests.builders.states import in_state

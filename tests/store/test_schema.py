@@ -4,7 +4,6 @@ What is not a database of ours is refused in one line, and left as it was.
 """
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,33 +14,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.operations import Operations
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import adapter
-from control_plane.store import schema
+from control_plane.store import migrations, schema
 from control_plane.store.database import engine
+from control_plane.store.migrations import UPGRADES
 from control_plane.store.schema import HEAD, usable
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, finished, items
 from tests.store.places import ask, digest, killed_at, sound
 
-NEXT = '''
-"""Give runs a colour and break where `fault` says so."""
-import sqlalchemy as sa
-from alembic import op
-revision = "{after}"
-down_revision = "{head}"
-def upgrade():
-    with op.batch_alter_table("run", recreate="always") as run:
-        run.add_column(sa.Column("colour", sa.String(), server_default="red"))
-    op.execute("UPDATE run SET title = title || '!'")
-    op.execute("{fault}")
-'''
 AFTER = f"{int(HEAD) + 1:04}"
 
 
@@ -52,15 +41,17 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function that adds a revision which ends with the given statement."""
+def newer(monkeypatch: pytest.MonkeyPatch):
+    """A function that adds a revision which gives runs a colour, and ends with a statement."""
 
     def add(fault: str) -> None:
-        folder = tmp_path / "migrations"
-        shutil.copytree(schema.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        text = NEXT.format(fault=fault, head=HEAD, after=AFTER)
-        (folder / "versions" / f"{AFTER}_colour.py").write_text(text)
-        monkeypatch.setattr(schema, "MIGRATIONS", folder)
+        def upgrade(op: Operations) -> None:
+            with op.batch_alter_table("run", recreate="always") as run:
+                run.add_column(sa.Column("colour", sa.String(), server_default="red"))
+            op.execute("UPDATE run SET title = title || '!'")
+            op.execute(fault)
+
+        monkeypatch.setattr(migrations, "UPGRADES", {**UPGRADES, AFTER: upgrade})
         monkeypatch.setattr(schema, "HEAD", AFTER)
 
     return add
@@ -104,8 +95,21 @@ def test_the_migrations_make_what_the_tables_say(path: Path) -> None:
     made.dispose()
 
 
-def test_head_is_the_last_revision() -> None:
-    assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == HEAD
+def test_head_is_the_last_revision_and_none_is_left_out() -> None:
+    assert [*UPGRADES] == [f"{number:04}" for number in range(1, int(HEAD) + 1)]
+
+
+def test_a_database_of_each_revision_comes_to_the_same_schema(tmp_path: Path) -> None:
+    tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    made = []
+    for revision in UPGRADES:
+        path = tmp_path / f"{revision}.db"
+        schema.make_new(path, revision)
+        assert schema.schema_version(path) == revision
+        schema.migrate(path)
+        assert schema.schema_version(path) == HEAD
+        made.append(ask(path, tables))
+    assert all(found == made[0] for found in made)
 
 
 _SET = "UPDATE alembic_version SET version_num = {}"
