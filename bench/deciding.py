@@ -26,7 +26,6 @@ from control_plane.analysis.deciding.effects import (
     largest_ratio,
     session_effect,
 )
-from control_plane.analysis.deciding.error_shares import wilson
 from control_plane.analysis.deciding.verdicts import (
     DEFAULT_MARGIN,
     FIRST_LOOK,
@@ -36,6 +35,7 @@ from control_plane.analysis.deciding.verdicts import (
     levels_at_stop,
     levels_of_look,
     precise,
+    wilson,
 )
 from control_plane.domain.experiment import is_whole, rounded_blocks, trial_order
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
+from control_plane.analysis.client_ceiling import ceiling_clients, ceiling_submission
 from control_plane.cli_database import database_commands
 from control_plane.cli_experiment import (
     EXIT_CODES,
@@ -40,7 +41,6 @@ from control_plane.cli_output import (
     print_what_encodings_lack,
 )
 from control_plane.dashboard_client import NoDashboard
-from control_plane.domain.ceiling import ceiling_clients, ceiling_submission
 from control_plane.domain.errors import (
     DatabaseOwned,
     FieldError,

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from control_plane.analysis import duration_estimate
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
@@ -26,7 +25,7 @@ from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
-from control_plane.jobs.progress import experiment_left_s
+from control_plane.jobs.progress import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.runtime import Runtime, lower_priority, recover
@@ -181,7 +180,7 @@ def _submissions(settings: Settings) -> Submissions:
 
 def _usual_seconds(spec: Spec) -> float:
     """Return how long all trials take where no run before tells of this machine."""
-    return duration_estimate.seconds(spec, None)
+    return expected_seconds(spec, None)
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

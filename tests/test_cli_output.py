@@ -6,12 +6,11 @@ import pytest
 from rich.console import Console
 
 from control_plane import cli_output
+from control_plane.analysis.client_ceiling import ceiling_document, ceiling_of, ceiling_spec
 from control_plane.analysis.comparison import compare, rename_stream
-from control_plane.analysis.headroom import ceiling_of
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.cli_output import ProgressLines
-from control_plane.domain.ceiling import ceiling_spec
-from control_plane.domain.documents import ceiling_document, run_document
+from control_plane.domain.documents import run_document
 from control_plane.domain.result import Progress, Reason, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client

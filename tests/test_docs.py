@@ -100,7 +100,7 @@ def imported(name: str) -> set[str]:
 
 
 def imports(first: str, second: str) -> bool:
-    module = second.removesuffix(".py").replace("/", ".")
+    module = second.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return any(name.endswith(f".{module}") for name in imported(first))
 
 

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from control_plane.domain.ceiling import Ceiling, client_name
 from control_plane.domain.ids import run_address
 from control_plane.domain.peer_result import PeerResult
 from control_plane.domain.result import Cause, Progress
@@ -153,26 +152,6 @@ def comparison_document(comparison: Compared, sentence: str, catch: str) -> Docu
         "differences": [_difference(field) for field in comparison.differences],
         "environment": [_difference(field) for field in comparison.environment],
         "rows": [_row(row) for row in comparison.rows],
-    }
-
-
-def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
-    """Return an element of `/api/ceilings`; `here`: it counts on this machine now."""
-    return {
-        "name": client_name(ceiling.client),
-        "strategy": ceiling.client.strategy,
-        "client": asdict(ceiling.client),
-        "concurrency": ceiling.users,
-        "throughput_per_s": ceiling.throughput_per_s,
-        "at_least": ceiling.at_least,
-        "responder_cpu_share": ceiling.responder_cpu_share,
-        "outcome": ceiling.outcome,
-        "doubt": ceiling.doubt or None,
-        "measured_at": moment(ceiling.measured_at),
-        "run": ceiling.run_id,
-        "url": run_address(ceiling.run_id),
-        "here": here,
-        "environment": dict(ceiling.environment),
     }
 
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.analysis.prose.run_sentences import headline
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound, refuse
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from control_plane.analysis.causes.diagnose import diagnose
+from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.deciding.claims import judged_objective
 from control_plane.analysis.differences import after_pause
-from control_plane.analysis.duration_estimate import phases
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
@@ -26,7 +25,7 @@ from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.domain.stack_frames import telling_frame
-from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.progress import LiveRun, expected_phases
 from control_plane.jobs.run_end import Termination
 from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
@@ -64,7 +63,7 @@ class RunJob:
             run.id,
             spec.workload.streams,
             spec.trials,
-            phases(spec, None),
+            expected_phases(spec, None),
             time.monotonic,
         )
         self.live_run.deadline_s = spec.timeout_s
@@ -139,7 +138,7 @@ class RunJob:
         # No change of their file may come between two trials.
         applications = dict(self._runtime.applications.items())
         self._runtime = replace(self._runtime, applications=applications)
-        self.live_run.expected = phases(self.run.spec, self._rate_of(self.run))
+        self.live_run.expected = expected_phases(self.run.spec, self._rate_of(self.run))
 
     async def trial(self, block: int, shown: int | None = None, *, burnt: bool = False) -> None:
         """Execute one trial and keep its result; a `burnt` one is thrown away.

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from control_plane.analysis import duration_estimate
 from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
@@ -23,6 +22,7 @@ from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
+from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.request_check import RequestChecks
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
@@ -384,11 +384,11 @@ class RunService:
 
     def expected_seconds(self, spec: Spec) -> float:
         """Return how long the run will take, from the last run of its kind on this machine."""
-        return duration_estimate.seconds(spec, self._rate_of(spec))
+        return expected_seconds(spec, self._rate_of(spec))
 
-    def expected_phases(self, spec: Spec) -> duration_estimate.Phases:
+    def expected_phases(self, spec: Spec) -> Phases:
         """Return how long each phase of a trial will take."""
-        return duration_estimate.phases(spec, self._rate_of(spec))
+        return expected_phases(spec, self._rate_of(spec))
 
     def _rate_of(self, spec: Spec) -> float | None:
         path = spec.workload.streams[0].requests[0].path

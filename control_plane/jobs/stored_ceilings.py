@@ -1,8 +1,6 @@
 """The ceilings that the stored runs hold, and those that are being measured."""
 
-from control_plane.analysis.headroom import ceiling_of, same_setup
-from control_plane.domain.ceiling import Ceiling
-from control_plane.domain.documents import ceiling_document
+from control_plane.analysis.client_ceiling import Ceiling, ceiling_document, ceiling_of, same_setup
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import RESPONDER
 from control_plane.domain.spec_json import Document

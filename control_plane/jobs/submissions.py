@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from control_plane.analysis.duration_estimate import experiment_seconds
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
 from control_plane.domain.experiment import (
     SubmittedExperiment,
@@ -31,6 +30,7 @@ from control_plane.domain.spec_json import (
 )
 from control_plane.domain.target_addresses import port_of
 from control_plane.domain.units import figures
+from control_plane.jobs.progress import experiment_seconds
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.builtin_configurations import target_name

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from control_plane.analysis.causes.diagnose import CAUSES
+from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.deciding.claims import complete_blocks, validity_so_far
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.judged_experiment import (

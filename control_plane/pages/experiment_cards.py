@@ -16,13 +16,13 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedMetric,
     block_values,
 )
+from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     experiment_headline,
     experiment_sentence,
     ratio_with_interval,
 )
-from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import Experiment

@@ -15,7 +15,7 @@ from control_plane.analysis.charts.figure import Table
 from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, NotFound

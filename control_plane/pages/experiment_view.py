@@ -14,6 +14,7 @@ from control_plane.analysis.deciding.judged_experiment import (
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.differences import BOOTED_IN_PAUSE, CHANGED_IN_PAUSE
+from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     attempt_sentence,
@@ -22,7 +23,6 @@ from control_plane.analysis.prose.experiment_sentences import (
     ratio_with_interval,
     sentences_with_all,
 )
-from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import MOST_BLOCKS, Attempt
 from control_plane.domain.objectives import JudgedObjective

@@ -14,7 +14,8 @@ from control_plane.analysis.charts.figure import Figure, Table, TableValue
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
-from control_plane.analysis.deciding.sessions import with_sessions
+from control_plane.analysis.deciding.claims import with_sessions
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
@@ -26,7 +27,6 @@ from control_plane.analysis.prose.comparison_sentences import (
 )
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import SPACE, count, number_of
+from control_plane.jobs.progress import Phases
 
 MOST_SEGMENTS = 20
 """More trials than this share one segment."""

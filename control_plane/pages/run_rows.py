@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from control_plane.analysis.causes.diagnose import CAUSES
+from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.charts.percentiles import Sparkline, sparkline
-from control_plane.analysis.validity.gate import ERRORS_SUSPECT
+from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import NO_ANSWER, Times, lost, percentile_level

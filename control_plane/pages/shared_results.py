@@ -13,14 +13,14 @@ from control_plane.analysis.charts.figure import Figure, Table, spread
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
+from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.differences import Difference, hidden_difference
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.redaction import Redaction

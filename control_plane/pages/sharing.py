@@ -15,7 +15,7 @@ from jinja2 import Environment
 from control_plane import __version__
 from control_plane.access.login import Guesses, peer_of
 from control_plane.access.middleware import LOOPBACK_NAMES
-from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound

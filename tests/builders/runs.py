@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from control_plane.analysis.causes.diagnose import diagnose
+from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.gates import judge

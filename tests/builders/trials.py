@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
-from control_plane.analysis.validity.gate import MeasuredRun
+from control_plane.analysis.validity import MeasuredRun
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.histogram import Histogram

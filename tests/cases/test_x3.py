@@ -8,9 +8,7 @@ import pytest
 from rich.console import Console
 
 from control_plane import cli_output
-from control_plane.analysis.headroom import ceiling_of
-from control_plane.domain.ceiling import ceiling_spec
-from control_plane.domain.documents import ceiling_document
+from control_plane.analysis.client_ceiling import ceiling_document, ceiling_of, ceiling_spec
 from control_plane.domain.spec import Client
 from tests.builders.runs import ASYNC, detail_of
 from tests.cases.command_line import command_line

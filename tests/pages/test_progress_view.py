@@ -2,10 +2,10 @@
 
 import pytest
 
-from control_plane.analysis.duration_estimate import Phases
 from control_plane.domain.result import Gauges, Progress
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
+from control_plane.jobs.progress import Phases
 from control_plane.pages.progress_view import phase_text, progress_view
 from control_plane.pages.run.live import window_s
 from tests.builders.runs import ASYNC, detail_of, items, two_streams

@@ -11,16 +11,17 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.occupied_loop import (
+from control_plane.analysis.causes.loop_stacks import (
     SHORT_STEP_S,
+    StallLocation,
     looks,
     loop_occupied,
     occupied,
     one_place,
+    stall_location,
     threads_compute,
     what_it_did,
 )
-from control_plane.analysis.causes.stall_location import StallLocation, stall_location
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Cause, Stall
 from control_plane.domain.stack_frames import loop_waited

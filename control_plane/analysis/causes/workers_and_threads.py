@@ -14,7 +14,7 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
-from control_plane.analysis.causes.occupied_loop import occupied_share
+from control_plane.analysis.causes.loop_stacks import occupied_share
 from control_plane.domain.result import Trial
 from control_plane.domain.server_command_lines import is_wsgi
 from control_plane.domain.units import SPACE, count, figures, number_of, were

@@ -77,22 +77,29 @@ class Curve:
         return dict(zip(PERCENTILE_TICKS, found.tolist(), strict=True))
 
 
+def curve_of(label: RunLabel, samples: Histogram, *, believed: bool) -> Curve:
+    """Return the curve of what has that label: a run, an arm, or a result of another tool."""
+    return Curve(
+        id=label.id,
+        name=label.text,
+        short=label.letter,
+        colour=label.colour,
+        text_colour=label.text_colour,
+        symbol=label.symbol,
+        samples=samples,
+        dashed=label.hollow,
+        believed=believed,
+    )
+
+
 def curves_of_runs(
     details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str
 ) -> tuple[Curve, ...]:
     """Return a curve of each run that has completed requests in the stream of that name."""
     return tuple(
-        Curve(
-            id=label.id,
-            name=label.text,
-            short=label.letter,
-            colour=label.colour,
-            text_colour=label.text_colour,
-            symbol=label.symbol,
-            samples=detail.streams[stream].response,
+        replace(
+            curve_of(label, detail.streams[stream].response, believed=not invalid(detail.run)),
             unanswered=_unanswered(detail.streams[stream].summary.response_time_s),
-            dashed=label.hollow,
-            believed=not invalid(detail.run),
         )
         for detail, label in zip(details, labels, strict=True)
         if stream in detail.streams and detail.streams[stream].response.total
@@ -110,17 +117,9 @@ def curves_of_arms(
     Those that are set aside are in none of it.
     """
     return tuple(
-        Curve(
-            id=label.id,
-            name=label.text,
-            short=label.letter,
-            colour=label.colour,
-            text_colour=label.text_colour,
-            symbol=label.symbol,
-            samples=merge(list(found)),
+        replace(
+            curve_of(label, merge(list(found)), believed=not invalid(run)),
             unanswered=_of_blocks(run, experiment),
-            dashed=label.hollow,
-            believed=not invalid(run),
             blocks=tuple(found),
         )
         for run, label, found in zip(runs, labels, blocks, strict=True)

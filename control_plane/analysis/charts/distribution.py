@@ -27,7 +27,7 @@ from control_plane.analysis.charts.figure import (
     x_axis,
     zero_based_axis,
 )
-from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.prose import joined
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.units import SPACE, seconds, share
 

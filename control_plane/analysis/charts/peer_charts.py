@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.curve import Curve, curve_of
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
@@ -47,22 +47,12 @@ LEAST_POINTS = 2
 AS_TOLD = "marks alone: percentiles as the tool prints them"
 
 
-def curve_of(side: Measurement) -> Curve | None:
+def _curve_of(side: Measurement) -> Curve | None:
     """Return the curve of a side with samples; None where percentiles are all, or all are zero."""
-    samples, label = side.samples, side.label
+    samples = side.samples
     if samples is None or not samples.total or not samples.quantile_ns(0.5):
         return None
-    return Curve(
-        id=label.id,
-        name=label.text,
-        short=label.letter,
-        colour=label.colour,
-        text_colour=label.text_colour,
-        symbol=label.symbol,
-        samples=samples,
-        dashed=label.hollow,
-        believed=side.outcome != "invalid",
-    )
+    return curve_of(side.label, samples, believed=side.outcome != "invalid")
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ def told_points(side: Measurement) -> ToldPoints | None:
 
 def peer_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
     """Return curves of the sides with samples and marks of those without; None of neither."""
-    curves = [curve for side in sides if (curve := curve_of(side))]
+    curves = [curve for side in sides if (curve := _curve_of(side))]
     told = [points for side in sides if (points := told_points(side))]
     if not curves and not told:
         return None
@@ -130,7 +120,7 @@ def peer_distribution_chart(sides: Sequence[Measurement]) -> Figure | None:
 
     It says of no heap that it is a kind of request: tools round, and that makes heaps, too.
     """
-    curves = [curve for side in sides if (curve := curve_of(side))]
+    curves = [curve for side in sides if (curve := _curve_of(side))]
     if not curves:
         return None
     figure = distribution_chart(curves)

@@ -46,7 +46,7 @@ from control_plane.analysis.charts.trial_axis import (
     step_line,
 )
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE

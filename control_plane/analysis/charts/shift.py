@@ -25,7 +25,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.percentiles import ROUNDING, last_place
-from control_plane.analysis.prose.sentence import joined
+from control_plane.analysis.prose import joined
 from control_plane.domain.times_and_percentiles import FULL
 from control_plane.domain.units import SPACE, figures
 

@@ -1,13 +1,24 @@
-"""What trials say of a metric, and whether that meets what was asked of it before: objectives."""
+"""What trials say of a metric: whether that meets what was asked before, and what sessions decide.
 
-from collections.abc import Collection, Sequence
+Sessions are runs that were not interleaved. What differs between two runs is also what the machine
+did between them. How much that is, only sessions of one spec can tell that lie apart.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from math import isnan, nan
+from datetime import timedelta
+from math import isfinite, isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.comparison import value_of
+from control_plane.analysis.comparison import (
+    PRIMARY,
+    Comparison,
+    MetricComparison,
+    SessionVerdict,
+    value_of,
+)
 from control_plane.analysis.deciding.effects import (
     LEAST_BLOCKS,
     Effect,
@@ -18,18 +29,22 @@ from control_plane.analysis.deciding.effects import (
     log_values,
     mean_interval,
     paired_effect,
+    session_effect,
 )
-from control_plane.analysis.deciding.error_shares import FailedShare, share_interval
 from control_plane.analysis.deciding.verdicts import (
+    DEFAULT_MARGIN,
     FIXED,
+    FailedShare,
     NoVerdictReason,
+    decide,
     judge_objective,
     machine_moved,
+    share_interval,
 )
-from control_plane.analysis.differences import CHANGED_IN_PAUSE
+from control_plane.analysis.differences import CHANGED_IN_PAUSE, environment_differences
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
-from control_plane.domain.metrics import JUDGED_METRIC, Metric
+from control_plane.domain.metrics import JUDGED_METRIC, METRIC, Metric
 from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
 from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
@@ -218,3 +233,135 @@ def validity_so_far(run: Run) -> Validity:
     if run.validity is not None:
         return run.validity
     return judge(run.trials, run.trials[0].streams, run.spec) if run.trials else Validity(None)
+
+
+APART = timedelta(minutes=10)
+"""A run that begins sooner after another belongs to its session."""
+
+Sessions = Sequence[Sequence[Run]]
+
+
+def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[Run]]) -> Comparison:
+    """Return the comparison with what sessions decide, and how many there are of each spec.
+
+    `repeats_of` returns the runs of the spec of a run. Intervals of a metric hold for all of its
+    verdicts at once; throughput of the first stream with a ratio decides. Nothing is
+    decided as long as a run is not over, and of a side that has no ratio: refused, or without a
+    result.
+    """
+    able = [
+        run
+        for run in comparison.runs
+        if run.state is State.FINISHED and run.id not in comparison.refusals
+    ]
+    ids = [run.id for run in able]
+    waits = any(not run.state.terminal for run in comparison.runs)
+    if waits or comparison.baseline not in ids or len(able) < 2:
+        return comparison
+    repeats = {run.id: repeats_of(run.id) for run in able}
+    found = {run.id: sessions_of(run, repeats[run.id]) for run in able}
+    base = comparison.run(comparison.baseline)
+    enough = [run for run in able if len(found[run.id]) >= LEAST_BLOCKS]
+    others = [run.id for run in enough if not _alike(base, run, repeats)]
+    rows = tuple(_decided(comparison, row, found, others) for row in comparison.rows)
+    counts = {run_id: len(sessions) for run_id, sessions in found.items()}
+    return replace(comparison, rows=rows, sessions=counts)
+
+
+def sessions_of(run: Run, repeats: Sequence[Run]) -> Sessions:
+    """Return the runs of a spec in the environment of one of them, in sessions that lie apart."""
+    alike = [each for each in repeats if not environment_differences((run, each))]
+    sessions: list[list[Run]] = []
+    for each in sorted(alike, key=lambda each: each.started_at or each.created_at):
+        begun = each.started_at or each.created_at
+        ended = sessions[-1][-1].finished_at if sessions else None
+        if ended is not None and begun - ended < APART:
+            sessions[-1].append(each)
+        else:
+            sessions.append([each])
+    return sessions
+
+
+def _alike(baseline: Run, run: Run, repeats: Mapping[str, Sequence[Run]]) -> bool:
+    """Return whether a run is of the spec and in the environment of the baseline.
+
+    Runs of one spec have the same repeats, in which older ones are not.
+    """
+    known = {each.id for each in repeats[baseline.id]}
+    same_spec = any(each.id in known for each in repeats[run.id])
+    return run.id == baseline.id or (same_spec and not environment_differences((baseline, run)))
+
+
+def _decided(
+    comparison: Comparison,
+    row: MetricComparison,
+    found: Mapping[str, Sessions],
+    others: Sequence[str],
+) -> MetricComparison:
+    """Return a metric with a verdict on each of the `others`, which are not like the baseline."""
+    metric, base = METRIC[row.metric], found[comparison.baseline]
+    if metric.less_is_better is None or metric.unit == "share":
+        return row
+    stream = _stream(comparison, row)
+    values = {run_id: _values(metric, stream, found[run_id]) for run_id in others}
+    verdicts = {
+        run_id: replace(verdict, role="primary" if _decides(comparison, row) else "exploratory")
+        for run_id, contender in values.items()
+        if (verdict := _verdict(metric, _values(metric, stream, base), contender, len(others)))
+    }
+    return replace(row, verdicts=verdicts)
+
+
+def _decides(comparison: Comparison, row: MetricComparison) -> bool:
+    """Return whether it is throughput of the first stream in which a contender has a ratio."""
+    contenders = [run.id for run in comparison.runs if run.id != comparison.baseline]
+    rows = (comparison.row(stream, PRIMARY) for stream in comparison.streams)
+    able = (each for each in rows if any(each.ratios.get(run_id) for run_id in contenders))
+    first = next(able, None)
+    return first is not None and (first.stream, first.metric) == (row.stream, row.metric)
+
+
+def _stream(comparison: Comparison, row: MetricComparison) -> str:
+    """Return the name of the stream in other runs of the spec; "" for the only one of each."""
+    return "" if comparison.own_names else row.stream
+
+
+def _verdict(
+    metric: Metric,
+    baseline: Sequence[float] | None,
+    contender: Sequence[float] | None,
+    family: int,
+) -> SessionVerdict | None:
+    """Return what sessions say; None where there are too few, or one of them has no number."""
+    if baseline is None or contender is None:
+        return None
+    effect = session_effect(baseline, contender, family)
+    verdict = decide(
+        effect,
+        less_is_better=bool(metric.less_is_better),
+        margin=DEFAULT_MARGIN,
+        foresees=False,
+    )
+    if effect is None or verdict.within_95 is None or verdict.within_90 is None:
+        return None
+    return SessionVerdict(
+        verdict=verdict.finding,
+        ratio=effect.ratio,
+        low=verdict.within_95.low,
+        high=verdict.within_95.high,
+        low_90=verdict.within_90.low,
+        high_90=verdict.within_90.high,
+        sessions=effect.blocks,
+        family=family,
+        role="exploratory",
+    )
+
+
+def _values(metric: Metric, stream: str, sessions: Sessions) -> list[float] | None:
+    """Return ln of the metric of each session, a mean over trials; None where one lacks it."""
+    rows = [
+        [trial_value(stream, trial, metric) for run in session for trial in run.trials]
+        for session in sessions
+    ]
+    means = [float(log_values([row])[0].mean()) if row else nan for row in rows]
+    return means if all(map(isfinite, means)) else None

@@ -28,7 +28,6 @@ from control_plane.analysis.deciding.effects import (
     VariancePrior,
     geometric_mean,
 )
-from control_plane.analysis.deciding.error_shares import guard_errors, share_gaps
 from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
@@ -39,11 +38,13 @@ from control_plane.analysis.deciding.verdicts import (
     Verdict,
     decide,
     guard,
+    guard_errors,
     judge_prediction,
     levels_at_stop,
     levels_of_look,
     machine_moved,
     precise,
+    share_gaps,
     withheld,
 )
 from control_plane.analysis.validity.gates import disturbances

@@ -17,8 +17,8 @@ from control_plane.analysis.comparison import (
     stream_of,
 )
 from control_plane.analysis.deciding.effects import Interval
+from control_plane.analysis.prose import Sentence, joined, listed_runs, number, sentence
 from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
-from control_plane.analysis.prose.sentence import Sentence, joined, listed_runs, number, sentence
 from control_plane.analysis.run_labels import RunLabel, unshared
 from control_plane.domain.run import Run, State, listed_deleted
 from control_plane.domain.spec import BaseRequest, RequestClass

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from control_plane.analysis.causes.diagnose import cause_clause
+from control_plane.analysis.causes import cause_clause
 from control_plane.analysis.comparison import (
     PRIMARY,
     Comparison,
@@ -12,6 +12,15 @@ from control_plane.analysis.comparison import (
     stream_of,
 )
 from control_plane.analysis.differences import HIDDEN_FIELD, HIDDEN_HERE, STREAM_NAME, Difference
+from control_plane.analysis.prose import (
+    Sentence,
+    factor_text,
+    joined,
+    listed_runs,
+    number,
+    plain_text,
+    sentence,
+)
 from control_plane.analysis.prose.comparison_scope import (
     answer_sizes,
     asked_of_runs,
@@ -23,15 +32,6 @@ from control_plane.analysis.prose.comparison_scope import (
     unlike_cores,
 )
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
-from control_plane.analysis.prose.sentence import (
-    Sentence,
-    factor_text,
-    joined,
-    listed_runs,
-    number,
-    plain_text,
-    sentence,
-)
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document, moment

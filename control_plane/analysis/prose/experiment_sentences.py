@@ -14,7 +14,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedPrediction,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
-from control_plane.analysis.prose.sentence import Sentence, number, sentence
+from control_plane.analysis.prose import Sentence, number, sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock

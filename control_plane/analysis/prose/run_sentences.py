@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.causes.diagnose import cause_clause
+from control_plane.analysis.causes import cause_clause
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.field_labels import environment_facts, environment_line, settings_text
-from control_plane.analysis.prose.sentence import Sentence, joined, number, sentence
+from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless

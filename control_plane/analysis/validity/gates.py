@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.validity import load_gates, response_gates, steadiness
-from control_plane.analysis.validity.gate import (
+from control_plane.analysis.validity import (
     CORES,
     COUNT,
     SECONDS,
@@ -12,6 +11,9 @@ from control_plane.analysis.validity.gate import (
     Gate,
     GateLevel,
     MeasuredRun,
+    load_gates,
+    response_gates,
+    steadiness,
 )
 from control_plane.domain.result import Reason, Summary, Trial, Validity
 from control_plane.domain.run import Run

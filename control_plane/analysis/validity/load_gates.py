@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from control_plane.analysis.validity.gate import (
+from control_plane.analysis.validity import (
     ERRORS_SUSPECT,
     GateLimits,
     Judgement,

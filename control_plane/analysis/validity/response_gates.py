@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
-from control_plane.analysis.validity.gate import (
+from control_plane.analysis.validity import (
     ERRORS_SUSPECT,
     GateLimits,
     Judgement,

@@ -6,13 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.validity.gate import (
-    GateLimits,
-    Judgement,
-    MeasuredRun,
-    judgement,
-    percent,
-)
+from control_plane.analysis.validity import GateLimits, Judgement, MeasuredRun, judgement, percent
 from control_plane.domain.result import Summary
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord

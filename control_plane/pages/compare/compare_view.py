@@ -26,6 +26,7 @@ from control_plane.analysis.comparison import (
     rename_stream_of_live,
 )
 from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line
+from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
@@ -33,7 +34,6 @@ from control_plane.analysis.prose.comparison_sentences import (
     sessions_text,
     shared_cause,
 )
-from control_plane.analysis.prose.sentence import Sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.causes.diagnose import CAUSES
+from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.differences import environment_fields
 from control_plane.analysis.prose.comparison_scope import own_commands

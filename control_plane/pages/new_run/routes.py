@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from control_plane.access.http_errors import status_of
-from control_plane.analysis.causes.remedies import Remedy, remedies
+from control_plane.analysis.causes import Remedy, remedies
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull

@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live_charts import live_charts
-from control_plane.analysis.duration_estimate import Phases
 from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
@@ -26,6 +25,7 @@ from control_plane.domain.units import (
     share,
     split_seconds,
 )
+from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.progress_view import ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile

@@ -19,6 +19,7 @@ from control_plane.analysis.field_labels import (
     environment_line,
     settings_text,
 )
+from control_plane.analysis.prose import Sentence, joined
 from control_plane.analysis.prose.run_sentences import (
     Banner,
     banner,
@@ -26,7 +27,6 @@ from control_plane.analysis.prose.run_sentences import (
     lede,
     requests_before_text,
 )
-from control_plane.analysis.prose.sentence import Sentence, joined
 from control_plane.analysis.validity.gates import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment

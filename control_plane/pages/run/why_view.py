@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from control_plane.analysis.causes.diagnose import CAUSES, none_found
-from control_plane.analysis.causes.remedies import Advice, advice, remedies
-from control_plane.analysis.causes.stall_location import StackGroup, stack_groups
-from control_plane.analysis.headroom import (
+from control_plane.analysis.causes import CAUSES, Advice, advice, none_found, remedies
+from control_plane.analysis.causes.loop_stacks import StackGroup, stack_groups
+from control_plane.analysis.client_ceiling import (
     Headroom,
+    ceiling_spec,
     headroom,
     headroom_explanation,
     headroom_sentence,
 )
-from control_plane.analysis.prose.sentence import Sentence, sentence
-from control_plane.domain.ceiling import ceiling_spec
+from control_plane.analysis.prose import Sentence, sentence
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail

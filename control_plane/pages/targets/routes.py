@@ -7,8 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
+from control_plane.analysis.client_ceiling import CLIENTS, ceiling_submission
 from control_plane.dependencies import RunServiceDep, StoreDep
-from control_plane.domain.ceiling import CLIENTS, ceiling_submission
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import checked_id
 from control_plane.domain.spec import NamedTarget, Target

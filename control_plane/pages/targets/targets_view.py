@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from control_plane.analysis.field_labels import Fact
-from control_plane.analysis.headroom import ceiling_rate, trusted_first
-from control_plane.domain.application_report import Checkup
-from control_plane.domain.ceiling import (
+from control_plane.analysis.client_ceiling import (
     CLIENTS,
     Ceiling,
     ceiling_client,
+    ceiling_rate,
     ceiling_spec,
     client_name,
     strategy_order,
+    trusted_first,
 )
+from control_plane.analysis.field_labels import Fact
+from control_plane.domain.application_report import Checkup
 from control_plane.domain.run import Run
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Client, Target

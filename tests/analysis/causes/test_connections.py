@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.causes.diagnose import cause_clause
+from control_plane.analysis.causes import cause_clause
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.load_models import Burst, Closed, Load, Open, Periodic
 from control_plane.domain.reading_ends import UntilEvent

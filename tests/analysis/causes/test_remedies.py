@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.causes.remedies import UNBLOCKED, UNPOOLED, Advice, advice, remedies
+from control_plane.analysis.causes import UNBLOCKED, UNPOOLED, Advice, advice, remedies
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.spec import Spec

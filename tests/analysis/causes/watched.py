@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from control_plane.analysis.causes.diagnose import CAUSES
+from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.result import (
     Cause,

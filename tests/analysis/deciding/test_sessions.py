@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.deciding.sessions import sessions_of, with_sessions
+from control_plane.analysis.deciding.claims import sessions_of, with_sessions
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run
 from tests.builders.trials import START, run, spec, summary, trial, with_spaces

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import (
     asked_of_runs,
     ended_text,
@@ -16,7 +17,6 @@ from control_plane.analysis.prose.comparison_sentences import (
     described_comparison,
     shared_cause,
 )
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.request_bodies_and_values import (
     Expectation,
     JsonBody,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose import Sentence, plain_text
 from control_plane.analysis.prose.comparison_scope import unlike_cores
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
@@ -12,7 +13,6 @@ from control_plane.analysis.prose.comparison_sentences import (
     no_verdict,
     shared_cause,
 )
-from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Cause, Reason, Validity

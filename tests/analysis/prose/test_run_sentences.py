@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.run_sentences import banner, headline, lede, so_far
-from control_plane.analysis.prose.sentence import plain_text
 from control_plane.domain.load_models import Burst, Open
 from control_plane.domain.result import (
     BegunAnswers,

@@ -2,14 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.prose.sentence import (
-    Part,
-    factor_text,
-    joined,
-    number,
-    plain_text,
-    sentence,
-)
+from control_plane.analysis.prose import Part, factor_text, joined, number, plain_text, sentence
 from control_plane.analysis.run_labels import label_runs
 from tests.builders.trials import run, with_spaces
 

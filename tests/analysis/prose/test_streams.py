@@ -3,12 +3,12 @@
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
+from control_plane.analysis.prose import Sentence, plain_text
 from control_plane.analysis.prose.comparison_sentences import (
     caveats,
     comparison_title,
     shared_cause,
 )
-from control_plane.analysis.prose.sentence import Sentence, plain_text
 from control_plane.domain.load_models import AnyLoad, Closed, Open
 from control_plane.domain.run import Run
 from tests.builders.trials import run, spec, summary, with_spaces

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.validity.gate import COUNT, SECONDS, SHARE, GateLimits, judgement
+from control_plane.analysis.validity import COUNT, SECONDS, SHARE, GateLimits, judgement
 from tests.builders.trials import with_spaces
 
 AT_MOST = GateLimits("≤", 0.1, 0.5)

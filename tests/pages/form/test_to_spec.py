@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.ceiling import ceiling_submission
+from control_plane.analysis.client_ceiling import ceiling_submission
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from control_plane.analysis.causes.diagnose import diagnose
+from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.limits import Limits
 from control_plane.pages.run.why_view import why_view

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.domain.ceiling import CLIENTS, TAG, ceiling_spec
+from control_plane.analysis.client_ceiling import CLIENTS, TAG, ceiling_spec
 from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS

@@ -3,20 +3,27 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.headroom import (
+from control_plane.analysis.client_ceiling import (
+    CLIENTS,
+    Ceiling,
     ceiling_of,
     ceiling_rate,
+    ceiling_spec,
+    ceiling_submission,
+    client_name,
     headroom,
     headroom_explanation,
     headroom_sentence,
     known_ceiling,
     same_setup,
 )
-from control_plane.analysis.prose.sentence import plain_text
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.validity.gates import judge
-from control_plane.domain.ceiling import Ceiling, ceiling_spec
+from control_plane.domain.errors import InvalidInput
+from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client
+from control_plane.domain.spec_json import read_spec
 from control_plane.domain.units import SPACE
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, ENVIRONMENT, detail_of, items
@@ -149,3 +156,44 @@ def test_load_workers_that_share_cores_had_less_room() -> None:
 def test_nothing_is_said_without_a_ceiling_or_of_a_ceiling_itself() -> None:
     assert headroom(detail_of(items(), ASYNC).run, []) is None
     assert headroom(measured(), [ceiling()]) is None
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=client_name)
+def test_the_measurement_of_every_strategy_can_be_handed_in(client: Client) -> None:
+    assert read_spec(ceiling_submission(client), Limits()) == ceiling_spec(client)
+
+
+@pytest.mark.parametrize(
+    ("client", "name"),
+    [
+        (Client(), "async"),
+        (Client(loop="asyncio", processes=2), "async, asyncio, 2 processes"),
+        (Client("threaded", reuse_connections=False), "threaded, new connections"),
+        (Client("threaded", session="shared"), "threaded, shared session"),
+        (Client("blocking", loop="asyncio", session="shared"), "blocking"),
+    ],
+)
+def test_a_client_is_named_by_what_it_changes(client: Client, name: str) -> None:
+    assert client_name(client) == name
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "field"),
+    [
+        ("target", {"workers": 2}, "target.workers"),
+        ("target", {"loop": "uvloop"}, "target.loop"),
+        ("target", {"settings": {"cpu_n": 5}}, "target.settings"),
+        ("request", {"method": "HEAD"}, "workload.streams.0.requests.0.method"),
+        ("request", {"body": {"text": "x"}}, "workload.streams.0.requests.0.body"),
+    ],
+)
+def test_the_responder_takes_no_more_than_it_can(part: str, value: dict, field: str) -> None:
+    document = ceiling_submission(Client())
+    place = {
+        "target": document["target"],
+        "request": document["workload"]["streams"][0]["requests"][0],
+    }[part]
+    place.update(value)
+    with pytest.raises(InvalidInput) as refused:
+        read_spec(document, Limits())
+    assert [error.field for error in refused.value.fields] == [field]
