@@ -16,8 +16,8 @@ from typing import Any
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Summary
+from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 
 USERS = 100

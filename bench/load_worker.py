@@ -10,7 +10,7 @@ from bench.target import CLIENT_CORE
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.load.worker_process import LoadWorker
+from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import LoadPlan, WorkerResult
 
 ITEM = {

@@ -21,8 +21,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import StreamRecord
-from control_plane.jobs.runtime import lower_priority
-from control_plane.load.worker_process import LoadWorker
+from control_plane.jobs import lower_priority
+from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import LoadPlan, WindowOpened, WorkerResult
 from control_plane.targets.application import bundled_application
 from control_plane.targets.launch import LaunchContext, start_application

@@ -35,8 +35,8 @@ from control_plane.domain.errors import (
     TooManyGuesses,
 )
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
+from control_plane.jobs import Runtime
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.runtime import Runtime
 from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
 from control_plane.pages.site.login_page import login_page

@@ -24,8 +24,8 @@ from pydantic_core import ErrorDetails
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.secrets import hide
 from control_plane.domain.target_addresses import wrong_host
-from control_plane.regular_files import read_file
 from control_plane.targets.application import SUCCESS, Application, Applications
+from control_plane.targets.target_files import read_file
 
 OWN_FILE = "looplab.toml"
 PROJECT_FILE = "pyproject.toml"

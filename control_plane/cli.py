@@ -54,7 +54,7 @@ from control_plane.domain.ids import compared_ids
 from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.spec_json import Document, read_document, row_values
 from control_plane.domain.target_addresses import is_here
-from control_plane.experiments.presets import noise_experiment, spec_of_curl
+from control_plane.experiments import noise_experiment, spec_of_curl
 from control_plane.settings import Settings, load_settings
 
 cli = typer.Typer(

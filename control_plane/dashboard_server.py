@@ -27,7 +27,7 @@ from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
-from control_plane.jobs.runtime import lower_priority, recover
+from control_plane.jobs import lower_priority, recover
 from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
 from control_plane.targets.observation.procfs import owner_of

@@ -14,7 +14,6 @@ from typing import Literal
 
 from control_plane.domain.errors import StoreError
 from control_plane.domain.server_command_lines import server_packages
-from control_plane.regular_files import read_file
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import check, instance_of
@@ -23,6 +22,7 @@ from control_plane.targets.guard import OPEN_FILES
 from control_plane.targets.observation.machine_watch import frequency_facts
 from control_plane.targets.observation.procfs import owner_of
 from control_plane.targets.orphans import marked_processes
+from control_plane.targets.target_files import read_file
 
 _MOST_BYTES = 100_000
 FEW_FILES = 4_096

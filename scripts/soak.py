@@ -40,7 +40,7 @@ import psutil
 from hypothesis import strategies as st
 
 from control_plane.domain.limits import Limits
-from control_plane.targets.scratch_dirs import SHARED_MEMORY
+from control_plane.targets.target_files import SHARED_MEMORY
 from scripts.soak_accidents import files
 from scripts.soak_kills import killed
 from tests.builders.valid_specs import experiments

@@ -10,7 +10,7 @@ from control_plane.access.login import Login
 from control_plane.app import create_app
 from control_plane.applications_file import ApplicationsFile
 from control_plane.domain.limits import Limits
-from control_plane.jobs.runtime import recover
+from control_plane.jobs import recover
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 from tests.dashboard import Dashboard, provide_database

@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.applications_file import ApplicationsFile, read_applications, written_entry
 from control_plane.domain.errors import SettingsError
-from control_plane.jobs.runtime import recover
+from control_plane.jobs import recover
 from control_plane.store.store import open_store
 from scripts.real_applications import catalogue
 from tests.dashboard import provide_database

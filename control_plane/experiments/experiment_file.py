@@ -18,7 +18,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, read_spec, write_spec
-from control_plane.experiments.presets import stream_of_preset
+from control_plane.experiments import stream_of_preset
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDEST = 88

@@ -1,1 +1,86 @@
-"""The queue, and the one place that joins targets, load, analysis and store."""
+"""The queue, and the one place that joins targets, load, analysis and store.
+
+What all targets and runs of one control plane share, and its recovery at the start, stand here.
+"""
+
+import os
+import resource
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from control_plane.domain.errors import SettingsError
+from control_plane.domain.spec import AnyTarget
+from control_plane.domain.target_addresses import AllowedTarget
+from control_plane.store.store import Store
+from control_plane.targets.application import Applications
+from control_plane.targets.interpreter_packages import Interpreters
+from control_plane.targets.launch import LaunchContext, RunningTarget, reach
+from control_plane.targets.orphans import end_orphans
+
+BACKGROUND_NICENESS = 5
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What starts need to know of their control plane.
+
+    `instance` marks our processes, `state_dir` holds their files, `own_ports` are no target, and
+    `allowed_targets` are some though they are elsewhere.
+    `priority` tells at which priority the control plane itself works; `applications` are those of
+    the settings, by name.
+    """
+
+    instance: str
+    state_dir: Path
+    own_ports: frozenset[int]
+    priority: str
+    applications: Applications = field(default_factory=dict)
+    allowed_targets: tuple[AllowedTarget, ...] = ()
+
+    async def reach(self, target: AnyTarget) -> RunningTarget:
+        """Return a server that somebody else started. Raises TargetFailed where it cannot be."""
+        return await reach(target.url, self.own_ports, target.host, self.allowed_targets)
+
+    @cached_property
+    def interpreters(self) -> Interpreters:
+        """What the interpreters of applications have installed."""
+        return Interpreters(self.instance)
+
+    def launch_context(self, cores: Collection[int] | None = None) -> LaunchContext:
+        """Return where a target is started, on `cores` (None: all)."""
+        return LaunchContext(self.instance, cores, self.state_dir)
+
+
+def recover(
+    store: Store,
+    own_ports: Collection[int],
+    priority: str,
+    applications: Applications | None = None,
+) -> Runtime:
+    """Clear the processes, files and open states that an earlier control plane left behind."""
+    state_dir = store.path.with_name(store.path.name + ".state")
+    if state_dir.exists() and not state_dir.is_dir():
+        raise SettingsError(f"{state_dir} is no folder, and files of targets go there: move it.")
+    # A copy of the file has the same instance but another inode: its processes are not ours.
+    marker = f"{store.instance}.{store.path.stat().st_ino:x}"
+    end_orphans(marker, state_dir)
+    store.interrupt_unfinished("Looplab ended while this run was not over")
+    store.discard_begun()
+    store.purge()
+    # A file without applications may get some later.
+    known = {} if applications is None else applications
+    return Runtime(marker, state_dir, frozenset(own_ports), priority, known)
+
+
+def lower_priority() -> str:
+    """Lower the priority below targets and load workers, where those can raise theirs again.
+
+    Returns what a run tells of it: `nice 5`, or `normal`.
+    """
+    ceiling = resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if os.geteuid() != 0 and ceiling < 20:
+        return "normal"
+    os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND_NICENESS)
+    return f"nice {BACKGROUND_NICENESS}"

@@ -15,9 +15,9 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS
 from control_plane.domain.spec import AnyTarget, Target
 from control_plane.domain.units import number_of
+from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
-from control_plane.jobs.runtime import Runtime
 from control_plane.targets.application import (
     SUCCESS,
     Application,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.jobs.runtime import Runtime
+from control_plane.jobs import Runtime
 from control_plane.targets.application import resolve_application
 from control_plane.targets.launch import start_application
 from control_plane.targets.readiness import LOG_LINES

@@ -10,12 +10,12 @@ from control_plane.domain.errors import Conflict, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
+from control_plane.jobs import Runtime
 from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import RETRY_S, STOPPED, RunEnd
 from control_plane.jobs.run_job import RunJob
-from control_plane.jobs.runtime import Runtime
 from control_plane.store.store import Store
 
 log = logging.getLogger("looplab.jobs")

@@ -25,9 +25,9 @@ from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.domain.stack_frames import telling_frame
+from control_plane.jobs import Runtime
 from control_plane.jobs.progress import LiveRun, expected_phases
 from control_plane.jobs.run_end import Termination
-from control_plane.jobs.runtime import Runtime
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.load.worker_protocol import Shard
 from control_plane.store.store import Store
@@ -43,7 +43,7 @@ from control_plane.targets.run_environment import (
     run_environment,
     unasked_settings,
 )
-from control_plane.targets.scratch_dirs import OPEN_FLAGS
+from control_plane.targets.target_files import OPEN_FLAGS
 
 
 class RunJob:

@@ -19,14 +19,14 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
+from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
-from control_plane.jobs.request_check import RequestChecks
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
-from control_plane.jobs.runtime import Runtime
+from control_plane.jobs.smoke_test import SmokeTests
 from control_plane.jobs.submissions import Submissions
 from control_plane.peers import read_peer_file
 from control_plane.store.audit_log import Action
@@ -78,7 +78,7 @@ class RunService:
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
-        self._request_checks = RequestChecks(self._idle_tasks, runtime, store, self.openapi_cache)
+        self._smoke_tests = SmokeTests(self._idle_tasks, runtime, store, self.openapi_cache)
 
     @property
     def limits(self) -> Limits:
@@ -303,7 +303,7 @@ class RunService:
         drafts = await asyncio.to_thread(
             lambda: [self.submissions.resolve(document) for document in documents]
         )
-        return await self._request_checks.check(drafts)
+        return await self._smoke_tests.check(drafts)
 
     async def read_openapi(self, target: Document) -> Offer:
         """Read the OpenAPI document of the target of a spec; it is kept in `openapi_cache`.

@@ -22,10 +22,10 @@ from control_plane.domain.stream_record import (
     first_failures,
     merge_records,
 )
+from control_plane.jobs import Runtime
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
 from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s, silence_reason
-from control_plane.jobs.runtime import Runtime
-from control_plane.load.worker_process import LoadWorker
+from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import (
     Draining,
     LoadPlan,

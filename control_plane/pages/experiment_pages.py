@@ -24,12 +24,12 @@ from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Pin, Run
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import share
+from control_plane.experiments import noise_experiment
 from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiment,
     stored_document,
 )
-from control_plane.experiments.presets import noise_experiment
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.units import about
+from control_plane.experiments import preset_catalogue
 from control_plane.experiments.experiment_file import bundled_experiments
-from control_plane.experiments.presets import preset_catalogue
 from control_plane.jobs.run_service import Configuration, RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentCard, experiment_cards
 from control_plane.pages.form.form_data import (

@@ -13,8 +13,8 @@ from pathlib import Path
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.domain.unasked_settings import UNASKED
-from control_plane.regular_files import read_file
 from control_plane.targets.builtin_configurations import missing_server, not_for_bundled
+from control_plane.targets.target_files import read_file
 
 SUCCESS = range(200, 300)
 """The statuses of an application that works, unless it is said otherwise."""
@@ -239,11 +239,6 @@ def bundled_application(paths: Collection[str] = ()) -> Application:
 def placed(text: str, host: str, port: int) -> str:
     """Return a text of the settings with host and port filled."""
     return text.replace("{host}", host).replace("{port}", str(port))
-
-
-def targets_directory(state_dir: Path) -> Path:
-    """Return the directory in which each target has its own while it runs."""
-    return state_dir / "targets"
 
 
 def settings_variables(target: Target) -> dict[str, str]:

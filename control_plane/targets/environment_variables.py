@@ -13,9 +13,9 @@ from dotenv.parser import parse_stream
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
 from control_plane.domain.unasked_settings import left_out
-from control_plane.regular_files import read_file
 from control_plane.targets.application import Application, settings_file, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
+from control_plane.targets.target_files import read_file
 
 PROBE_SOURCE = Path(__file__).parent / "inside"
 PASSED_ON = {

@@ -36,8 +36,8 @@ from control_plane.targets.application import (
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine_watch import program_name
-from control_plane.targets.scratch_dirs import ScratchDirs
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
+from control_plane.targets.target_files import ScratchDirs
 
 INTERPRETER_TIMEOUT_S = 10.0
 WAIT_S, WAIT_STEP_S = 15.0, 0.05

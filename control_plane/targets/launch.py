@@ -1,6 +1,6 @@
 """The start of a target, from its command line until it is ready.
 
-It runs through `environment_variables`, `scratch_dirs`, `supervisor`, `guard` and `readiness` to a
+It runs through `environment_variables`, `target_files`, `supervisor`, `guard` and `readiness` to a
 `running_target`. What servers are called with stands in `domain/servers`.
 """
 
@@ -39,8 +39,8 @@ from control_plane.targets.running_target import (
     StartedTarget,
     reach,
 )
-from control_plane.targets.scratch_dirs import create_scratch_dirs, write_files
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
+from control_plane.targets.target_files import create_scratch_dirs, write_files
 
 
 def arguments(

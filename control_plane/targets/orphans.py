@@ -8,7 +8,7 @@ from pathlib import Path
 
 from control_plane.targets.environment_variables import INSTANCE
 from control_plane.targets.observation import procfs
-from control_plane.targets.scratch_dirs import remove_scratch_dirs
+from control_plane.targets.target_files import remove_scratch_dirs
 
 ORPHAN_TIMEOUT_S = 2.0
 EXEC_TIMEOUT_S = 0.25

@@ -25,7 +25,7 @@ from control_plane.access.route_roles import role_of, routes_of
 from control_plane.app import create_app
 from control_plane.domain.errors import TooManyGuesses
 from control_plane.domain.limits import Limits
-from control_plane.jobs.runtime import recover
+from control_plane.jobs import recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
 from tests.builders.states import draft

@@ -7,7 +7,7 @@ import pytest
 from control_plane.access.route_roles import ROUTES, role_of, routes_of, unlisted
 from control_plane.app import create_app
 from control_plane.domain.application_report import SAFE_METHODS
-from control_plane.jobs.runtime import Runtime
+from control_plane.jobs import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 from tests.dashboard import provide_database

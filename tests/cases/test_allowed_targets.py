@@ -17,7 +17,7 @@ from control_plane.domain.errors import InvalidInput, SettingsError
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.target_addresses import allowed_target
-from control_plane.jobs.runtime import recover
+from control_plane.jobs import recover
 from control_plane.local_dashboard import LocalDashboard
 from control_plane.settings import Settings
 from control_plane.store.store import open_store

@@ -3,7 +3,7 @@ import pytest
 from control_plane.domain.errors import NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.presets import preset_catalogue
+from control_plane.experiments import preset_catalogue
 from control_plane.jobs.configurations import resolved
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.limits import Limits
+from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 from tests.dashboard import provide_database
 

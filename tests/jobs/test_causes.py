@@ -10,8 +10,8 @@ import pytest
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State
+from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 from tests.dashboard import items_spec, provide_database
 from tests.jobs.causing import applications

@@ -15,8 +15,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
+from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.runtime import recover
 from control_plane.store.store import Store, open_store
 from control_plane.targets.application import Application, bundled_application
 from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database

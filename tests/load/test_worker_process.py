@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from control_plane.domain.errors import ClientFailed
-from control_plane.load.worker_process import LoadWorker
+from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import WindowOpened
 from tests.load.hostile import HostileServer
 from tests.load.workers import plan_of
@@ -117,7 +117,7 @@ async def test_it_ends_with_its_input(server: HostileServer, strategy: str) -> N
 PARENT = """
 import asyncio, sys, time
 from control_plane.load.worker_protocol import LoadPlan
-from control_plane.load.worker_process import LoadWorker
+from control_plane.jobs.worker_process import LoadWorker
 
 async def main():
     worker = await LoadWorker.start(LoadPlan.read(sys.argv[1].encode()), cores=None, environment={})

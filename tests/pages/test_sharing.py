@@ -21,7 +21,7 @@ from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
 from control_plane.domain.objectives import Prediction
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
-from control_plane.jobs.runtime import recover
+from control_plane.jobs import recover
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import (

@@ -18,11 +18,11 @@ from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
 from control_plane.peers import read_peer_file
-from control_plane.regular_files import read_file
 from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.bundles import without_log as stripped
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
+from control_plane.targets.target_files import read_file
 from tests.builders.runs import (
     ASYNC,
     LARGE_BODIES,

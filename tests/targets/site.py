@@ -19,7 +19,7 @@ from control_plane.targets.application import Application
 from control_plane.targets.launch import LaunchContext, free_ports, start_application
 from control_plane.targets.observation import procfs
 from control_plane.targets.running_target import StartedTarget
-from control_plane.targets.scratch_dirs import SHARED_MEMORY
+from control_plane.targets.target_files import SHARED_MEMORY
 
 APPLICATIONS = Path(__file__).parent / "applications"
 GONE_S = 1.0

@@ -1,6 +1,9 @@
 import os
+import signal
+import subprocess
+from pathlib import Path
 
-from control_plane.targets.supervisor import OUTPUT_READ_BYTES, ServerOutput
+from control_plane.targets.supervisor import OUTPUT_READ_BYTES, ChildProcess, ServerOutput
 
 
 def test_the_newest_lines_are_kept() -> None:
@@ -25,3 +28,28 @@ def test_writers_append_wherever_readers_are() -> None:
         os.lseek(output.descriptor, 0, os.SEEK_SET)
         os.write(output.descriptor, b"two\n")
         assert output.lines() == ("one", "two")
+
+
+def test_it_kills_a_child_and_then_nobody() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        before = open_files()
+        handle = ChildProcess(child.pid)
+        handle.send(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        handle.send(signal.SIGKILL)
+        handle.close()
+        handle.close()
+        assert open_files() == before
+
+
+def test_one_that_was_reaped_or_is_no_child_is_left_alone() -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    before = open_files()
+    for pid in (gone.pid, os.getpid(), os.getppid()):
+        ChildProcess(pid).send(signal.SIGKILL)
+    assert open_files() == before
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

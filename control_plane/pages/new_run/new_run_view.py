@@ -9,7 +9,7 @@ from control_plane.domain.client_strategies import STRATEGIES, StrategyInfo
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.secrets import digests_in
 from control_plane.domain.spec_json import Document
-from control_plane.experiments.presets import Preset, preset_catalogue
+from control_plane.experiments import Preset, preset_catalogue
 from control_plane.jobs.run_service import Application, Configuration, RunService
 from control_plane.pages.form.arms import varied_fields
 from control_plane.pages.form.field_types import FormParser, Section

@@ -17,8 +17,8 @@ from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, Spec
 from control_plane.domain.spec_json import Document, read_document, write_spec
+from control_plane.experiments import endpoint, preset_catalogue
 from control_plane.experiments.pasted_requests import read_pasted
-from control_plane.experiments.presets import endpoint, preset_catalogue
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import title_of
 from control_plane.pages.form.fields import field_message

@@ -12,7 +12,7 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.ids import checked_id
 from control_plane.domain.spec import NamedTarget, Target
-from control_plane.experiments.presets import workloads
+from control_plane.experiments import workloads
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import CONFIGURATION_FORM, field_message

@@ -21,7 +21,7 @@ from control_plane.domain.run import Run
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Client, Target
 from control_plane.domain.units import NONE, about, share
-from control_plane.experiments.presets import BundledWorkload
+from control_plane.experiments import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished

@@ -27,7 +27,7 @@ from control_plane.targets.inside.looplab_probe.ring import (
 )
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.stalls import MAX_STALLS, StackReader, StallRecorder
-from control_plane.targets.scratch_dirs import OPEN_FLAGS
+from control_plane.targets.target_files import OPEN_FLAGS
 
 
 @dataclass

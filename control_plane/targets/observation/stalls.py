@@ -14,7 +14,7 @@ from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.result import Stall
 from control_plane.domain.stack_frames import Frame, LoopSamples, loop_waited, telling_frame
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
-from control_plane.targets.scratch_dirs import OPEN_FLAGS
+from control_plane.targets.target_files import OPEN_FLAGS
 
 Stack = tuple[str, ...]
 

@@ -21,7 +21,7 @@ from control_plane.targets.inside.looplab_probe.process_log import (
 )
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.procfs import Process
-from control_plane.targets.scratch_dirs import OPEN_FLAGS
+from control_plane.targets.target_files import OPEN_FLAGS
 
 ProcessKind = tuple[int, int]
 """The parent of a process, and the shape of its command line."""

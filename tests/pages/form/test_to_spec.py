@@ -9,8 +9,8 @@ from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Spec
 from control_plane.domain.spec_json import Document, read_spec, write_spec
+from control_plane.experiments import preset_catalogue
 from control_plane.experiments.experiment_file import bundled_experiments
-from control_plane.experiments.presets import preset_catalogue
 from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import form_arms

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.spec_json import write_spec
-from control_plane.experiments.presets import preset_catalogue
+from control_plane.experiments import preset_catalogue
 from control_plane.pages.new_run.preview import WIDTH, spec_lines
 from tests.builders import runs
 

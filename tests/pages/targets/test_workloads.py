@@ -10,7 +10,7 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.presets import Endpoint, workloads
+from control_plane.experiments import Endpoint, workloads
 from control_plane.load.request_source import RequestSource
 from control_plane.load.worker_protocol import Seeds
 from scripts.budget import ROOT

@@ -1,4 +1,4 @@
-"""The check of a new run: each of its requests sent once, to a target as a trial would start it."""
+"""The smoke test of a new run: each of its requests sent once, to a target as a trial starts it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from control_plane.domain.load_models import Closed
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import size
+from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import OpenApiCache
 from control_plane.jobs.before_requests import BeforeRequests, Prepared, one_line, sent, told
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
-from control_plane.jobs.runtime import Runtime
 from control_plane.load.request_source import Numbering, Request, RequestFactory
 from control_plane.load.user_cookies import UserCookies
 from control_plane.load.worker_protocol import WHOLE, seeds_of
@@ -41,7 +41,7 @@ _READ_S = 5.0
 """An answer that goes on for longer is told as one that did not end."""
 
 
-class RequestChecks:
+class SmokeTests:
     """Checks, one at a time, and none while a run measures."""
 
     def __init__(
@@ -60,7 +60,7 @@ class RequestChecks:
         async def work() -> None:
             for draft in {_asked(draft.spec): draft for draft in reversed(drafts)}.values():
                 secrets = await asyncio.to_thread(self._store.revealed_secrets, draft.secrets)
-                check = _RequestCheck(draft, secrets, self._runtime, self._openapi_cache)
+                check = _SmokeTest(draft, secrets, self._runtime, self._openapi_cache)
                 found.insert(0, await check.execute())
 
         task = self._idle_tasks.begin(work, "requests of a form")
@@ -78,7 +78,7 @@ def _asked(spec: Spec) -> str:
     return repr((spec.target, spec.before, requests, spec.client.cookies))
 
 
-class _RequestCheck:
+class _SmokeTest:
     def __init__(
         self,
         draft: Draft,

@@ -12,7 +12,6 @@ from math import ceil
 from pathlib import Path
 from typing import Self
 
-from control_plane.child_process import ChildProcess
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.stream_record import Second
 from control_plane.load import worker_protocol
@@ -27,6 +26,7 @@ from control_plane.load.worker_protocol import (
     WorkerReady,
     WorkerResult,
 )
+from control_plane.targets.supervisor import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")

@@ -1,19 +1,20 @@
-"""The directories of a target, in which its files and those of the probe lie.
+"""The files of targets: the directories of each while it runs, and those that people name.
 
 What the probe writes lies in memory. A store into a file on a disk may wait while the system
-writes that file back, and the worker would stand still because it is observed.
+writes that file back, and the worker would stand still because it is observed. Of what people name
+only regular files are read: a FIFO waits for who writes into it, and a device may never end.
 """
 
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.targets.application import targets_directory
 
 SHARED_MEMORY = Path("/dev/shm")
 _ON_DISK = "inside"
@@ -41,7 +42,7 @@ class ScratchDirs:
 
 def create_scratch_dirs(state_dir: Path, instance: str, launch: str, *, probe: bool) -> ScratchDirs:
     """Create the directories of a start. Raises TargetFailed where there is no space or right."""
-    scratch = targets_directory(state_dir) / launch
+    scratch = _targets_directory(state_dir) / launch
     try:
         for folder in (state_dir, scratch.parent, scratch):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -72,11 +73,16 @@ def write_files(directories: ScratchDirs, texts: Mapping[str, str]) -> dict[str,
 
 def remove_scratch_dirs(state_dir: Path, instance: str) -> None:
     """Remove the directories of every target of this instance."""
-    shutil.rmtree(targets_directory(state_dir), ignore_errors=True)
+    shutil.rmtree(_targets_directory(state_dir), ignore_errors=True)
     with suppress(OSError):
         for folder in SHARED_MEMORY.iterdir():
             if folder.name.startswith(_mark(instance)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _targets_directory(state_dir: Path) -> Path:
+    """Return the directory in which each target has its own while it runs."""
+    return state_dir / "targets"
 
 
 def _probe_directory(scratch: Path, instance: str, launch: str) -> Path:
@@ -93,3 +99,34 @@ def _probe_directory(scratch: Path, instance: str, launch: str) -> Path:
 def _mark(instance: str) -> str:
     """The beginning of the names in memory."""
     return f"looplab-{instance}-"
+
+
+_READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a regular file. Raises OSError, also for another or a longer one.
+
+    One that this process has open already, as its database, is refused: closing it another time
+    would give up the locks of SQLite.
+    """
+    _refuse_held(path)
+    descriptor = os.open(path, _READ_FLAGS)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is above the limit of {most:,} bytes", str(path))
+    return content
+
+
+def _refuse_held(path: Path) -> None:
+    named = path.stat()
+    for held in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if os.path.samestat(held.stat(), named):
+                raise OSError(errno.EBUSY, "this process has it open", str(path))
