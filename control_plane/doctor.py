@@ -17,9 +17,12 @@ from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import check, instance_of
-from control_plane.targets.cores_and_quota import available_cores, lowest_quota_cores
 from control_plane.targets.guard import OPEN_FILES
-from control_plane.targets.observation.machine_watch import frequency_facts
+from control_plane.targets.observation.machine import (
+    available_cores,
+    frequency_facts,
+    lowest_quota_cores,
+)
 from control_plane.targets.observation.procfs import owner_of
 from control_plane.targets.orphans import marked_processes
 from control_plane.targets.target_files import read_file

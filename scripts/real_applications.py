@@ -30,8 +30,8 @@ from control_plane.applications_file import read_applications
 from control_plane.dashboard_client import token_headers
 from control_plane.domain.errors import LooplabError
 from control_plane.domain.spec import Target
-from control_plane.targets.cores_and_quota import available_cores
 from control_plane.targets.launch import LaunchContext, start_application
+from control_plane.targets.observation.machine import available_cores
 
 CACHE = Path.home() / ".cache" / "looplab" / "real-applications"
 CATALOGUE = Path(__file__).with_suffix(".toml")

@@ -17,9 +17,8 @@ from control_plane.domain.request_bodies_and_values import (
 )
 from control_plane.domain.secrets import SecretFinder, revealed_request, secret_texts
 from control_plane.domain.spec import BeforeRequest, Spec
-from control_plane.load.content_check import json_value
 from control_plane.load.request_source import Numbering, Request, RequestFactory
-from control_plane.load.user_cookies import UserCookies, cookie_of, set_cookies
+from control_plane.load.responses import UserCookies, cookie_of, json_value, set_cookies
 from control_plane.load.worker_protocol import WHOLE, Captured, Seeds, SetCookie, Shard
 from control_plane.targets.http_get import open_session
 

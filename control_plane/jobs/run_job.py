@@ -33,9 +33,13 @@ from control_plane.load.worker_protocol import Shard
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 from control_plane.targets.application import resolve_application
-from control_plane.targets.cores_and_quota import available_cores, lowest_quota_cores, share_cores
 from control_plane.targets.interpreter_packages import target_environment
 from control_plane.targets.launch import RunningTarget
+from control_plane.targets.observation.machine import (
+    available_cores,
+    lowest_quota_cores,
+    share_cores,
+)
 from control_plane.targets.run_environment import (
     application_code,
     application_revision,

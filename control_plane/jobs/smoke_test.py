@@ -23,7 +23,7 @@ from control_plane.jobs.before_requests import BeforeRequests, Prepared, one_lin
 from control_plane.jobs.manual_targets import STOP_GRACE_S
 from control_plane.jobs.queue import IdleTasks
 from control_plane.load.request_source import Numbering, Request, RequestFactory
-from control_plane.load.user_cookies import UserCookies
+from control_plane.load.responses import UserCookies
 from control_plane.load.worker_protocol import WHOLE, seeds_of
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application, resolve_application

@@ -6,7 +6,7 @@ from control_plane.domain.spec import RESPONDER
 from control_plane.domain.spec_json import Document
 from control_plane.store.store import Store
 from control_plane.targets.builtin_configurations import target_name
-from control_plane.targets.cores_and_quota import SHARED_CORES
+from control_plane.targets.observation.machine import SHARED_CORES
 from control_plane.targets.run_environment import run_environment
 
 LOOKED_AT = 40

@@ -9,7 +9,7 @@ from threading import Event
 
 from control_plane.domain.stream_record import StreamRecord, WindowTotals, WorkerUsage
 from control_plane.load.clock import FAR_NS, SECOND_NS, clock_ns
-from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.strategies import StrategyContext
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker_protocol import (
     Draining,

@@ -23,7 +23,6 @@ from control_plane.domain.request_rules import expected_texts, template_texts
 from control_plane.domain.row_files import Row
 from control_plane.domain.spec import BaseRequest, RequestClass
 from control_plane.load import placeholders
-from control_plane.load.content_check import ContentCheck, Reading, content_checks
 from control_plane.load.request_values import (
     ValueGenerator,
     body_renderer,
@@ -32,11 +31,12 @@ from control_plane.load.request_values import (
     row_generator,
     value_generator,
 )
+from control_plane.load.responses import ContentCheck, Reading, content_checks
 from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, Seeds, Shard
 
 # What keeps cookies takes long to import, and most users keep none.
 if TYPE_CHECKING:
-    from control_plane.load.user_cookies import UserCookies
+    from control_plane.load.responses import UserCookies
 
 
 class Request(NamedTuple):

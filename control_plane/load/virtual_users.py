@@ -17,7 +17,7 @@ from control_plane.load.clock import (
 from control_plane.load.outcome import Ended, failure, outcome_of
 from control_plane.load.request_source import Request
 from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
-from control_plane.load.strategies.strategy import StrategyContext
+from control_plane.load.strategies import StrategyContext
 
 BeginRequest = Callable[[int, int], None]
 """Lets a user, who is idle, send the request that is meant to start at a moment. Returns at once;

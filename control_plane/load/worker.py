@@ -19,8 +19,8 @@ from control_plane.load.clock import BusyWait, sleep_until
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
 from control_plane.load.schedule import ArrivalQueue, OpenPhase, PacedPhase, Pacing, Phase
+from control_plane.load.strategies import Strategy, StrategyContext
 from control_plane.load.strategies.kept_connections import ConnectionCounter
-from control_plane.load.strategies.strategy import Strategy, StrategyContext
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker_protocol import (
     LoadPlan,
@@ -33,7 +33,7 @@ from control_plane.load.worker_protocol import (
 )
 
 if TYPE_CHECKING:
-    from control_plane.load.user_cookies import UserCookies
+    from control_plane.load.responses import UserCookies
 
 _EARLY = 2**40
 """The number of the first request before a window by requests, of which there may be any number:
@@ -204,7 +204,7 @@ def _jars(plan: LoadPlan) -> "list[UserCookies]":
     """Return the cookies of each user, with those set before the load; none where none are kept."""
     if not plan.client.cookies:
         return []
-    from control_plane.load.user_cookies import UserCookies
+    from control_plane.load.responses import UserCookies
 
     jars = [UserCookies(plan.base_url, plan.host) for _ in range(plan.users)]
     for jar, before in zip(jars, plan.captured.cookies, strict=False):

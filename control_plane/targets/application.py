@@ -12,7 +12,6 @@ from pathlib import Path
 
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.domain.unasked_settings import UNASKED
 from control_plane.targets.builtin_configurations import missing_server, not_for_bundled
 from control_plane.targets.target_files import read_file
 
@@ -328,13 +327,6 @@ def missing_files(application: Application) -> Iterator[str]:
     path = application.env_file
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
         yield f"env_file {path} is not there or not readable: make it, or correct the settings"
-
-
-def settings_file(application: Application, target: Target) -> str:
-    """Return the file in its directory that its server would read unasked; "" for none."""
-    known = UNASKED.get(target.server)
-    name = known.file if known else ""
-    return name if name and (application.directory / name).is_file() else ""
 
 
 def _program_faults(program: str, directory: Path) -> Iterator[str]:

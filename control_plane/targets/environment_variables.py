@@ -1,10 +1,16 @@
-"""The environment variables of a target: a list of what may pass, and what its settings name."""
+"""The environment variables of a target, and what servers and interpreters read unasked.
+
+A list says what may pass, and the settings name more. Where Looplab writes the command line, what a
+field of the target decides is left out, and files are shut out. Whatever else is read is named in
+the environment of a run.
+"""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 from dotenv import dotenv_values
@@ -12,10 +18,98 @@ from dotenv.parser import parse_stream
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import BUNDLED, DEFAULT_THREADS, Target
-from control_plane.domain.unasked_settings import left_out
-from control_plane.targets.application import Application, settings_file, settings_variables
+from control_plane.targets.application import Application, settings_variables
 from control_plane.targets.inside.looplab_probe.ring import THREADS_VARIABLE
 from control_plane.targets.target_files import read_file
+
+
+@dataclass(frozen=True)
+class UnaskedSettings:
+    """What one server reads: `variables`, of which `decided` stand for fields of a target.
+
+    `file` lies in its directory; `without_file` on its command line shuts that out, and
+    `named_by` are the options by which a command names another.
+    """
+
+    variables: str
+    decided: frozenset[str] = frozenset()
+    file: str = ""
+    without_file: tuple[str, ...] = ()
+    named_by: tuple[str, ...] = ()
+
+
+def _prefixed(prefix: str, names: str) -> frozenset[str]:
+    return frozenset(f"{prefix}{name}" for name in names.split())
+
+
+UNASKED: Mapping[str, UnaskedSettings] = {
+    "uvicorn": UnaskedSettings(
+        r"UVICORN_\w+|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS",
+        _prefixed(
+            "UVICORN_",
+            "APP FACTORY HOST PORT UDS FD WORKERS LOOP HTTP RELOAD ACCESS_LOG TIMEOUT_KEEP_ALIVE "
+            "BACKLOG",
+        )
+        | {"WEB_CONCURRENCY"},
+    ),
+    "gunicorn": UnaskedSettings(
+        r"GUNICORN_\w+|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|SENDFILE",
+        frozenset({"WEB_CONCURRENCY"}),
+        "gunicorn.conf.py",
+        # A module without any setting: gunicorn has no option for none.
+        ("--config", "python:__future__"),
+        ("-c", "--config"),
+    ),
+    "granian": UnaskedSettings(
+        r"GRANIAN_\w+",
+        _prefixed(
+            "GRANIAN_",
+            "APP FACTORY HOST PORT UDS INTERFACE WORKERS LOOP RELOAD LOG_ACCESS_ENABLED BACKLOG",
+        ),
+    ),
+}
+"""hypercorn and waitress read none."""
+
+_OF_ANY_PROGRAM = (
+    r"PYTHON\w*|MALLOC_\w+|GLIBC_TUNABLES|LD_PRELOAD|LD_LIBRARY_PATH|NODE_OPTIONS|NODE_ENV"
+    r"|UV_THREADPOOL_SIZE|GOMAXPROCS|GOGC|GOMEMLIMIT|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|RUBYOPT"
+    r"|OMP_NUM_THREADS|OPENBLAS_NUM_THREADS|UWSGI_\w+|HYPERCORN_\w+|FLASK_\w+"
+)
+"""Those of interpreters and runtimes, and of servers that only a command starts."""
+
+
+_RUNS_OTHERS = {"sh", "bash", "make", "just", "npm", "honcho"}
+"""Programs that may start any server."""
+
+
+def left_out(server: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return which variables a server does not get, because fields of its target decide that."""
+    known = UNASKED.get(server)
+    return tuple(name for name in names if known and name in known.decided)
+
+
+def read_unasked(server: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return which variables a server reads, or the program of a command might."""
+    servers = UNASKED.values() if server == "command" else filter(None, [UNASKED.get(server)])
+    pattern = re.compile("|".join([_OF_ANY_PROGRAM, *(known.variables for known in servers)]))
+    away = left_out(server, names)
+    return tuple(name for name in names if pattern.fullmatch(name) and name not in away)
+
+
+def files_of_command(command: Sequence[str]) -> Iterator[str]:
+    """Yield the files that a command may read: every word or value of an option, and unasked ones.
+
+    Whether they are there is not looked at.
+    """
+    for word in command:
+        yield word.partition("=")[2] if word.startswith("-") else word
+    called = {PurePath(word).name for word in command}
+    script = bool(called & _RUNS_OTHERS) or any(name.endswith(".sh") for name in called)
+    options = {word.partition("=")[0] for word in command}
+    for name, known in UNASKED.items():
+        if known.file and (script or name in called) and not options & {*known.named_by}:
+            yield known.file
+
 
 PROBE_SOURCE = Path(__file__).parent / "inside"
 PASSED_ON = {
@@ -146,6 +240,13 @@ def unread_settings(application: Application, target: Target) -> Iterator[tuple[
             f"{name} is not read: fields of the target and its command line decide.",
             f"To have it, name it in a command: {target.server} -c {name} …",
         )
+
+
+def settings_file(application: Application, target: Target) -> str:
+    """Return the file in its directory that its server would read unasked; "" for none."""
+    known = UNASKED.get(target.server)
+    name = known.file if known else ""
+    return name if name and (application.directory / name).is_file() else ""
 
 
 def _file_of(application: Application) -> dict[str, str]:

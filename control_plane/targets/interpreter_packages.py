@@ -35,7 +35,7 @@ from control_plane.targets.application import (
 )
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
 from control_plane.targets.observation import procfs
-from control_plane.targets.observation.machine_watch import program_name
+from control_plane.targets.observation.machine import program_name
 from control_plane.targets.supervisor import LaunchSpec, Supervisor
 from control_plane.targets.target_files import ScratchDirs
 

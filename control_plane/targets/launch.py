@@ -18,17 +18,20 @@ from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.secrets import hide
 from control_plane.domain.server_command_lines import SERVERS, Binding
 from control_plane.domain.spec import DEFAULT_THREADS, Target
-from control_plane.domain.unasked_settings import UNASKED
 from control_plane.targets.application import (
     Application,
     bundled_application,
     interface_in_source,
     missing_files,
     placed,
-    settings_file,
     settings_variables,
 )
-from control_plane.targets.environment_variables import secret_variables, target_environment
+from control_plane.targets.environment_variables import (
+    UNASKED,
+    secret_variables,
+    settings_file,
+    target_environment,
+)
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.interpreter_packages import inspect_interpreter
 from control_plane.targets.observation.probe_reader import ProbeOutput

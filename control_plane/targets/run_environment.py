@@ -14,15 +14,20 @@ from control_plane.domain.result import Environment
 from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.domain.spec import Target
-from control_plane.domain.unasked_settings import files_of_command, read_unasked
 from control_plane.targets.application import Application
-from control_plane.targets.cores_and_quota import CorePlan, available_cores, lowest_quota_cores
 from control_plane.targets.environment_variables import (
     configured_variables,
+    files_of_command,
     is_secret_variable,
+    read_unasked,
     variable_secrets,
 )
-from control_plane.targets.observation.machine_watch import frequency_facts
+from control_plane.targets.observation.machine import (
+    CorePlan,
+    available_cores,
+    frequency_facts,
+    lowest_quota_cores,
+)
 from control_plane.targets.target_files import read_file
 
 CHECKOUT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ from control_plane.domain.target_addresses import (
 )
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.delayed_ack import delayed_ack_s
-from control_plane.targets.observation.machine_watch import pids_of, program_name
+from control_plane.targets.observation.machine import pids_of, program_name
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from control_plane.targets.readiness import ReadinessProbe, protocol_fault

@@ -9,10 +9,12 @@ import pytest
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.secrets import hide
 from control_plane.domain.spec import Target
-from control_plane.domain.unasked_settings import files_of_command, left_out, read_unasked
 from control_plane.targets.application import Application, command_target
 from control_plane.targets.environment_variables import (
     configured_variables,
+    files_of_command,
+    left_out,
+    read_unasked,
     target_environment,
     unread_lines,
     unread_settings,

@@ -18,8 +18,8 @@ from control_plane.load.clock import clock_ns
 from control_plane.load.reporter import peak_memory_bytes
 from control_plane.load.request_source import RequestSource
 from control_plane.load.schedule import PacedPhase
+from control_plane.load.strategies import StrategyContext
 from control_plane.load.strategies.kept_connections import ConnectionCounter
-from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker_protocol import Seeds
 from tests.load.workers import plan_of

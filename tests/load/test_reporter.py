@@ -1,8 +1,8 @@
 from control_plane.load.clock import clock_ns
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
+from control_plane.load.strategies import StrategyContext
 from control_plane.load.strategies.kept_connections import ConnectionCounter
-from control_plane.load.strategies.strategy import StrategyContext
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker import StreamDriver
 from control_plane.load.worker_protocol import Message, Seeds

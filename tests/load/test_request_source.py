@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.load.request_source import Request, RequestSource
-from control_plane.load.user_cookies import UserCookies
+from control_plane.load.responses import UserCookies
 from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, Seeds, Shard, shards
 from tests.load.workers import plan_of
 

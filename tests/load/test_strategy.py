@@ -2,8 +2,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from control_plane.load.strategies import FirstByte
 from control_plane.load.strategies.kept_connections import ConnectionCounter
-from control_plane.load.strategies.strategy import FirstByte
 
 
 def test_the_window_starts_with_those_that_are_open() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.cores_and_quota import SHARED_CORES, CorePlan
+from control_plane.targets.observation.machine import SHARED_CORES, CorePlan
 from control_plane.targets.run_environment import commit, run_environment
 
 HASH = "97ca2d0000000000000000000000000000000001"

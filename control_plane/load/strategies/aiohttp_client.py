@@ -17,7 +17,6 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from control_plane.load.clock import clock_ns
-from control_plane.load.content_check import Reading
 from control_plane.load.outcome import (
     BodySample,
     Ended,
@@ -28,16 +27,10 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
+from control_plane.load.responses import Reading
 from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
 from control_plane.load.schedule import Phase
-from control_plane.load.strategies.kept_connections import (
-    Ending,
-    KeptConnections,
-    SocketOptions,
-    ending_of,
-    is_ended,
-)
-from control_plane.load.strategies.strategy import (
+from control_plane.load.strategies import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     FirstByte,
@@ -46,6 +39,13 @@ from control_plane.load.strategies.strategy import (
     new_loop,
     tls_context,
     unread_bytes,
+)
+from control_plane.load.strategies.kept_connections import (
+    Ending,
+    KeptConnections,
+    SocketOptions,
+    ending_of,
+    is_ended,
 )
 from control_plane.load.virtual_users import AsyncUsers, current_user, cut_off
 

@@ -12,7 +12,6 @@ import httpx
 from httpcore._backends.anyio import AnyIOStream
 
 from control_plane.load.clock import clock_ns
-from control_plane.load.content_check import Reading
 from control_plane.load.outcome import (
     ERROR_MASK,
     BodySample,
@@ -23,15 +22,10 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
+from control_plane.load.responses import Reading
 from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
 from control_plane.load.schedule import Phase
-from control_plane.load.strategies.kept_connections import (
-    ConnectionCounter,
-    Ending,
-    KeptConnections,
-    ending_of,
-)
-from control_plane.load.strategies.strategy import (
+from control_plane.load.strategies import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     FirstByte,
@@ -40,6 +34,12 @@ from control_plane.load.strategies.strategy import (
     new_loop,
     tls_context,
     unread_bytes,
+)
+from control_plane.load.strategies.kept_connections import (
+    ConnectionCounter,
+    Ending,
+    KeptConnections,
+    ending_of,
 )
 from control_plane.load.virtual_users import AsyncUsers, current_user, cut_off
 

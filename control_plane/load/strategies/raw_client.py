@@ -17,9 +17,9 @@ from control_plane.load.outcome import (
 from control_plane.load.request_source import Request
 from control_plane.load.sample_buffer import End
 from control_plane.load.schedule import OpenPhase, PacedPhase, Phase
+from control_plane.load.strategies import StrategyContext, new_loop
 from control_plane.load.strategies.raw_connection import Connection, Connector
 from control_plane.load.strategies.raw_response import ResponseParser
-from control_plane.load.strategies.strategy import StrategyContext, new_loop
 from control_plane.load.virtual_users import AsyncDispatcher
 
 OnSameResponse = Callable[[Connection], None]

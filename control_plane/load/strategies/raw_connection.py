@@ -6,10 +6,11 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from control_plane.load.clock import clock_ns
-from control_plane.load.content_check import Reading
 from control_plane.load.outcome import classify
 from control_plane.load.request_source import Request, RequestSource
+from control_plane.load.responses import Reading
 from control_plane.load.sample_buffer import NOT_HEARD_NS
+from control_plane.load.strategies import RequestHeaders, StrategyContext, tls_context, unread_bytes
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,
@@ -19,12 +20,6 @@ from control_plane.load.strategies.kept_connections import (
     is_ended,
 )
 from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
-from control_plane.load.strategies.strategy import (
-    RequestHeaders,
-    StrategyContext,
-    tls_context,
-    unread_bytes,
-)
 
 
 class RequestEncoder:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import httptools
 
-from control_plane.load.content_check import Reading
-from control_plane.load.strategies.strategy import MAX_HEADER_BYTES, MAX_HEADERS
+from control_plane.load.responses import Reading
+from control_plane.load.strategies import MAX_HEADER_BYTES, MAX_HEADERS
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101

@@ -19,7 +19,6 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from control_plane.load.clock import clock_ns, sleep_until
-from control_plane.load.content_check import Reading
 from control_plane.load.outcome import (
     ERROR_MASK,
     BodySample,
@@ -32,8 +31,9 @@ from control_plane.load.outcome import (
     response_outcome,
 )
 from control_plane.load.request_source import Request
+from control_plane.load.responses import Reading
 from control_plane.load.schedule import Phase
-from control_plane.load.strategies.strategy import RequestHeaders, StrategyContext, tls_context
+from control_plane.load.strategies import RequestHeaders, StrategyContext, tls_context
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
 from control_plane.load.virtual_users import StartTimes, start_times
 

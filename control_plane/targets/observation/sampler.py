@@ -13,8 +13,7 @@ from typing import Literal
 
 from control_plane.domain.limits import FEW_CORES, OWN_CPU, OWN_START_S
 from control_plane.domain.result import Gauges, GaugeSeries, MachineUse, Throttling
-from control_plane.targets.cores_and_quota import QuotaWatch, folders_of
-from control_plane.targets.observation.machine_watch import MachineWatch
+from control_plane.targets.observation.machine import MachineWatch, QuotaWatch, folders_of
 from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader
 from control_plane.targets.observation.procfs import (
     cpu_s,

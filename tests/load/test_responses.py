@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, SizeRange
-from control_plane.load.content_check import Reading, content_checks
+from control_plane.load.responses import Reading, UserCookies, content_checks, cookie_of
 
 OBJECT = b'{"items": [{"id": 7, "a.b": null}], "total": 1, "ok": true}'
 LONG = "x" * 10_000
@@ -131,3 +131,42 @@ def test_reading_for_a_time_begins_with_the_head() -> None:
     assert not reading.add(b"whatever comes")
     reading.end()
     assert (reading.ended, reading.received, reading.missed) == (True, 14, "")
+
+
+def jar(*found: str, path: str = "/shop/cart", host: str = "localhost:8000") -> UserCookies:
+    cookies = UserCookies("http://127.0.0.1:8000", host)
+    cookies.take(path, [(b"Set-Cookie", text.encode()) for text in found])
+    return cookies
+
+
+@pytest.mark.parametrize(
+    ("found", "asked", "sent"),
+    [
+        (("a=1; Path=/", "b=2"), "/shop/pay?x=1", "b=2; a=1"),
+        (("a=1",), "/other", ""),
+        (("a=1; Path=/; Secure; HttpOnly; SameSite=Strict",), "/", "a=1"),
+        (("a=1; Path=/; Domain=localhost",), "/", "a=1"),
+        (("a=1; Path=/; Domain=example.com",), "/", ""),
+        (("a=1; Path=/", "a=2; Path=/"), "/", "a=2"),
+        (("a=1; Path=/", "a=; Path=/; Max-Age=0"), "/", ""),
+        (("a=1; Path=/; Max-Age=60",), "/", "a=1"),
+        (("a=1; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT",), "/", ""),
+    ],
+)
+def test_what_goes_back(found: tuple[str, ...], asked: str, sent: str) -> None:
+    assert jar(*found).header(asked) == sent
+
+
+def test_an_answer_replaces_what_was_sent_before() -> None:
+    cookies = jar("a=1; Path=/")
+    assert cookies.header("/") == cookies.header("/") == "a=1"
+    cookies.take("/", [(b"content-type", b"text/plain")])
+    assert cookies.header("/") == "a=1"
+    cookies.take("/", [(b"set-cookie", b"a=2; Path=/")])
+    assert cookies.header("/") == "a=2"
+    assert cookies.texts == {"1", "2"}
+    assert jar("a=1; Path=/", host="").header("/") == "a=1"
+
+
+def test_name_and_value() -> None:
+    assert cookie_of('sid="a b=c"; Path=/; HttpOnly') == ("sid", "a b=c")

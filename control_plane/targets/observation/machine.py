@@ -1,14 +1,20 @@
-"""The cores that target and load workers run on, and the quota of processor time of their group."""
+"""The machine: its cores and the quota of processor time, and what it does beside a measurement."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from heapq import nlargest
 from pathlib import Path, PurePosixPath
+from statistics import mean
 from typing import Literal
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.result import Throttling
+from control_plane.domain.result import MachineUse, Throttling
 from control_plane.domain.spec import Cores, Spec
+from control_plane.targets.observation import procfs
+from control_plane.targets.observation.procfs import stolen_cpu_s
 
 
 @dataclass(frozen=True)
@@ -102,14 +108,14 @@ class QuotaWatch:
     def throttling(self) -> Throttling | None:
         """Return how the group that was held back most was since then; None without a quota."""
         found = [
-            _since(before, after, quota)
+            _throttled_since(before, after, quota)
             for folder, (before, quota_before) in self._opened.items()
             if (after := _counters(folder)) and (quota := quota_cores(folder) or quota_before)
         ]
         return max(found, key=lambda group: (group.throttled_s, -group.quota_cores), default=None)
 
 
-def _since(before: _Counters, after: _Counters, quota: float) -> Throttling:
+def _throttled_since(before: _Counters, after: _Counters, quota: float) -> Throttling:
     return Throttling(
         quota,
         after.periods - before.periods,
@@ -202,3 +208,163 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
+
+
+_CORES = Path("/sys/devices/system/cpu")
+
+
+class MachineWatch:
+    """Watches from its start to the call of `use`; reads at both ends only."""
+
+    def __init__(self, ours: Callable[[], Collection[int]]) -> None:
+        self._programs = OtherPrograms(ours)
+        self._stolen_s, self._hot = stolen_cpu_s(), overheated()
+
+    def use(self, length_s: float) -> MachineUse:
+        """Return what was seen in the `length_s` since the start."""
+        stolen_s, hot = _since(self._stolen_s, stolen_cpu_s()), _since(self._hot, overheated())
+        return MachineUse(
+            programs=self._programs.cores(length_s),
+            stolen_cores=None if stolen_s is None else round(stolen_s / length_s, 4),
+            overheated=None if hot is None else int(hot),
+            frequency_hz=frequency_hz(),
+        )
+
+
+def _since(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def overheated() -> int | None:
+    """Return how often cores were slowed down for their heat since boot; None where unknown."""
+    return _sum_of("cpu[0-9]*/thermal_throttle/core_throttle_count")
+
+
+def frequency_hz() -> float | None:
+    """Return the mean frequency of the cores now; None where it cannot be read."""
+    values = _numbers("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    return 1000 * mean(values) if values else None
+
+
+def frequency_facts() -> dict[str, str | float | None]:
+    """Return who sets the frequency and the highest one; None for what cannot be read."""
+    governors = sorted(set(_texts("cpu[0-9]*/cpufreq/scaling_governor")))
+    highest = _numbers("cpu[0-9]*/cpufreq/scaling_max_freq")
+    return {
+        "frequency_governor": ", ".join(governors) or None,
+        "frequency_max_hz": 1000.0 * max(highest) if highest else None,
+    }
+
+
+def _sum_of(pattern: str) -> int | None:
+    values = _numbers(pattern)
+    return sum(values) if values else None
+
+
+def _numbers(pattern: str) -> list[int]:
+    return [int(text) for text in _texts(pattern) if text.isdecimal()]
+
+
+def _texts(pattern: str) -> list[str]:
+    texts = []
+    for path in _files(pattern):
+        try:
+            texts.append(path.read_text().strip())
+        except OSError:
+            continue
+    return texts
+
+
+@cache
+def _files(pattern: str) -> tuple[Path, ...]:
+    return tuple(_CORES.glob(pattern))
+
+
+COMM_CHARACTERS = 15
+"""The kernel keeps no more of a name (proc_pid_comm(5))."""
+KERNEL = "kernel threads"
+NAMED_FROM_CORES = 0.01
+MAX_PROGRAMS = 5
+
+_INTERPRETERS = {
+    "python", "pypy", "node", "ruby", "perl", "php", "java", "bash", "sh", "dash",
+}  # fmt: skip
+"""Programs that say nothing of what they run, by their names without a version."""
+
+
+def program_name(pid: int) -> str:
+    """Return what a person would call the program: `postgres`, or `helper.py` of Python."""
+    words = procfs.command_line(pid).decode(errors="replace").strip("\0").split("\0")
+    if not words[0]:
+        return procfs.command_name(pid) if procfs.is_program(pid) else KERNEL
+    program = PurePosixPath(words[0]).name
+    if "/fd/" in words[0] or program.startswith("memfd:"):
+        return procfs.command_name(pid)
+    if program.rstrip("0123456789.") in _INTERPRETERS:
+        return _script_in(words[1:]) or program
+    # A process may write anything over its command line, as databases do.
+    return procfs.command_name(pid)
+
+
+def _script_in(words: Sequence[str]) -> str | None:
+    """Return what an interpreter was told to run; None for code without a name."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word == "-c":
+            return None
+        if before in {"-m", "-jar"} or not word.startswith("-"):
+            return None if "/fd/" in word else PurePosixPath(word).name
+    return None
+
+
+def pids_of(names: Collection[str]) -> list[int]:
+    """Return the processes of these programs, by the names under which they are shown."""
+    wanted = {part for name in names for part in (name, name[:COMM_CHARACTERS])}
+    return [pid for pid in (procfs.pids() if wanted else []) if program_name(pid) in wanted]
+
+
+class OtherPrograms:
+    """Takes down at its start what all processes but `ours` have used so far."""
+
+    def __init__(self, ours: Callable[[], Collection[int]]) -> None:
+        self._ours = ours
+        self._before = snapshot()
+
+    def cores(self, length_s: float) -> dict[str, float]:
+        """Return the cores that the busiest other programs used since, by name."""
+        ours = set(self._ours())
+        by_name: defaultdict[str, float] = defaultdict(float)
+        for pid, used_s in spent_between(self._before, snapshot()).items():
+            if used_s > 0 and pid not in ours:
+                by_name[program_name(pid)] += used_s
+        busiest = nlargest(MAX_PROGRAMS, by_name.items(), key=lambda item: item[1])
+        shares = {name: round(used_s / length_s, 3) for name, used_s in busiest}
+        return {name: share for name, share in shares.items() if share >= NAMED_FROM_CORES}
+
+
+Snapshot = Mapping[procfs.Process, procfs.CpuUse]
+
+
+def snapshot() -> Snapshot:
+    """Return what each process that can be seen has used since its start."""
+    return {use.process: use for use in procfs.all_cpu_use()}
+
+
+def spent_between(before: Snapshot, after: Snapshot) -> dict[int, float]:
+    """Return the CPU seconds of `after`'s processes by pid, with those of ended descendants.
+
+    The system adds the whole life of a descendant that ended to the next ancestor that waited for
+    it and goes on; what it had used `before` is taken off there.
+    """
+    spent_s = {
+        process.pid: use.cpu_s - (before[process].cpu_s if process in before else 0.0)
+        for process, use in after.items()
+    }
+    parents = {process.pid: use.parent for process, use in before.items()}
+    for process, use in before.items():
+        if process not in after:
+            heir = use.parent
+            while heir in parents and heir not in spent_s:
+                heir = parents[heir]
+            if heir in spent_s:
+                spent_s[heir] -= use.cpu_s
+    return spent_s
