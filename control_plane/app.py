@@ -39,8 +39,8 @@ from control_plane.jobs import Runtime
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
-from control_plane.pages.site.login_page import login_page
-from control_plane.pages.site.shell import PollingPace
+from control_plane.pages.site import PollingPace
+from control_plane.pages.site.routes import login_page
 from control_plane.pages.site.templating import error_page
 from control_plane.pages.urls import SHARED
 from control_plane.settings import Settings

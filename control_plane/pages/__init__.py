@@ -1,44 +1,40 @@
 """HTML for people: a package for each page, above what pages share, and the routes of all."""
 
 from control_plane.pages import (
+    compare,
     experiment_pages,
     exports,
     history,
     home,
     import_page,
+    new_run,
     peer_compare,
     peer_pages,
     report,
-    run_changes,
+    run,
     sharing,
+    targets,
     trend_pages,
 )
-from control_plane.pages.compare.routes import router as compare
-from control_plane.pages.new_run.routes import router as new_run
 from control_plane.pages.run import live
-from control_plane.pages.run.routes import router as run
-from control_plane.pages.site.login_page import router as login
-from control_plane.pages.site.routes import router as site
-from control_plane.pages.targets.routes import router as targets
+from control_plane.pages.site import routes as site
 
 _ROUTERS = (
     home.router,
-    new_run,
+    new_run.router,
     report.router,
     exports.router,
     experiment_pages.router,
     history.router,
-    run_changes.router,
-    targets,
-    site,
-    login,
+    targets.router,
+    site.router,
     import_page.router,
     peer_compare.router,
     peer_pages.router,
-    sharing.router,
     trend_pages.router,
-    compare,
+    sharing.router,
+    compare.router,
     live.router,
-    run,
+    run.router,
 )
 PAGE_ROUTES = tuple(route for router in _ROUTERS for route in router.routes)

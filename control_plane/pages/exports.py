@@ -38,6 +38,7 @@ from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE
 from control_plane.jobs.experiment_job import judged_now
+from control_plane.pages.compare import CompareQueryDep, read_details
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
 from control_plane.pages.compare.numbers_table import (
     FIRST_BYTE,
@@ -45,10 +46,9 @@ from control_plane.pages.compare.numbers_table import (
     markdown_cell,
     trust,
 )
-from control_plane.pages.compare.routes import CompareQueryDep, read_details
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.experiment_pages import experiment_grid
-from control_plane.pages.run.routes import TrialNumber
+from control_plane.pages.run import TrialNumber
 from control_plane.pages.run.run_view import run_figures
 from control_plane.store.store import Store
 

@@ -26,7 +26,7 @@ from control_plane.domain.peer_result import PEER_KINDS, TIME_UNITS
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.units import about
 from control_plane.jobs.repeats import Repeat, Served, planned_repeat, repeatable, start_repeat
-from control_plane.pages.form.form_data import (
+from control_plane.pages.form import (
     FormData,
     FormDep,
     form_data,

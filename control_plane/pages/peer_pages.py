@@ -23,7 +23,7 @@ from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
 from control_plane.pages.exports import attachment, escaped, figure_file, markdown_file
-from control_plane.pages.form.form_data import FormDep
+from control_plane.pages.form import FormDep
 from control_plane.pages.number_cells import Cell, ColumnHead
 from control_plane.pages.peer_compare import (
     ShortText,

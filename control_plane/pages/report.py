@@ -19,11 +19,11 @@ from control_plane.domain.errors import Conflict
 from control_plane.domain.private_names import without_secrets
 from control_plane.domain.run import Run
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.compare.routes import CompareQueryDep, compare_page
+from control_plane.pages.compare import CompareQueryDep, compare_page
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.experiment_pages import experiment_curves, experiment_page
 from control_plane.pages.exports import attachment, file_stem
-from control_plane.pages.run.routes import TrialNumber, result_view
+from control_plane.pages.run import TrialNumber, result_view
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import environment_of
 from control_plane.store.store import Store

@@ -28,6 +28,7 @@ from control_plane.domain.run import RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.compare import read_details, without_deleted
 from control_plane.pages.compare.compare_view import (
     ComparePage,
     compare_fragment,
@@ -37,7 +38,6 @@ from control_plane.pages.compare.compare_view import (
 )
 from control_plane.pages.compare.numbers_table import comparison_grid
 from control_plane.pages.compare.ratio_plot import EffectMark
-from control_plane.pages.compare.routes import read_details, without_deleted
 from control_plane.pages.compare_query import CompareQuery, parse_compare_query
 from control_plane.pages.experiment_pages import ExperimentPage, experiment_curves, experiment_grid
 from control_plane.pages.experiment_view import ExperimentCurves, experiment_part
@@ -49,7 +49,7 @@ from control_plane.pages.exports import (
     run_rows,
 )
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
-from control_plane.pages.run.why_view import why_view
+from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
 from control_plane.store.share_links import ShareLink
 from control_plane.store.store import Store
@@ -171,7 +171,7 @@ class SharedRun(SharedResult):
         self.note = validity_text(run) or run.state.value
 
     def page(self) -> RunPage:
-        why = why_view(self._detail, self._limits)
+        why = explained(self._detail, self._limits)
         return replace(self._page, why=replace(why, links=()) if why else None)
 
     def figures(self) -> Sequence[Figure | BarChart]:

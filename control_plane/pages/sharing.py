@@ -22,7 +22,7 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotF
 from control_plane.domain.ids import checked_id, experiment_address, run_address
 from control_plane.domain.redaction import SHOWABLE, Redaction, Showable
 from control_plane.domain.run import Run
-from control_plane.pages.compare.routes import without_deleted
+from control_plane.pages.compare import without_deleted
 from control_plane.pages.compare_query import parse_compare_query
 from control_plane.pages.exports import (
     FigureName,
@@ -32,7 +32,7 @@ from control_plane.pages.exports import (
     grid_file,
     markdown_file,
 )
-from control_plane.pages.form.form_data import FormDep
+from control_plane.pages.form import FormDep
 from control_plane.pages.import_page import bundle_file
 from control_plane.pages.report import FrameLoader, PageForOthers, Reports
 from control_plane.pages.shared_results import SharedResult, shared_result

@@ -32,7 +32,7 @@ from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step
 from control_plane.pages.exports import figure_file
-from control_plane.pages.form.form_data import FormData, FormDep
+from control_plane.pages.form import FormData, FormDep
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TRENDS, compare_url, trend_url

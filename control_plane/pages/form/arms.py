@@ -12,6 +12,7 @@ from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign, rounded
 from control_plane.domain.ids import MAX_COMPARED_RUNS
 from control_plane.domain.metrics import METRIC
 from control_plane.domain.spec_json import Document
+from control_plane.pages.form import FormData
 from control_plane.pages.form.field_types import (
     SEGMENTS,
     SELECT,
@@ -21,7 +22,6 @@ from control_plane.pages.form.field_types import (
     Option,
     Section,
 )
-from control_plane.pages.form.form_data import FormData
 
 PartsOf = Callable[[Document], Document]
 """Gives the target of a document with all parts, of which one may be varied."""

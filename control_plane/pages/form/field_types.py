@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.spec_json import Document
-from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form import FormData
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
 _DECIMAL = r"[0-9]{1,30}(?:\.[0-9]{1,9})?"

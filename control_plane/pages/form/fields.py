@@ -14,6 +14,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
 from control_plane.domain.server_command_lines import lacking_option, server_options
 from control_plane.domain.spec_json import Document
+from control_plane.pages.form import FormData
 from control_plane.pages.form.arms import ARMS_FORM
 from control_plane.pages.form.field_types import (
     BOUND,
@@ -41,7 +42,6 @@ from control_plane.pages.form.field_types import (
     Option,
     Section,
 )
-from control_plane.pages.form.form_data import FormData
 
 _LOOPS = (Option("uvloop", "uvloop"), Option("asyncio", "asyncio"))
 _PARSERS = (Option("httptools", "httptools"), Option("h11", "h11"))

@@ -19,9 +19,9 @@ from control_plane.domain.spec import (
 )
 from control_plane.domain.spec_json import Document, adapter, write_spec
 from control_plane.jobs.run_service import Configuration
+from control_plane.pages.form import BEFORE, FormData
 from control_plane.pages.form.arms import MOST_VARIED
 from control_plane.pages.form.fields import FORM, chosen_option, field_named, write_sections
-from control_plane.pages.form.form_data import BEFORE, FormData
 from control_plane.pages.form.to_spec import OWN_TARGET, form_arms
 
 _USUAL = Target()

@@ -13,6 +13,7 @@ from control_plane.domain.server_command_lines import lacking
 from control_plane.domain.spec import BUNDLED, Client, Spec, SubmittedSpec
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.form import BEFORE, ROWS, FormData
 from control_plane.pages.form.arms import (
     FormArm,
     PartsOf,
@@ -24,7 +25,6 @@ from control_plane.pages.form.arms import (
 )
 from control_plane.pages.form.field_types import FormParser
 from control_plane.pages.form.fields import FORM, chosen_option, field_message, read_sections
-from control_plane.pages.form.form_data import BEFORE, ROWS, FormData
 
 OWN_TARGET = "own"
 """Ticked beside the names of the catalogue: the configuration whose fields stand below."""

@@ -17,9 +17,9 @@ from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.form import FormData
 from control_plane.pages.form.arms import untitled
 from control_plane.pages.form.fields import label_of
-from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.to_spec import CheckedForm
 from control_plane.pages.site import View
 

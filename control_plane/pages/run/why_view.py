@@ -81,7 +81,7 @@ class WhyView:
     more: int
 
 
-def why_view(detail: RunDetail, limits: Limits) -> WhyView | None:
+def explained(detail: RunDetail, limits: Limits) -> WhyView | None:
     """Return what explains a run; None where its causes were not judged."""
     run = detail.run
     if not run.causes:

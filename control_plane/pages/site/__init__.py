@@ -1,7 +1,31 @@
-"""What stands around every page: templates, the top bar, errors, the glossary."""
+"""What stands around every page: the places, the state of the queue, the machine."""
 
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
+
+from fastapi import Request
+
+from control_plane import __version__
+from control_plane.access.login import ANYONE, Caller
+from control_plane.domain.limits import FEW_CORES
+from control_plane.domain.units import number_of, size
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.urls import (
+    DOCS,
+    EXPERIMENTS,
+    GLOSSARY,
+    HISTORY,
+    NEW_RUN,
+    TARGETS,
+    WORKLOADS,
+)
+from control_plane.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -12,3 +36,150 @@ class View:
     """
 
     template: ClassVar[str]
+
+
+NAV_LINKS = (
+    ("Experiments", EXPERIMENTS),
+    ("History", HISTORY),
+    ("Targets", TARGETS),
+    ("Glossary", GLOSSARY),
+    ("API", DOCS),
+)
+BELOW = {HISTORY: ("/runs/", "/compare", "/import", "/trends"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
+"""What counts as inside a place: the beginnings of the addresses."""
+
+BUSY_POLL_S, IDLE_POLL_S = 2, 15
+"""How often the top bar asks how the queue stands."""
+
+PAGES_CPU = 0.03
+"""Cores that all pages together may take from a run on a machine of two cores or fewer."""
+
+WATCHING_CPU = 0.01
+"""Cores that watching a run takes without a page."""
+
+PACE_LOOK_S, SLOWEST = 3.0, 30.0
+"""The look is long enough for a page that is opened not to count as one that asks on and on."""
+
+
+class PollingPace:
+    """How much seldomer pages ask while a run has load, so that they change nothing of it.
+
+    It follows the processor time that the control plane used since the last look. Thread-safe
+    enough: two looks at once make one of them count for nothing.
+    """
+
+    def __init__(
+        self,
+        cores: int,
+        clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.process_time,
+    ) -> None:
+        self._few_cores = cores <= FEW_CORES
+        self._clock, self._spent = clock, spent
+        self._looked_s, self._spent_s = clock(), spent()
+        self._slower = 1.0
+
+    def every(self, seconds: float, *, loads: bool) -> float:
+        """Return how long a page waits that asks each so many seconds; `loads`: a run has load."""
+        now_s, spent_s = self._clock(), self._spent()
+        if not (loads and self._few_cores):
+            self._looked_s, self._spent_s, self._slower = now_s, spent_s, 1.0
+        elif now_s - self._looked_s >= PACE_LOOK_S:
+            used = (spent_s - self._spent_s) / (now_s - self._looked_s) - WATCHING_CPU
+            self._slower = min(max(self._slower * used / PAGES_CPU, 1.0), SLOWEST)
+            self._looked_s, self._spent_s = now_s, spent_s
+        return round(seconds * self._slower, 1)
+
+
+@dataclass(frozen=True)
+class NavLink:
+    """`current` is the value of aria-current, None for a page elsewhere."""
+
+    name: str
+    href: str
+    current: str | None
+
+
+@dataclass(frozen=True)
+class QueueView(View):
+    """`run_id` works now; `queued` wait; asked for again after `every_s`."""
+
+    template: ClassVar[str] = "partials/queue.html"
+    run_id: str | None
+    queued: int
+    every_s: int
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The places of the top bar, the queue, and the machine; `queue` None: it is not known.
+
+    `fault`: why the database takes nothing any more. `caller`: who is logged in, or nobody; without
+    a login everybody is `ANYONE`.
+    """
+
+    places: tuple[NavLink, ...]
+    queue: QueueView | None
+    machine: str
+    version: str
+    fault: str | None
+    caller: Caller | None
+
+    @property
+    def logged_in(self) -> Caller | None:
+        """Who may log out."""
+        return None if self.caller is ANYONE else self.caller
+
+
+def shell_of(request: Request) -> Shell:
+    """Return what stands around the page that is asked for."""
+    service: RunService = request.state.service
+    store: Store = request.state.store
+    return _shell(request, queue_view(service), service.cpu_model(), store.fault())
+
+
+def quiet_shell(request: Request) -> Shell:
+    """Return the shell without queue and processor, which store and run service know."""
+    return _shell(request, None, "")
+
+
+def queue_view(service: RunService) -> QueueView:
+    """Return how the queue stands, asked for again soon while something runs or waits."""
+    view = service.queue_status()
+    running = view.running.id if view.running else None
+    return QueueView(running, view.queued, BUSY_POLL_S if running or view.queued else IDLE_POLL_S)
+
+
+def _shell(
+    request: Request, queue: QueueView | None, cpu_model: str, fault: str | None = None
+) -> Shell:
+    places = tuple(_places(request.url.path))
+    caller: Caller | None = request.state.caller
+    # Whoever is not logged in is told nothing about the machine.
+    facts = machine(cpu_model) if caller else ""
+    return Shell(places, queue, facts, __version__, fault, caller)
+
+
+def _places(path: str) -> Iterator[NavLink]:
+    for name, href in NAV_LINKS:
+        below = path.startswith(BELOW.get(href, (href + "/",)))
+        inside = below and not path.startswith(NEW_RUN)
+        current = "page" if path == href else "true" if inside else None
+        yield NavLink(name, href, current)
+
+
+@cache
+def machine(cpu_model: str) -> str:
+    """Return `2 cores AMD EPYC, 25.3 GB · Linux 6.1 · Python 3.11.7`."""
+    cores = os.cpu_count() or 1
+    name = re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\bProcessor\b|\d+-Core", "", cpu_model).split()
+    processor = f"{number_of(cores, 'core')} {' '.join(name)}"
+    memory = size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    kernel = ".".join(platform.release().split("-")[0].split(".")[:2])
+    return " · ".join(
+        (
+            f"{processor.strip()}, {memory}",
+            f"{platform.system()} {kernel}",
+            f"Python {platform.python_version()}",
+        )
+    )

@@ -1,10 +1,14 @@
-"""GET /docs, /glossary, /not-starting, /queue, /audit: what explains, and what was done."""
+"""/docs, /glossary, /not-starting, /queue, /audit; /login and /logout, by which sessions go."""
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
+from control_plane.access.login import LOGIN, SESSION_S, Login, peer_of
 from control_plane.analysis.start_hints import (
     LOG_HINTS,
     OTHER_REASONS,
@@ -13,10 +17,10 @@ from control_plane.analysis.start_hints import (
     StartReason,
 )
 from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.domain.errors import TooManyGuesses
 from control_plane.domain.ids import experiment_address, run_address
-from control_plane.pages.site import View
-from control_plane.pages.site.shell import queue_view
-from control_plane.pages.site.templating import TermGroup, fragment, groups, page
+from control_plane.pages.site import View, queue_view
+from control_plane.pages.site.templating import TermGroup, fragment, groups, page, plain_page
 from control_plane.pages.urls import (
     AUDIT,
     COMPARE,
@@ -118,3 +122,112 @@ def _address_of(entry: AuditEntry) -> str:
         "trend": trend_url(entry.subject),
     }
     return addresses[entry.kind]
+
+
+_OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
+_NO_NAME = re.compile(r"[^\w .@+-]")
+MOST_OF_NAME = 40
+
+OLD_ADDRESS = "This address was used already, or is too old: `looplab login` prints another."
+
+
+@dataclass(frozen=True)
+class LoginPage(View):
+    """The form to log in with; `onward` is the page that comes after, `message` what was wrong."""
+
+    template: ClassVar[str] = "pages/login.html"
+    message: str
+    onward: str
+    name: str
+
+
+@dataclass(frozen=True)
+class LogInAgain(View):
+    """What takes the place of a part of a page that asks for itself after its session has ended."""
+
+    template: ClassVar[str] = "partials/log_in_again.html"
+    href: str
+
+
+def login_page(request: Request) -> HTMLResponse:
+    """Return the form in the place of a page that asks for a login, with the status 401."""
+    if "hx-request" in request.headers:
+        return fragment(request, LogInAgain(LOGIN), 401)
+    query = f"?{request.url.query}" if request.url.query else ""
+    onward = _own_page(request.url.path + query) if request.method == "GET" else "/"
+    return _form(request, "", onward, status=401)
+
+
+@router.get(LOGIN)
+async def login_form(request: Request, onward: str = "/") -> Response:
+    """Show the form; whoever may look already is sent on."""
+    if request.state.caller:
+        return RedirectResponse(_own_page(onward), 303)
+    return _form(request, "", _own_page(onward))
+
+
+@router.post(LOGIN)
+async def log_in(
+    request: Request,
+    secret: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    onward: Annotated[str, Form()] = "/",
+) -> Response:
+    """Begin a session with the token or a password."""
+    login: Login | None = request.state.login
+    onward, name = _own_page(onward), _NO_NAME.sub("", name)[:MOST_OF_NAME].strip()
+    if login is None:
+        return RedirectResponse(onward, 303)
+    peer = peer_of(request.scope)
+    try:
+        session = login.log_in(secret.strip(), name, peer)
+    except TooManyGuesses as error:
+        response = _form(request, str(error), onward, name, status=429)
+        response.headers["Retry-After"] = str(math.ceil(error.wait_s))
+        return response
+    if session is None:
+        return _form(request, "This is neither the token nor a password.", onward, name, status=401)
+    return _with_session(request, session, onward)
+
+
+@router.get(f"{LOGIN}/{{code}}")
+async def open_login_address(request: Request, code: str) -> Response:
+    """Begin a session with an address that was printed; it works once."""
+    login: Login | None = request.state.login
+    if login is None or (request.state.caller and request.state.caller.role == "operator"):
+        return RedirectResponse("/", 303)
+    session = login.open_address(code)
+    if session is None:
+        return _form(request, OLD_ADDRESS, "/", status=401)
+    return _with_session(request, session, "/")
+
+
+@router.post("/logout")
+async def log_out(request: Request) -> Response:
+    """End the session."""
+    login: Login | None = request.state.login
+    response = RedirectResponse(LOGIN, 303)
+    if login is not None:
+        login.log_out(request.cookies.get(login.cookie, ""))
+        response.delete_cookie(login.cookie, httponly=True, samesite="strict")
+    return response
+
+
+def _with_session(request: Request, session: str, onward: str) -> Response:
+    response = RedirectResponse(onward, 303)
+    cookie = request.state.login.cookie
+    response.set_cookie(cookie, session, SESSION_S, httponly=True, samesite="strict")
+    return response
+
+
+def _form(
+    request: Request, message: str, onward: str, name: str = "", *, status: int = 200
+) -> HTMLResponse:
+    view = LoginPage(message=message, onward=onward, name=name)
+    return plain_page(request, view, status)
+
+
+def _own_page(address: str) -> str:
+    """Return an address of this dashboard as it is, and the home page for any other."""
+    away = address.startswith(("/logout", LOGIN)) or not _OWN_PAGE.fullmatch(address)
+    return "/" if away else address

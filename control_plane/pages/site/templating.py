@@ -19,8 +19,7 @@ from control_plane.domain.errors import FieldError
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.site import View
-from control_plane.pages.site.shell import PollingPace, quiet_shell, shell_of
+from control_plane.pages.site import PollingPace, View, quiet_shell, shell_of
 from control_plane.pages.urls import (
     HISTORY,
     NEW_RUN,

@@ -25,9 +25,9 @@ from control_plane.experiments import BundledWorkload
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
+from control_plane.pages.form import FormData, new_idempotency_key
 from control_plane.pages.form.field_types import Section
-from control_plane.pages.form.form_data import FormData, new_idempotency_key
-from control_plane.pages.progress_view import phase_text
+from control_plane.pages.run_rows import phase_text
 from control_plane.pages.site import View
 from control_plane.store.store import Store
 

@@ -1,7 +1,7 @@
 import pytest
 
+from control_plane.pages.form import FormData
 from control_plane.pages.form.field_types import FormParser
-from control_plane.pages.form.form_data import FormData
 
 
 def answers(text: str) -> FormParser:

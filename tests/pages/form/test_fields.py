@@ -8,9 +8,9 @@ from control_plane.analysis import field_labels
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document, read_spec
+from control_plane.pages.form import FormData
 from control_plane.pages.form.field_types import LINES, SEGMENTS, FormField, Option, Section
 from control_plane.pages.form.fields import CONFIGURATION_FORM, FORM, field_message, label_of
-from control_plane.pages.form.form_data import FormData
 from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import form_arms
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS

@@ -1,6 +1,6 @@
 import pytest
 
-from control_plane.pages.form.form_data import FormData, apply_edit, form_data
+from control_plane.pages.form import FormData, apply_edit, form_data
 
 REQUEST = "workload.streams.0.requests.0"
 

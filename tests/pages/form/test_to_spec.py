@@ -11,7 +11,7 @@ from control_plane.domain.spec import Client, Spec
 from control_plane.domain.spec_json import Document, read_spec, write_spec
 from control_plane.experiments import preset_catalogue
 from control_plane.experiments.experiment_file import bundled_experiments
-from control_plane.pages.form.form_data import FormData
+from control_plane.pages.form import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import form_arms
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration

@@ -5,7 +5,7 @@ from dataclasses import replace
 from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.limits import Limits
-from control_plane.pages.run.why_view import why_view
+from control_plane.pages.run.why_view import explained
 from tests.builders.runs import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
 from tests.builders.trials import known
 from tests.dashboard import Dashboard
@@ -15,7 +15,7 @@ TEN_S = {"duration_s": 10}
 
 
 def test_what_was_found_comes_first_and_names_its_place() -> None:
-    view = why_view(detail_of(items(stop=TEN_S), BLOCKED), Limits())
+    view = explained(detail_of(items(stop=TEN_S), BLOCKED), Limits())
     assert view is not None
     first, *others = view.rows
     assert (first.state, first.label, first.code) == (
@@ -37,7 +37,7 @@ def test_what_was_found_comes_first_and_names_its_place() -> None:
 
 def test_a_clean_run_says_that_nothing_was_found() -> None:
     idle = replace(ASYNC, rate_per_s=900, target_cpu=0.1, client_cpu=0.1)
-    view = why_view(detail_of(items(stop=TEN_S), idle), Limits())
+    view = explained(detail_of(items(stop=TEN_S), idle), Limits())
     assert view is not None
     assert view.none_found
     assert (view.links, view.stacks) == ((), ())
@@ -55,7 +55,7 @@ def test_what_is_not_decided_is_neither_found_nor_ruled_out() -> None:
             known(detail.run.validity),
         )
     )  # fmt: skip
-    view = why_view(replace(detail, run=replace(detail.run, causes=judged)), Limits())
+    view = explained(replace(detail, run=replace(detail.run, causes=judged)), Limits())
     assert view is not None
     assert (view.rows[0].state, view.rows[0].label) == ("open", "Event loop blocked")
     assert "Not decided: " in view.rows[0].rest
@@ -64,7 +64,7 @@ def test_what_is_not_decided_is_neither_found_nor_ruled_out() -> None:
 
 def test_a_run_of_an_earlier_version_has_no_such_section() -> None:
     detail = detail_of(items(stop=TEN_S), EXHAUSTED)
-    assert why_view(replace(detail, run=replace(detail.run, causes=())), Limits()) is None
+    assert explained(replace(detail, run=replace(detail.run, causes=())), Limits()) is None
 
 
 def test_the_page_says_why_and_leads_to_the_change(stored: Stored) -> None:

@@ -1,6 +1,6 @@
 """How seldom pages ask while a run measures."""
 
-from control_plane.pages.site.shell import PAGES_CPU, SLOWEST, WATCHING_CPU, PollingPace
+from control_plane.pages.site import PAGES_CPU, SLOWEST, WATCHING_CPU, PollingPace
 
 
 class Machine:

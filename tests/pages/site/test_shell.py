@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.pages.site.shell import machine
+from control_plane.pages.site import machine
 from tests.dashboard import Dashboard, items_spec
 from tests.in_process import in_process
 
