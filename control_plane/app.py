@@ -25,7 +25,7 @@ from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
 from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
-from control_plane.api.openapi_docs import spec_schemas
+from control_plane.dependencies import spec_schemas
 from control_plane.domain.errors import (
     FieldError,
     InvalidInput,

@@ -190,7 +190,7 @@ def import_results(
     """
     if not file.is_file():
         raise SettingsError(f"{file} is no file.")
-    from control_plane.peers import told_of_file
+    from control_plane.other_tools import told_of_file
 
     told = told_of_file(file.name, kind, unit, title)
     settings = settings_of(context, db)

@@ -32,8 +32,7 @@ from control_plane.cli_output import (
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
 from control_plane.domain.errors import FieldError, SettingsError, refuse
 from control_plane.domain.ids import experiment_address, is_id
-from control_plane.domain.metrics import JUDGED_METRIC
-from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document

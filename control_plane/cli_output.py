@@ -17,7 +17,7 @@ from control_plane.analysis.prose.comparison_scope import ended_text
 from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER, METRIC
+from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER, METRIC
 from control_plane.domain.result import EarlyRequests
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, stored_spec

@@ -1,4 +1,4 @@
-"""What the endpoints of pages and API take from the application and the request."""
+"""What endpoints share: what they take of application and request, and what OpenAPI tells of it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +12,8 @@ from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN
 from control_plane.analysis.trend import Trend, TrendAxis, TrendStep, trend_document, trend_of
 from control_plane.domain.ids import checked_id, new_id
 from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
-from control_plane.domain.spec_json import Document
+from control_plane.domain.spec import SubmittedSpec
+from control_plane.domain.spec_json import Document, adapter
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
@@ -92,3 +93,62 @@ def mark_of(trend: Trend, step: TrendStep) -> StepMark:
     """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
     seq = trend.points[step.at].run.seq
     return step.mark or StepMark(new_id(), seq, seq, datetime.now(UTC))
+
+
+_ERROR = {
+    "type": "object",
+    "required": ["error", "message", "fields"],
+    "properties": {
+        "error": {"type": "string"},
+        "message": {"type": "string"},
+        "fields": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message", "limit"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "message": {"type": "string"},
+                    "limit": {},
+                },
+            },
+        },
+    },
+}
+
+
+def _error_response(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": _ERROR}}}
+
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: _error_response("Not readable"),
+    404: _error_response("No such run"),
+    409: _error_response("The present state forbids it"),
+    413: _error_response("The body is too large"),
+    415: _error_response("Not JSON"),
+    422: _error_response("A field is wrong"),
+    429: _error_response("The queue is full"),
+    503: _error_response("The database is busy"),
+}
+
+
+def spec_schemas() -> dict[str, Any]:
+    """Return the schema of the spec, and of all that it holds, by name."""
+    spec = adapter(SubmittedSpec).json_schema(ref_template="#/components/schemas/{model}")
+    return {**spec.pop("$defs", {}), "Spec": spec}
+
+
+SPEC_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Spec"}}},
+    }
+}
+
+BUNDLE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}

@@ -33,7 +33,7 @@ from tests.dashboard import (
     until,
 )
 
-WRK = Path(__file__).parent / "peers" / "files" / "wrk.txt"
+WRK = Path(__file__).parent / "other_tools" / "files" / "wrk.txt"
 
 
 def looplab(

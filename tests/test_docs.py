@@ -13,7 +13,7 @@ from control_plane.analysis.start_hints import (
     StartHint,
     StartReason,
 )
-from control_plane.domain.metrics import METRICS
+from control_plane.domain.metrics_and_objectives import METRICS
 from control_plane.domain.stream_record import ERROR_CLASSES
 from scripts.budget import ROOT
 

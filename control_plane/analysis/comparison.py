@@ -20,7 +20,7 @@ from control_plane.analysis.run_labels import (
     configuration_names,
     label_runs,
 )
-from control_plane.domain.metrics import METRICS, Metric, Unit
+from control_plane.domain.metrics_and_objectives import METRICS, Metric, Unit
 from control_plane.domain.result import Reason, Summary, ValidityOutcome
 from control_plane.domain.run import DeletedRun, Live, Run, RunDetail, State
 from control_plane.domain.times_and_percentiles import AT_LEAST, NO_ANSWER, bounded, lost

@@ -8,7 +8,7 @@ from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import run_address
-from control_plane.domain.metrics import METRIC, Unit
+from control_plane.domain.metrics_and_objectives import METRIC, Unit
 from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
 from control_plane.domain.result import Summary, ValidityOutcome
 from control_plane.domain.run import Run, RunDetail

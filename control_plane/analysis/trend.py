@@ -20,7 +20,7 @@ from control_plane.analysis.differences import (
 from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.domain.documents import moment
 from control_plane.domain.ids import run_address
-from control_plane.domain.metrics import TREND_METRICS, Metric
+from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric
 from control_plane.domain.run import (
     LEAST_TREND_POINTS,
     Blocks,

@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_sentences import experiment_document
-from control_plane.api.openapi_docs import ERROR_RESPONSES
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
-from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
+from control_plane.dependencies import ERROR_RESPONSES, ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.documents import moment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import state_of_arms

@@ -15,8 +15,10 @@ from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.trend import trend_document
-from control_plane.api.openapi_docs import BUNDLE_BODY, ERROR_RESPONSES, SPEC_BODY
 from control_plane.dependencies import (
+    BUNDLE_BODY,
+    ERROR_RESPONSES,
+    SPEC_BODY,
     RunId,
     RunServiceDep,
     StoreDep,
@@ -27,12 +29,12 @@ from control_plane.dependencies import (
 )
 from control_plane.domain.documents import moment, peer_document, run_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
-from control_plane.domain.objectives import ObjectiveOutcome
+from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
 from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
 from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
-from control_plane.peers import told_of_file
+from control_plane.other_tools import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
 router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)

@@ -12,8 +12,12 @@ from pydantic_core import PydanticSerializationError, to_json
 from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import bounded, bounded_text, counted
 from control_plane.domain.load_models import Checked
-from control_plane.domain.metrics import METRIC
-from control_plane.domain.objectives import MOST_OBJECTIVES, ArmObjective, Prediction
+from control_plane.domain.metrics_and_objectives import (
+    METRIC,
+    MOST_OBJECTIVES,
+    ArmObjective,
+    Prediction,
+)
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document, adapter, field_error
 

@@ -6,7 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.objectives import JudgedObjective, ObjectiveOutcome, outcome_of_all
+from control_plane.domain.metrics_and_objectives import (
+    JudgedObjective,
+    ObjectiveOutcome,
+    outcome_of_all,
+)
 from control_plane.domain.result import (
     Cause,
     Environment,

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.load_models import STRICT, Checked, Load
-from control_plane.domain.objectives import Objective
+from control_plane.domain.metrics_and_objectives import Objective
 from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
     ONE_OF,

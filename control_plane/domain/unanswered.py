@@ -11,7 +11,7 @@ from itertools import compress, zip_longest
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
-from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER
+from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord, sum_counts

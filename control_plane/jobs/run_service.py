@@ -28,7 +28,7 @@ from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.smoke_test import SmokeTests
 from control_plane.jobs.submissions import Submissions
-from control_plane.peers import read_peer_file
+from control_plane.other_tools import read_peer_file
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store

@@ -16,7 +16,7 @@ from control_plane.analysis.deciding.judged_experiment import (
 )
 from control_plane.analysis.differences import spec_fields
 from control_plane.analysis.run_labels import LETTERS, RunLabel
-from control_plane.domain.metrics import METRIC, Metric
+from control_plane.domain.metrics_and_objectives import METRIC, Metric
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import NONE, WRITTEN, about

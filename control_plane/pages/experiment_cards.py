@@ -27,7 +27,7 @@ from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import experiment_address
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
 from control_plane.domain.units import WRITTEN, about
 from control_plane.experiments.experiment_file import (

@@ -25,7 +25,7 @@ from control_plane.analysis.prose.experiment_sentences import (
 )
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import MOST_BLOCKS, Attempt
-from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.metrics_and_objectives import JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, number_of, seconds, share

@@ -31,7 +31,7 @@ from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, Store
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.ids import experiment_address, run_address
-from control_plane.domain.metrics import METRIC, Metric
+from control_plane.domain.metrics_and_objectives import METRIC, Metric
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE

@@ -22,7 +22,7 @@ from control_plane.domain.ids import (
     is_id,
     peer_address,
 )
-from control_plane.domain.objectives import ObjectiveOutcome
+from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES
 from control_plane.domain.run import Run, State
 from control_plane.domain.units import count

@@ -26,6 +26,7 @@ from control_plane.domain.peer_result import PEER_KINDS, TIME_UNITS
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.units import about
 from control_plane.jobs.repeats import Repeat, Served, planned_repeat, repeatable, start_repeat
+from control_plane.other_tools import told_of_file
 from control_plane.pages.form import (
     FormData,
     FormDep,
@@ -37,7 +38,6 @@ from control_plane.pages.new_run.new_run_view import pretty_json
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import REPEAT, runs_url, share_url
-from control_plane.peers import told_of_file
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.bundles import BUNDLE_ENDING, Bundle
 

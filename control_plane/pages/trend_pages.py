@@ -27,7 +27,7 @@ from control_plane.dependencies import (
 )
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import new_id
-from control_plane.domain.metrics import TREND_METRICS
+from control_plane.domain.metrics_and_objectives import TREND_METRICS
 from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step

@@ -17,7 +17,7 @@ from sqlalchemy.exc import NoResultFound
 from control_plane.domain.errors import UnreadableRun
 from control_plane.domain.histogram import Counts, Histogram
 from control_plane.domain.ids import new_id
-from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.metrics_and_objectives import JudgedObjective
 from control_plane.domain.result import (
     Cause,
     Environment,

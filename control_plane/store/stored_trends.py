@@ -18,7 +18,7 @@ from control_plane.domain.documents import moment
 from control_plane.domain.errors import Conflict, NotFound, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import bounded_text, known_name
-from control_plane.domain.metrics import START_TIME, TREND_METRICS, stored_number
+from control_plane.domain.metrics_and_objectives import START_TIME, TREND_METRICS, stored_number
 from control_plane.domain.result import Environment
 from control_plane.domain.run import (
     AUTO_BASELINE,

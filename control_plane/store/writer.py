@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
 from control_plane.domain.limits import Limits, bounded_text, counted
-from control_plane.domain.objectives import JudgedObjective, outcome_of_all
+from control_plane.domain.metrics_and_objectives import JudgedObjective, outcome_of_all
 from control_plane.domain.result import Cause, Environment, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
 from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved

@@ -7,7 +7,7 @@ import pytest
 
 from control_plane.analysis.comparison import Comparison, compare, value_of
 from control_plane.analysis.differences import STREAM_NAME
-from control_plane.domain.metrics import METRICS
+from control_plane.domain.metrics_and_objectives import METRICS
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.run import Origin, State
 from tests.builders.trials import START, run, spec, steady, summary, trial

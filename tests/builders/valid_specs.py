@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC
 
 Documents = st.SearchStrategy[dict[str, Any]]
 Texts = st.SearchStrategy[str]

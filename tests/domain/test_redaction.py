@@ -10,7 +10,7 @@ from control_plane.analysis.differences import after_pause
 from control_plane.analysis.validity.gates import disturbances
 from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
 from control_plane.domain.limits import Limits
-from control_plane.domain.objectives import ArmObjective
+from control_plane.domain.metrics_and_objectives import ArmObjective
 from control_plane.domain.redaction import SHOWABLE, Redaction
 from control_plane.domain.result import MachineUse, TargetUse, Validity
 from control_plane.domain.run import Run

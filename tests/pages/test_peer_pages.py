@@ -11,7 +11,7 @@ from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.stored import Stored, words
 
-FILES = Path(__file__).parent.parent / "peers" / "files"
+FILES = Path(__file__).parent.parent / "other_tools" / "files"
 ALONE = "The percentiles that the tool wrote, and no others"
 
 

@@ -19,7 +19,7 @@ from control_plane.app import create_app
 from control_plane.domain.errors import Conflict
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
-from control_plane.domain.objectives import Prediction
+from control_plane.domain.metrics_and_objectives import Prediction
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
 from control_plane.jobs import recover
 from control_plane.settings import Settings

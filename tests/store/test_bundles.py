@@ -17,7 +17,7 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreE
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
-from control_plane.peers import read_peer_file
+from control_plane.other_tools import read_peer_file
 from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.bundles import without_log as stripped
 from control_plane.store.mapping import Draft

@@ -44,8 +44,14 @@ from control_plane.analysis.deciding.verdicts import (
 from control_plane.analysis.differences import CHANGED_IN_PAUSE, environment_differences
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
-from control_plane.domain.metrics import JUDGED_METRIC, METRIC, Metric
-from control_plane.domain.objectives import JudgedObjective, Objective, ObjectiveOutcome
+from control_plane.domain.metrics_and_objectives import (
+    JUDGED_METRIC,
+    METRIC,
+    JudgedObjective,
+    Metric,
+    Objective,
+    ObjectiveOutcome,
+)
 from control_plane.domain.result import Summary, Trial, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level

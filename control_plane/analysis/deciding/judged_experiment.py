@@ -57,8 +57,12 @@ from control_plane.domain.experiment import (
     is_whole,
     trial_order,
 )
-from control_plane.domain.metrics import JUDGED_METRIC, Metric
-from control_plane.domain.objectives import JudgedObjective, Prediction
+from control_plane.domain.metrics_and_objectives import (
+    JUDGED_METRIC,
+    JudgedObjective,
+    Metric,
+    Prediction,
+)
 from control_plane.domain.run import Run, State, state_of_arms
 
 Role = Literal["primary", "guardrail", "exploratory"]

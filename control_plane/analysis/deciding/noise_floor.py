@@ -15,7 +15,7 @@ from control_plane.analysis.deciding.effects import (
 from control_plane.analysis.deciding.verdicts import FIXED
 from control_plane.analysis.differences import MACHINE
 from control_plane.domain.experiment import BlockVariance, Experiment, MetricNoise
-from control_plane.domain.metrics import METRIC, METRICS
+from control_plane.domain.metrics_and_objectives import METRIC, METRICS
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document

@@ -35,7 +35,7 @@ from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offere
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.documents import comparison_document, moment
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import GREYED

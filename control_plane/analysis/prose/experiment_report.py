@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from control_plane.domain.metrics import JUDGED_METRIC
-from control_plane.domain.objectives import JudgedObjective
+from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, number_of, ratio
 

@@ -37,7 +37,7 @@ from control_plane.analysis.prose.comparison_sentences import (
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.metrics import ERRORS_OR_NO_ANSWER
+from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Pin, Run, RunDetail, State
 from control_plane.domain.unanswered import failed_text

@@ -9,7 +9,7 @@ from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import ratio
 from control_plane.pages.compare.numbers_table import FIRST_BYTE, Trust, ratio_trust, shown_ratio

@@ -10,7 +10,7 @@ from control_plane.analysis.deciding.verdicts import FIRST_LOOK
 from control_plane.analysis.field_labels import label_of, text_of
 from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign, rounded_blocks
 from control_plane.domain.ids import MAX_COMPARED_RUNS
-from control_plane.domain.metrics import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form import FormData
 from control_plane.pages.form.field_types import (

@@ -26,7 +26,7 @@ from control_plane.domain.experiment import (
     ExperimentArm,
     ExperimentDesign,
 )
-from control_plane.domain.objectives import ArmObjective, Prediction
+from control_plane.domain.metrics_and_objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.unanswered import with_unanswered

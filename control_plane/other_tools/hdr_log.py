@@ -29,14 +29,20 @@ from control_plane.domain.peer_result import (
     TimeUnit,
 )
 from control_plane.domain.times_and_percentiles import PERCENTILES
-from control_plane.peers.peer_file import (
+from control_plane.other_tools.peer_file import (
     LAST_MOMENT_S,
     damaged,
     number,
     printable,
     text_lines,
 )
-from control_plane.peers.request_log import ALL_REQUESTS, COURSE, MOST_SECONDS, can_tell, times_of
+from control_plane.other_tools.request_histograms import (
+    ALL_REQUESTS,
+    COURSE,
+    MOST_SECONDS,
+    can_tell,
+    times_of,
+)
 
 _ENVELOPE, _HEADER = struct.Struct(">ii"), struct.Struct(">iiiiqqd")
 _COMPRESSED, _PLAIN, _COOKIE = 0x1C849304, 0x1C849303, ~0xF0

@@ -24,18 +24,28 @@ from control_plane.domain.peer_result import (
     ToldOfFile,
     report_fault,
 )
-from control_plane.peers.hdr_log import read_hdr_log
-from control_plane.peers.hey_oha import read_hey_csv, read_hey_text, read_oha_csv, read_oha_json
-from control_plane.peers.k6 import read_points, read_summary
-from control_plane.peers.locust_csv import read_history, read_statistics
-from control_plane.peers.peer_file import printable
-from control_plane.peers.vegeta import (
+from control_plane.other_tools.hdr_log import read_hdr_log
+from control_plane.other_tools.hey_oha_wrk import (
+    read_hey_csv,
+    read_hey_text,
+    read_oha_csv,
+    read_oha_json,
+    read_wrk,
+    read_wrk2,
+)
+from control_plane.other_tools.k6_locust import (
+    read_history,
+    read_points,
+    read_statistics,
+    read_summary,
+)
+from control_plane.other_tools.peer_file import printable
+from control_plane.other_tools.vegeta import (
     read_csv_results,
     read_gob_results,
     read_json_results,
     read_report,
 )
-from control_plane.peers.wrk import read_wrk, read_wrk2
 
 HEAD_BYTES = 65_536
 """So many bytes tell the format."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.peers import read_peer_file, told_of_file
+from control_plane.other_tools import read_peer_file, told_of_file
 
 FILES = Path(__file__).parent / "files"
 K6_POINT = (

@@ -1,8 +1,8 @@
-"""The plain claims of the workloads, run through the product: queue, real targets, bundled client.
+"""The rates that the workloads are made for, against those of a run: real targets, bundled client.
 
-`python -m bench.claims [--seconds 9] [--only WORD]` prints what is claimed and what was measured, a
-line each. Rates are those of 100 users on the movies; durations are those of requests that start at
-once. These are sleeps, so a busy machine moves them little.
+`python -m bench.expected_rates [--seconds 9] [--only WORD]` prints what is expected and what was
+measured, a line each. Rates are those of 100 users on the movies; durations are those of requests
+that start at once. These are sleeps, so a busy machine moves them little.
 """
 
 import argparse
@@ -112,7 +112,7 @@ async def shown(store: Store, service: RunService, claim: Claim) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.claims", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.expected_rates", description=__doc__)
     parser.add_argument("--seconds", type=float, default=9.0, help="window of a rate")
     parser.add_argument("--only", default="", help="those whose name holds this word")
     given = parser.parse_args()

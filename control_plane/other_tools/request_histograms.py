@@ -11,7 +11,7 @@ from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
 from control_plane.domain.peer_result import MAX_PEER_STREAMS, PeerSeconds, PeerStream, PeerTimes
 from control_plane.domain.times_and_percentiles import PERCENTILES, needed_samples
-from control_plane.peers.peer_file import (
+from control_plane.other_tools.peer_file import (
     LAST_MOMENT_S,
     MAX_KINDS,
     OTHER_ERRORS,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from control_plane.domain.peer_result import PeerReading
-from control_plane.peers import read_peer_file
+from control_plane.other_tools import read_peer_file
 
 FILES = Path(__file__).parent / "files"
 BUCKET = 2**-10

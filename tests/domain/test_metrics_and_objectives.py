@@ -1,6 +1,6 @@
 """The metrics that runs are compared by."""
 
-from control_plane.domain.metrics import METRIC, METRICS
+from control_plane.domain.metrics_and_objectives import METRIC, METRICS
 
 
 def test_every_metric_of_the_contract():

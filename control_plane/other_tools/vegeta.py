@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.peer_result import PeerReading, PeerReport, PeerStream, PeerTimes
-from control_plane.peers.gob import GobDecoder
-from control_plane.peers.peer_file import (
+from control_plane.other_tools.go_gob import GobDecoder
+from control_plane.other_tools.peer_file import (
     LAST_MOMENT_S,
     counted,
     csv_rows,
@@ -24,7 +24,7 @@ from control_plane.peers.peer_file import (
     time_s,
     whole_text,
 )
-from control_plane.peers.request_log import ALL_REQUESTS, LoggedRequest, RequestLog
+from control_plane.other_tools.request_histograms import ALL_REQUESTS, LoggedRequest, RequestLog
 
 NS = 1e-9
 VEGETA_NOTE = (
