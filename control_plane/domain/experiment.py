@@ -115,8 +115,6 @@ class ExperimentArm:
 
 NotBelowZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 BlockOutcome = Literal["begun", "complete", "discarded", "spoiled", "incomplete"]
-_SPARE = 0.2
-"""This share of the blocks, and at least one, may be set aside as spoiled."""
 
 
 @dataclass(frozen=True)
@@ -392,8 +390,8 @@ def trial_order(arms: int, blocks: int, seed: int) -> tuple[tuple[int, ...], ...
 
 
 def spare_blocks(blocks: int) -> int:
-    """Return how many blocks of a design may be set aside and measured again."""
-    return max(1, int(_SPARE * blocks))
+    """Return how many blocks of a design may be set aside and measured again: a fifth, or one."""
+    return max(1, int(0.2 * blocks))
 
 
 def is_whole(arms: int, blocks: int) -> bool:

@@ -22,12 +22,7 @@ from control_plane.analysis.deciding.claims import (
     why_no_verdict,
     without_blocks,
 )
-from control_plane.analysis.deciding.effects import (
-    Effect,
-    Interval,
-    VariancePrior,
-    geometric_mean,
-)
+from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
 from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
