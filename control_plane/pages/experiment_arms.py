@@ -233,7 +233,10 @@ class ArmMatrix:
 
 
 def arm_matrix(judged: JudgedExperiment) -> ArmMatrix | None:
-    """Return the arms in rows and columns; None unless two fields, and no more, tell them apart."""
+    """Return the arms in rows and columns; None unless two fields, and no more, tell them apart.
+
+    Nor where they fill no more than half of the cells: two fields that change together are no grid.
+    """
     arms = judged.runs[:-1] if judged.experiment.design.control else judged.runs
     runs = [run for run in arms if run]
     if len(runs) < 4 or len(runs) < len(arms):
@@ -245,7 +248,7 @@ def arm_matrix(judged: JudgedExperiment) -> ArmMatrix | None:
     rows, columns = (
         tuple(dict.fromkeys(field.texts[run.id] for run in runs)) for field in differing
     )
-    if min(len(rows), len(columns)) < 2:
+    if min(len(rows), len(columns)) < 2 or 2 * len(runs) <= len(rows) * len(columns):
         return None
     places = {(by_row.texts[run.id], by_column.texts[run.id]): at for at, run in enumerate(runs)}
     names = dict.fromkeys((judged.experiment.design.metric, *_MATRIX_METRICS))

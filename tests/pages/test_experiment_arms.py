@@ -50,6 +50,11 @@ def test_two_fields_make_rows_and_columns_with_shades() -> None:
     assert sorted(shades) == [1, 4, 6, 9]
     assert first.interval.startswith("[")
     assert arm_matrix(judge_experiment(found, [*runs[:3], None])) is None
+    together = [
+        replace(run, spec=replace(runs[0].spec, timeout_s=1.0 + place, warmup_s=2.0 + place))
+        for place, run in enumerate(runs)
+    ]
+    assert arm_matrix(judge_experiment(found, together)) is None
     alike = [replace(run, spec=runs[0].spec) for run in runs]
     assert arm_matrix(judge_experiment(found, alike)) is None
 
