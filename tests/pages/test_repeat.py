@@ -125,6 +125,8 @@ def no_ratio_anywhere(here: Dashboard, theirs: str, own: str) -> None:
             assert "Side by side, without a ratio: two machines" in words(page)
             assert "Compare anyway" not in words(page)
             assert 'id="shift"' not in page
+            assert "is faster" not in page
+            assert "served most" not in page
             texts = [words(page), here.get(f"/compare.md{asked}").text]
             assert [found for text in texts for found in re.findall(r"[×÷]\d", text)] == []
             rows = csv.DictReader(io.StringIO(here.get(f"/compare.csv{asked}").text))

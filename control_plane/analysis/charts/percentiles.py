@@ -53,7 +53,7 @@ ROUNDING = 1e-9
 """Places closer than this are one: they come from rounded shares."""
 
 DOUBTED = ("Response time", "at each percentile")
-"""The title where no curve may be believed."""
+"""The title where no curve may be believed, or none be set against another."""
 
 SHORTEST_CURVE = nines(0.9)
 """A figure that ends before p90 is hardly more than a point."""
@@ -74,7 +74,7 @@ DOTTED_NOTE = annotation(
 )
 
 
-CurveKind = Literal["run", "stream"]
+CurveKind = Literal["run", "machine", "stream"]
 
 
 def percentile_chart(
@@ -83,7 +83,8 @@ def percentile_chart(
     """Return a line for each curve, dotted where 10 to 99 samples lie beyond, and ending there.
 
     It ends where the requests without an answer begin, too, with a mark at their deadline. The
-    curves are runs, or the streams of one run. The axis of times is a log one unless `linear`.
+    curves are runs, those of several machines, or the streams of one run; of machines the title
+    says not which is faster. The axis of times is a log one unless `linear`.
     """
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if len(points[0])]
@@ -95,7 +96,8 @@ def percentile_chart(
     fades = any(last_place(curve, FULL) < last_place(curve, GREYED) for curve, _ in drawn)
     note = [DOTTED_NOTE] if fades else []
     believed = [curve for curve in curves if curve.believed]
-    title, rest = _title_of(believed, kind) if believed or not curves else DOUBTED
+    told = (believed or not curves) and kind != "machine"
+    title, rest = _title_of(believed, kind) if told else DOUBTED
     rest = "; ".join(filter(None, (rest, _cut_off(curves))))
     return Figure(
         name="percentiles",

@@ -125,7 +125,10 @@ def comparison_figures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
         sessions=session_plot(comparison, stream),
-        curves=(percentile_chart(curves, linear=query.linear), *((shift,) if shift else ())),
+        curves=(
+            percentile_chart(curves, "machine" if comparison.apart else "run", linear=query.linear),
+            *((shift,) if shift else ()),
+        ),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
