@@ -6,7 +6,7 @@ from functools import partial
 from secrets import token_urlsafe
 from typing import ClassVar
 
-from control_plane.analysis.charts.curve import curves_of_runs
+from control_plane.analysis.charts.curve import Curve, curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_charts import (
@@ -15,7 +15,7 @@ from control_plane.analysis.charts.metric_charts import (
     stream_names,
     throughput_bars,
 )
-from control_plane.analysis.charts.percentiles import percentile_chart
+from control_plane.analysis.charts.percentiles import CurveKind, percentile_chart
 from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.comparison import (
@@ -115,8 +115,6 @@ def comparison_figures(
     ]
     drawn, labels = [detail for detail, _ in shown], [label for _, label in shown]
     curves = curves_of_runs(drawn, labels, stream)
-    same_machine = [curve for curve in curves if curve.id not in comparison.apart]
-    shift = shift_chart(same_machine, comparison.baseline)
     ratios = ratio_plot(comparison, stream)
     several = ratios is not None and len(comparison.runs) >= LINES_FROM
     lines = (metric_ratios(comparison, stream),) if several else ()
@@ -125,16 +123,21 @@ def comparison_figures(
         ratios=ratios,
         ratio_rows=ratio_table(comparison),
         sessions=session_plot(comparison, stream),
-        curves=(
-            percentile_chart(curves, "machine" if comparison.apart else "run", linear=query.linear),
-            *((shift,) if shift else ()),
-        ),
+        curves=_curves(comparison, curves, linear=query.linear),
         shares=(distribution_chart(curves), *lines),
         bars=throughput_bars(comparison, stream),
         timelines=timelines,
         timeline_legend=run_timelines_legend(timelines),
         numbers=numbers_table(comparison, stream),
     )
+
+
+def _curves(comparison: Comparison, curves: Sequence[Curve], *, linear: bool) -> tuple[Figure, ...]:
+    """Return the percentiles, and how much later than the baseline those of its machine are."""
+    kind: CurveKind = "machine" if comparison.apart else "run"
+    same_machine = [curve for curve in curves if curve.id not in comparison.apart]
+    shift = shift_chart(same_machine, comparison.baseline)
+    return (percentile_chart(curves, kind, linear=linear), *((shift,) if shift else ()))
 
 
 @dataclass(frozen=True)
