@@ -11,7 +11,7 @@ files    an accident with the files of the database: no damage, nothing lost tha
 writes   one more write to the database that fails, while a run goes from queued to finished
 disk     the same beneath a whole dashboard
 values   500 specs with one odd value: none is answered with 500
-valid    20 valid specs, measured and shown, and an experiment: no fault of ours
+valid    5 valid specs, measured and shown, and an experiment: no fault of ours
 silent   1,900 connections that send nothing or half a request: pages answer
 cancels  12 cancellations in each state in turn: over within 2 s, nothing left
 signals  a signal while a run measures and 50 responses are open: stopped within 5 s
@@ -78,7 +78,9 @@ STOPPABLE = ("client", "server", "guard")
 DEADLINE_S = 60.0
 VALUES = 500
 ORDERS = 10
-VALID = 20
+VALID = 5
+MOST_WRITES, STRIDE = 200, 37
+"""Of a run, and how far apart those are that fail in cycles behind one another."""
 ODD: tuple[Any, ...] = (
     -1, 0, 0.5, 2**63, True, None, "", "a.b", "1", "²", "\0", "{a}", [], [1], {}, {"a.b": 1},
     {"1": 1}, 1e308, "a" * 3_000, [None], {"kind": "uuid"}, {"model": "open"}, {"url": 1},
@@ -172,7 +174,7 @@ def writes(number: int, folder: Path) -> dict[str, Any]:
 def disk(number: int, folder: Path) -> dict[str, Any]:
     """Let one write of a run fail, or three; it ends and says why, and the next one finishes."""
     error, times = (ENOSPC, EIO)[number % 2], (1, 3)[number // 2 % 2]
-    first = number // 4 + 1
+    first = 1 + number // 4 * STRIDE % MOST_WRITES
     with faulty_disk() as faulty, in_process(folder) as looplab:
         run = measured_while_writes_fail(looplab, faulty, range(first, first + times), error)
         failed = faulty.refused

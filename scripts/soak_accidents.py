@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from control_plane.store.schema import back_up
-from control_plane.store.write_ahead_log import log_path
+from control_plane.store.write_ahead_log import MARK_AT, MARK_BYTES, log_path, mark, marks
 from tests.dashboard import BARE, Dashboard, dashboard, items_spec, long_spec, whole
 
 Left = Literal["all", "backup", "file", "nothing"]
@@ -194,12 +194,21 @@ def files(number: int, folder: Path) -> dict[str, Any]:
         accident.happen(db, backup)
     left: dict[Left, set[str]] = {"all": everything, "backup": in_backup, "nothing": set()}
     expected = (ids_in(db) if accident.left == "file" else left[accident.left]) | after
+    there = as_it_lies(db)
     with dashboard(folder, first=True) as again:
         found = {run["id"] for run in again.get("/api/runs?limit=200").json()["runs"]}
-        assert found == expected, (way, name, len(found), len(expected))
+        told = {"found": sorted(found), "expected": sorted(expected), "backup": sorted(in_backup)}
+        assert found == expected, (way, name, told, there)
         again.finished(again.submit(items_spec(**BARE)))
     assert whole(db), "damaged"
     return {"way": way, "accident": name, "runs": len(found)}
+
+
+def as_it_lies(db: Path) -> dict[str, Any]:
+    """The files beside a database, and what decides whether its log is its own."""
+    sizes = {path.name: path.stat().st_size for path in sorted(db.parent.iterdir())}
+    own = mark(db.read_bytes()[: MARK_AT + MARK_BYTES]) if db.exists() else None
+    return {"sizes": sizes, "mark": own, "marks": sorted(marks(log_path(db)))}
 
 
 def made_after(looplab: Dashboard, accident: Accident) -> set[str]:
