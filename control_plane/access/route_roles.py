@@ -66,6 +66,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /compare.tsv",
         "GET /compare/figures/{name}.csv",
         "GET /compare/live",
+        "GET /components",
         "GET /docs",
         "GET /experiments",
         "GET /experiments/{experiment_id}",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.claims import with_sessions
+from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.trend import trend_document
@@ -82,7 +83,8 @@ class RunListQuery(BaseModel):
 
     `text` holds words that must all occur in id, title, tags, note, paths, configuration,
     application or the subject of the commit; one of one or two letters, where a word begins.
-    `since` and `until` are days in UTC. Runs without the number that is sorted by come last.
+    `verdict` is that on an arm of an experiment that is over, in the metric that decides. `since`
+    and `until` are days in UTC. Runs without the number that is sorted by come last.
     """
 
     limit: PageLimit = 50
@@ -92,6 +94,7 @@ class RunListQuery(BaseModel):
     text: Text = None
     validity: ValidityOutcome | None = None
     objectives: ObjectiveOutcome | None = None
+    verdict: VerdictName | None = None
     configuration: Text = None
     application: Text = None
     strategy: Text = None

@@ -179,12 +179,13 @@ class MetricNoise:
 class Findings:
     """What is kept when an experiment ends: the sentence, and what its blocks varied, if finished.
 
-    `noise`: what earlier ones had said by metric, so that no later one changes what was found.
+    `noise`: what earlier ones had said by metric. `verdicts` in the metric that decides, by arm.
     """
 
     sentence: str | None
     variances: Sequence[BlockVariance]
     noise: Mapping[str, MetricNoise]
+    verdicts: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,8 @@ class Run:
     those found, those not decided, then those ruled out; empty where none was judged.
     `objectives` are those of the spec, judged over the trials of a run that finished.
     `configuration` is `given_name`, by which its target was chosen, or else tells its parts.
-    `origin` None: it was measured by this Looplab.
+    `origin` None: it was measured by this Looplab. `trial_rates`: the throughput of the first
+    stream in each trial of a run that finished, also where `trials` are left out.
     """
 
     id: str
@@ -201,6 +202,7 @@ class Run:
     given_name: str | None = None
     objectives: tuple[JudgedObjective, ...] = ()
     origin: Origin | None = None
+    trial_rates: tuple[float, ...] = ()
 
     @property
     def failures(self) -> tuple[FailedResponse, ...]:
@@ -356,7 +358,11 @@ class RunDetail:
 
 @dataclass(frozen=True)
 class LiveStream:
-    """One stream of the trial that is measured now; `times` covers the window so far."""
+    """One stream of the trial that is measured now; `times` covers the window so far.
+
+    Of an open load by duration `intended` requests were meant to start in each second, and `sent`
+    went out; None and () of any other, where users decide when they send.
+    """
 
     name: str
     completed: int
@@ -364,6 +370,8 @@ class LiveStream:
     throughput_per_s: float | None
     response_time_s: Times | None
     timeline: Timeline
+    intended: tuple[int, ...] | None = None
+    sent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ class Second:
     The last second before the window is -1. The histograms hold completed requests only.
     `unanswered` of the `errors` are requests without an answer, `timeouts` those that were waited
     for until their deadline; `received` are the bytes of bodies. `first_byte` holds the times until
-    answers began, those that were errors or had no end included; None where nobody looked.
+    answers began, those that were errors or had no end included; None where nobody looked. Of an
+    open load `intended` requests were meant to start in it, and `sent` ones went out; else None.
     """
 
     index: int
@@ -41,6 +42,8 @@ class Second:
     received: int = 0
     timeouts: int = 0
     first_byte: Histogram | None = None
+    intended: int | None = None
+    sent: int | None = None
 
     @property
     def completed(self) -> int:
@@ -239,7 +242,7 @@ def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:
     return StreamRecord(**merged | {"duration_ns": duration_ns})
 
 
-def _answered_of_workers(parts: Sequence[int | None]) -> int | None:
+def _sum_if_known(parts: Sequence[int | None]) -> int | None:
     known = [part for part in parts if part is not None]
     return sum(known) if len(known) == len(parts) else None
 
@@ -261,9 +264,13 @@ def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
     response = service if same else histogram.merge([second.response for second in seconds])
     same = all(second.first_byte is second.service for second in seconds)
     first_byte = service if same else merged_if_known([second.first_byte for second in seconds])
-    counts = {
+    counts: dict[str, Any] = {
         name: sum(getattr(second, name) for second in seconds)
         for name in ("errors", "unanswered", "received", "timeouts")
+    }
+    counts |= {
+        name: _sum_if_known([getattr(second, name) for second in seconds])
+        for name in ("intended", "sent")
     }
     return Second(index=index, service=service, response=response, first_byte=first_byte, **counts)
 
@@ -301,7 +308,7 @@ _MERGE_RULES: Mapping[str, Callable[[Sequence[Any]], Any]] = {
     "in_flight_answered": lambda parts: tuple(chain.from_iterable(parts)),
     "send_lag": _lag_of_workers,
     "awaited_ns": max,
-    "answered": _answered_of_workers,
+    "answered": _sum_if_known,
     "peak_memory_bytes": max,
     "seconds": _merge_parts,
     "warmup": _merge_parts,

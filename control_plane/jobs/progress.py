@@ -139,6 +139,7 @@ class StreamProgress:
         `deadline_s` is that of a request.
         """
         measured_s = max(0.0, measured_s - self.opens_s)
+        has_schedule = self.stream.load.is_open and self.stream.stop.duration_s is not None
         spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
         return LiveStream(
             name=self.stream.name,
@@ -151,7 +152,14 @@ class StreamProgress:
                 opens_s=self.opens_s,
                 warmup=warmup_of(self.warmup, self.warmup_s, ceil(round(self.warmup_s, 6))),
             ),
+            intended=self._starts("intended") if has_schedule else None,
+            sent=self._starts("sent") if has_schedule else (),
         )
+
+    def _starts(self, name: str) -> tuple[int, ...]:
+        """Return a count of each second."""
+        counts = {second.index: getattr(second, name) or 0 for second in self.seconds}
+        return tuple(counts.get(index, 0) for index in range(max(counts, default=-1) + 1))
 
     def _times(self, deadline_s: float | None) -> Times | None:
         """Return the times of what completed, as far as the share without an answer lets them."""

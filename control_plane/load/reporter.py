@@ -3,12 +3,14 @@
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from threading import Event
 
-from control_plane.domain.stream_record import StreamRecord, WindowTotals, WorkerUsage
+from control_plane.domain.stream_record import Second, StreamRecord, WindowTotals, WorkerUsage
 from control_plane.load.clock import FAR_NS, SECOND_NS, clock_ns
+from control_plane.load.schedule import ArrivalCounter
 from control_plane.load.strategies import StrategyContext
 from control_plane.load.window_stats import WindowStats
 from control_plane.load.worker_protocol import (
@@ -44,6 +46,8 @@ class Reporter:
         self._opened_ns, self._next, self._aborted = 0, 0, False
         self._closes_ns: int | None = None
         self._open_ends: dict[str, str] = {}
+        self._arrivals: ArrivalCounter | None = None
+        self._told = (0, 0)
 
     def open(self, opened_ns: int, closes_ns: int | None = None) -> None:
         """Begin the window at `opened_ns`; it ends at `closes_ns`, or when `close` is called."""
@@ -73,13 +77,14 @@ class Reporter:
         self._drained.set()
         self._known.set()
 
-    def run(self, name: str, intended: Callable[[], int | None]) -> StreamRecord | None:
+    def run(self, name: str, arrivals: ArrivalCounter | None = None) -> StreamRecord | None:
         """Follow the window to its end and return its record; None when the load failed.
 
         The record is that of the stream called `name`; its seconds were sent on the way.
-        `intended` returns, at the end, how many requests were meant to start in the window; None
-        where that is as many as were sent.
+        `arrivals` counts the requests that are meant to start in the window; None where they are
+        as many as are sent.
         """
+        self._arrivals = arrivals
         self._known.wait()
         if self._closes_ns is not None:
             self._warm_up()
@@ -99,7 +104,8 @@ class Reporter:
         totals = self._stats.close(self._closes_ns, clock_ns() if self._awaits else None)
         while self._opened_ns + self._next * SECOND_NS < totals.closed_ns:
             self._send_next()
-        return self._record(name, totals, used, intended())
+        intended = arrivals.until(totals.closed_ns) if arrivals else None
+        return self._record(name, totals, used, intended)
 
     def _warm_up(self) -> None:
         """Send the seconds before the window, but for the last one: that is sent in the window."""
@@ -153,12 +159,24 @@ class Reporter:
         return self._over.wait(max(0, at_ns - clock_ns()) / 1e9)
 
     def _send_next(self) -> None:
-        self._send(self._stats.take(self._next))
+        second = self._stats.take(self._next)
+        if self._arrivals is not None and self._next >= 0:
+            second = self._with_starts(second, self._arrivals)
+        self._send(second)
         self._next += 1
         known = self._context.failures.open_ends()
         if known != self._open_ends:
             self._open_ends = known
             self._send(OpenEnds(known))
+
+    def _with_starts(self, second: Second, arrivals: ArrivalCounter) -> Second:
+        """Say how many requests were meant to start since the last second was sent, and did."""
+        end_ns = min(self._opened_ns + (self._next + 1) * SECOND_NS, self._end_ns)
+        intended, sent = arrivals.until(end_ns), self._stats.sent_before(end_ns)
+        before = self._told
+        # A request that ends while they are counted is missed, until the next second.
+        self._told = intended, max(sent, before[1])
+        return replace(second, intended=intended - before[0], sent=self._told[1] - before[1])
 
     def _record(
         self, name: str, totals: WindowTotals, used: tuple[float, float], intended: int | None

@@ -139,18 +139,26 @@ def arrival_times(
         yield rates.when(chunk)
 
 
-def count_between(moments: Iterator[Moments], since_ns: int, until_ns: int) -> int:
-    """Return how many of `moments` lie from `since_ns` on and before `until_ns`.
+class ArrivalCounter:
+    """Counts the arrivals of a window that begins at `since_ns`, as it goes on.
 
-    They are as those of `arrival_times`.
+    `moments` are as those of `arrival_times`.
     """
-    found = 0
-    for chunk in moments:
-        inside = np.searchsorted(chunk, [since_ns, until_ns])
-        found += int(inside[1] - inside[0])
-        if chunk[-1] >= until_ns:
-            break
-    return found
+
+    def __init__(self, moments: Iterator[Moments], since_ns: int) -> None:
+        self._moments, self._since_ns = moments, since_ns
+        self._chunk, self._found = next(moments), 0
+
+    def until(self, at_ns: int) -> int:
+        """Return how many there are before `at_ns`, which is never less than the time before."""
+        while self._chunk[-1] < at_ns:
+            self._found += self._inside(at_ns)
+            self._chunk = next(self._moments)
+        return self._found + self._inside(at_ns)
+
+    def _inside(self, at_ns: int) -> int:
+        low, high = np.searchsorted(self._chunk, [self._since_ns, at_ns])
+        return max(0, int(high - low))
 
 
 def _even(begin: float, share: Shard) -> Iterator[Marks]:

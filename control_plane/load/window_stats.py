@@ -140,6 +140,8 @@ class WindowStats:
         self._late_begun: list[bool] = []
         self._late_took_ns: list[int] = []
         self._longest_ns = 0
+        self._begun: Counter[int] = Counter()
+        self._closed_sent: int | None = None
 
     def open(self, opened_ns: int, closes_ns: int = FAR_NS, early: int = 0) -> None:
         """Count what ends after `opened_ns` and not after `closes_ns`.
@@ -165,6 +167,20 @@ class WindowStats:
             if stats and index >= 0:
                 self._longest_ns = max(self._longest_ns, stats.longest_ns)
         return stats.second(index) if stats else Second(index, 0, EMPTY, EMPTY, first_byte=EMPTY)
+
+    def sent_before(self, at_ns: int) -> int:
+        """Return how many requests of an open load that were meant to start in the window went out
+        before a second of it began.
+        """
+        with self.buffer.lock:
+            if self._closed_sent is not None:
+                return self._closed_sent
+            self.buffer.hand_over()
+            intended, starts, _ = self.buffer.in_flight()
+            second = (at_ns - self._opened_ns) // SECOND_NS
+            later = sum(many for begun, many in self._begun.items() if begun >= second)
+            flying = self._meant(intended) & (starts < at_ns)
+            return self._outcomes.total() - later + int(flying.sum())
 
     def waiting(self) -> int:
         """Return how many requests that were meant to start in the window are in flight."""
@@ -197,6 +213,7 @@ class WindowStats:
         inside_ns = self._inside_ns(starts, closed_ns)
         errors, statuses = count_by_class(self._outcomes.items())
         early_errors, _ = count_by_class(self._early.items())
+        self._closed_sent = self._outcomes.total() + len(ages_ns)
         return WindowTotals(
             opened_ns=self._opened_ns,
             duration_ns=closed_ns - self._opened_ns,
@@ -206,7 +223,7 @@ class WindowStats:
             in_flight_begun=(*self._late_begun, *begun.tolist()),
             in_flight_answered=(*self._late_answered(), *(False,) * len(begun)),
             begun_timeouts=self._begun_timeouts,
-            sent=self._outcomes.total() + len(ages_ns),
+            sent=self._closed_sent,
             bytes_sent=self._sent,
             bytes_received=self._received,
             in_system_ns=self._in_system_ns + inside_ns,
@@ -319,7 +336,15 @@ class WindowStats:
             self._sent += count * sent
             self._received += count * received
         self._begun_timeouts += samples.begun_timeouts()
+        if self._traits.is_open:
+            self._count_starts(samples.starts)
         self._add_seconds(samples)
+
+    def _count_starts(self, starts: Durations) -> None:
+        """Count in which seconds requests went out, however much later they ended."""
+        seconds = np.unique((starts - self._opened_ns) // SECOND_NS, return_counts=True)
+        for second, many in zip(*(column.tolist() for column in seconds), strict=True):
+            self._begun[second] += many
 
     def _add_seconds(self, samples: Samples) -> None:
         """Count samples in the seconds in which they ended."""

@@ -62,15 +62,16 @@ class StreamDriver:
             return None
         return self._warm_ns, self._warm_ns + _ns(duration_s)
 
-    def intended(self) -> int | None:
-        """Return how many arrivals of an open load lie in a window that is known before; else None.
+    def arrivals(self) -> schedule.ArrivalCounter | None:
+        """Return what counts the arrivals of an open load in a window that is known before; else
+        None.
 
-        The schedule alone says so, whatever became of them.
+        The schedule alone says how many there are, whatever became of them.
         """
         window_ns = self.window_ns()
         if window_ns is None or not self._plan.stream.load.is_open:
             return None
-        return schedule.count_between(self._arrivals(self._begin_ns), *window_ns)
+        return schedule.ArrivalCounter(self._arrivals(self._begin_ns), window_ns[0])
 
     def run(self, strategy: Strategy, source: RequestSource, opened: Callable[[int], None]) -> None:
         """Run all phases; return when the last request ended.
@@ -229,7 +230,7 @@ def measure(
         reporter.open(*window_ns)
     driving = thread.submit(driver.run, strategy, context.source, reporter.open)
     driving.add_done_callback(lambda ended: conclude(ended, reporter))
-    record = reporter.run(context.plan.stream.name, driver.intended)
+    record = reporter.run(context.plan.stream.name, driver.arrivals())
     if record is None:
         driving.result()
     else:

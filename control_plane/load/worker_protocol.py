@@ -303,6 +303,7 @@ def _second_document(second: Second) -> dict[str, Any]:
         "unanswered": second.unanswered,
         "received": second.received,
         "timeouts": second.timeouts,
+        "starts": [second.intended, second.sent],
     }
 
 
@@ -313,7 +314,8 @@ def _second(content: dict[str, Any]) -> Second:
         for clock in ("response", "first_byte")
     )
     counts = content["unanswered"], content["received"], content["timeouts"]
-    return Second(content["index"], content["errors"], service, response, *counts, first_byte)
+    clocks = service, response, *counts, first_byte
+    return Second(content["index"], content["errors"], *clocks, *content["starts"])
 
 
 def _result(content: dict[str, Any], seconds: Sequence[Second]) -> WorkerResult:

@@ -1,14 +1,26 @@
 """The query of a comparison, the addresses of its neighbours, and the runs that could be added."""
 
+import math
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
+from fastapi import Query
+
+from control_plane.analysis.charts.trial_axis import WHOLE_TRIAL, Span
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import DeletedRun, Pin, Run, State
 from control_plane.pages.urls import COMPARE
 from control_plane.store.store import Store
+
+LINEAR_CHARTS = ("percentiles", "timelines")
+"""Those that can be drawn on a linear axis of times or on a log one."""
+
+_LATEST_S = 1_000_000.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,8 @@ class CompareQuery:
     `anyway` asks for ratios although a side is invalid or from another machine. `deleted` were
     asked for as well; addresses of other pages leave them out. `places` are those of the runs
     among letters and colours, which stay when others go; () for their order. The `hidden` runs
-    are in tables alone; `linear`: the axis of percentiles is.
+    are in tables alone. The charts that are `linear` have such an axis of times. `metric`: the row
+    that all is narrowed to, else None. `span`: the seconds of each trial that charts show.
     """
 
     ids: tuple[str, ...]
@@ -28,7 +41,9 @@ class CompareQuery:
     deleted: tuple[DeletedRun, ...] = ()
     places: tuple[int, ...] = ()
     hidden: tuple[str, ...] = ()
-    linear: bool = False
+    linear: tuple[str, ...] = ()
+    metric: str | None = None
+    span: Span = WHOLE_TRIAL
 
     @property
     def query(self) -> str:
@@ -44,9 +59,49 @@ class CompareQuery:
             parameters["places"] = ",".join(map(str, self.places))
         if self.hidden:
             parameters["hide"] = ",".join(self.hidden)
-        if self.linear:
-            parameters["scale"] = "linear"
-        return urlencode(parameters, safe=",")
+        return urlencode(parameters | self._drawing, safe=",")
+
+    @property
+    def _drawing(self) -> dict[str, str]:
+        """What of the drawing is not as it is without being asked for."""
+        first = LINEAR_CHARTS[:1]
+        scale = "linear" if self.linear == first else ",".join(self.linear)
+        return {
+            **({"scale": scale} if self.linear else {}),
+            **({"metric": self.metric} if self.metric else {}),
+            **({"from": self.begins} if self.begins else {}),
+            **({"until": self.ends} if self.ends else {}),
+        }
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all seconds are shown."""
+        return self.span == WHOLE_TRIAL
+
+    @property
+    def without_span(self) -> "CompareQuery":
+        """Return the query with all seconds shown."""
+        return replace(self, span=WHOLE_TRIAL)
+
+    @property
+    def begins(self) -> str:
+        """Return the first second that is shown; "" where that is the first of all."""
+        return f"{self.span[0]:.10g}" if self.span[0] else ""
+
+    @property
+    def ends(self) -> str:
+        """Return the second up to which is shown; "" for the end of a trial."""
+        return f"{self.span[1]:.10g}" if self.span[1] < math.inf else ""
+
+    @property
+    def span_text(self) -> str:
+        """Return `seconds 5 to 20`."""
+        return f"seconds {self.begins or 0} to {self.ends or 'the end'}"
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return names and values of the query, for the fields of a form."""
+        return parse_qsl(self.query)
 
     @property
     def page(self) -> str:
@@ -127,9 +182,19 @@ class CompareQuery:
             hidden = (*self.hidden, run_id)
         return None if len(hidden) == len(self.ids) else replace(self, hidden=hidden).page
 
-    def scaled(self, *, linear: bool) -> str:
-        """Return the address with percentiles on another axis."""
-        return replace(self, linear=linear).page
+    def scaled(self, chart: str, *, linear: bool) -> str:
+        """Return the address with a chart on a linear axis of times, or a log one."""
+        wanted = {*self.linear, chart} if linear else {*self.linear} - {chart}
+        return replace(self, linear=tuple(name for name in LINEAR_CHARTS if name in wanted)).page
+
+    def of_row(self, stream: str, metric: str) -> str:
+        """Return the address with all narrowed to one metric of a stream."""
+        return replace(self, stream=stream, metric=metric).page
+
+    @property
+    def of_all_rows(self) -> str:
+        """Return the address with all metrics."""
+        return replace(self, metric=None).page
 
 
 def read_compare_query(
@@ -145,20 +210,56 @@ def read_compare_query(
     return CompareQuery(ids, against, stream or None, anyway == "1")
 
 
-def read_drawing(query: CompareQuery, places: str, hide: str, scale: str) -> CompareQuery:
-    """Return the query with what an address says of letters, hidden runs and the axis.
+@dataclass(frozen=True)
+class AskedDrawing:
+    """What an address says of letters, hidden runs, axes, the row and the seconds, as texts."""
+
+    places: str = ""
+    hide: str = ""
+    scale: str = ""
+    metric: str = ""
+    begin: Annotated[str, Query(alias="from")] = ""
+    until: str = ""
+
+
+def read_drawing(query: CompareQuery, asked: AskedDrawing) -> CompareQuery:
+    """Return the query with what an address says of how runs are drawn.
 
     Raises InvalidInput; a hidden run that is not compared any more is nothing.
     """
-    if scale not in {"", "log", "linear"}:
-        raise _wrong("scale", "Give scale=linear or leave it out.")
-    hidden = tuple(run_id for run_id in query.ids if run_id in hide.split(","))
+    if asked.metric and asked.metric not in METRIC:
+        raise _wrong("metric", f"{asked.metric[:40]} is no metric that runs are compared by.")
+    begin_s = _read_second("from", asked.begin, WHOLE_TRIAL[0])
+    end_s = _read_second("until", asked.until, WHOLE_TRIAL[1])
+    if begin_s >= end_s:
+        raise _wrong("until", f"The seconds end at {end_s:g}, and begin at {begin_s:g}: later.")
+    hidden = tuple(run_id for run_id in query.ids if run_id in asked.hide.split(","))
     return replace(
         query,
-        places=_read_places(places, len(query.ids)),
+        places=_read_places(asked.places, len(query.ids)),
         hidden=hidden if len(hidden) < len(query.ids) else (),
-        linear=scale == "linear",
+        linear=_read_scale(asked.scale),
+        metric=asked.metric or None,
+        span=(begin_s, end_s),
     )
+
+
+def _read_scale(text: str) -> tuple[str, ...]:
+    if text in {"", "log", "linear"}:
+        return LINEAR_CHARTS[:1] if text == "linear" else ()
+    asked = text.split(",")
+    if not set(asked) <= set(LINEAR_CHARTS):
+        raise _wrong("scale", f"Give scale={','.join(LINEAR_CHARTS)}, one of them, or none.")
+    return tuple(name for name in LINEAR_CHARTS if name in asked)
+
+
+def _read_second(field: str, text: str, missing: float) -> float:
+    if not text.strip():
+        return missing
+    with suppress(ValueError):
+        if 0 <= (second := float(text)) <= _LATEST_S:
+            return second
+    raise _wrong(field, f"Give a second from 0 to {_LATEST_S:,.0f}, or leave it out.")
 
 
 def _read_places(text: str, runs: int) -> tuple[int, ...]:
@@ -177,13 +278,14 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 
 _ASKED = ("runs", "baseline", "stream", "anyway")
+_DRAWN = ("places", "hide", "scale", "metric", "from", "until")
 
 
 def parse_compare_query(query: str) -> CompareQuery:
     """Return what a query asks for, as `CompareQuery.query` writes it. Raises as the reading."""
     given = dict(parse_qsl(query))
     read = read_compare_query(**{name: given[name] for name in _ASKED if name in given})
-    return read_drawing(read, *(given.get(name, "") for name in ("places", "hide", "scale")))
+    return read_drawing(read, AskedDrawing(*(given.get(name, "") for name in _DRAWN)))
 
 
 MAX_RECENT = 60

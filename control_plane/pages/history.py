@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
@@ -44,6 +45,7 @@ FILTER_LABELS = {
     "text": "Search",
     "state": "State",
     "validity": "Validity",
+    "verdict": "Verdict",
     "objectives": "Objectives",
     "configuration": "Configuration",
     "application": "Application",
@@ -65,6 +67,7 @@ class HistoryQuery(BaseModel, frozen=True):
     text: FilterText = ""
     state: State | Literal[""] = ""
     validity: FilterText = ""
+    verdict: FilterText = ""
     objectives: FilterText = ""
     configuration: FilterText = ""
     application: FilterText = ""
@@ -298,6 +301,7 @@ def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
         text=query.text,
         state=query.state or None,
         validity=query.validity,
+        verdict=query.verdict,
         objectives=query.objectives,
         called=query.configuration,
         application=query.application,
@@ -313,6 +317,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
+        "verdict": get_args(VerdictName),
         "objectives": get_args(ObjectiveOutcome),
         "configuration": _names(store, service),
         "application": tuple(store.values("application")),

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from control_plane.analysis.causes import CAUSES
+from control_plane.analysis.charts.metric_charts import trial_sparkline
 from control_plane.analysis.charts.percentiles import Sparkline, sparkline
 from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
@@ -139,9 +140,10 @@ class RowNumber:
 
 @dataclass(frozen=True)
 class RowNumbers:
-    """The numbers of a row; times are in milliseconds."""
+    """The numbers of a row; times are in milliseconds. `trials`: the throughput of each."""
 
     throughput: RowNumber
+    trials: Sparkline
     p50: RowNumber
     p95: RowNumber
     p99: RowNumber
@@ -234,7 +236,9 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         configuration=run.configuration,
         strategy=run.spec.client.strategy,
         load=", ".join(stream.load.size_label for stream in run.spec.workload.streams[:2]),
-        numbers=_numbers(summary, invalid=outcome == "invalid") if summary else None,
+        numbers=_numbers(summary, run.trial_rates, invalid=outcome == "invalid")
+        if summary
+        else None,
         status=_status(run, progress),
         cause="; ".join(filter(None, (_objectives(run), _cause(run)))),
         machine=run.origin.machine if run.origin else "",
@@ -247,10 +251,11 @@ def _objectives(run: Run) -> str:
     return f"objective {outcome}" if outcome in {"failed", "undecided"} else ""
 
 
-def _numbers(summary: Summary, *, invalid: bool) -> RowNumbers:
+def _numbers(summary: Summary, rates: Sequence[float], *, invalid: bool) -> RowNumbers:
     times = summary.response_time_s
     return RowNumbers(
         throughput=RowNumber(figures(summary.throughput_per_s), "void" if invalid else "full"),
+        trials=trial_sparkline(rates),
         p50=_time(times, "p50", invalid=invalid),
         p95=_time(times, "p95", invalid=invalid),
         p99=_time(times, "p99", invalid=invalid),

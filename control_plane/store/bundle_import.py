@@ -45,7 +45,7 @@ from control_plane.store.bundles import (
 )
 from control_plane.store.database import Database, engine
 from control_plane.store.deletions import put_back_rows
-from control_plane.store.mapping import listed_numbers, origin_text
+from control_plane.store.mapping import origin_text
 from control_plane.store.reader import details_of
 from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.run_search import INDEX_TEXTS
@@ -53,7 +53,7 @@ from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.stored_peers import checked_peers, take_over_peers
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
-from control_plane.store.writer import checked_note, checked_tags, checked_title
+from control_plane.store.writer import checked_note, checked_tags, checked_title, keep_listed
 
 _LONGEST = 4_000
 _HELD = """
@@ -173,8 +173,7 @@ def _check(session: Session, readable: Readable) -> None:
             _check_detail(detail)
             readable(detail)
             is_listed, row.spec_digest = detail.run.state is State.FINISHED, None
-            for column, number in listed_numbers(detail.run.streams if is_listed else ()).items():
-                setattr(row, column, number)
+            keep_listed(session, row, detail.run.streams if is_listed else ())
             session.flush()
         session.expunge_all()
     with _as_damaged("An experiment of the bundle"):

@@ -53,7 +53,7 @@ _MEASURED = (
 )
 _WRITTEN = {
     *("seq", "run", "epoch", "submission", "turn", "origin", "machine", "log", "spec_digest"),
-    *("title", "tags", "note"),
+    *("title", "tags", "note", "trial_rates"),
     *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
 }
 """What each database counts anew, what stays at home, what people write, and what follows."""

@@ -244,6 +244,7 @@ def run_of(
         if facts.objectives
         else (),
         origin=adapter(Origin).validate_json(row.origin) if row.origin else None,
+        trial_rates=adapter(tuple[float, ...]).validate_json(facts.trial_rates or "[]"),
     )
 
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -109,7 +109,7 @@ class RunQuery:
 
 class Filters(TypedDict, total=False):
     """What runs are filtered by; None and empty text match all. `validity` and
-    `objectives` are outcomes.
+    `objectives` are outcomes; `verdict` is that on an arm of an experiment.
 
     `configuration` is the name of the parts; `called` may also be a name that somebody gave them.
     `text` holds words that must all occur in what is searched. `since` and `until` are the first
@@ -124,6 +124,7 @@ class Filters(TypedDict, total=False):
     called: str | None
     validity: str | None
     objectives: str | None
+    verdict: str | None
     application: str | None
     machine: str | None
     since: date | None
@@ -138,29 +139,46 @@ def run_query(filters: Filters) -> RunQuery:
     for field, value in filters.items():
         refuse_unstorable(field, str(value or ""))
     conditions = _of_run(filters)
-    words, tag = (filters.get("text") or "").split(), filters.get("tag")
+    words, members = (filters.get("text") or "").split(), list(_members(filters))
     run_seq = cast("ColumnElement[int]", col(RunRow.seq))
-    if not words and not tag:
-        if not filters.get("state"):
-            conditions.append(_scanned(RunRow.state) != DELETED)
+    stand_there = filters.get("verdict") or not (words or members)
+    if stand_there and not filters.get("state"):
+        conditions.append(_scanned(RunRow.state) != DELETED)
+    if not words and not members:
         return RunQuery(run_seq, tuple(conditions), tuple(conditions))
     found = list(text_conditions(words))
     texts = sqlalchemy.select(SEARCHED.c.rowid).where(*found)
     has_text = [_scanned(RunRow.seq).in_(texts)] if words else []
-    has_tag = [_has_tag(run_seq, tag)] if tag else []
-    of_run = (*conditions, *has_text, *has_tag)
+    of_run = (*conditions, *has_text, *(listed.has(run_seq) for listed in members))
     if words and conditions:
         return RunQuery(run_seq, of_run, of_run)
     if words:
         row = SEARCHED.c.rowid
-        return RunQuery(row, (*found, *([_has_tag(row, tag)] if tag else [])), of_run)
-    seq = cast("ColumnElement[int]", col(RunTag.run))
-    others = [exists().where(run_seq == seq, *conditions)] if conditions else []
-    return RunQuery(seq, (col(RunTag.tag) == tag, *others), of_run)
+        return RunQuery(row, (*found, *(listed.has(row) for listed in members)), of_run)
+    first, *rest = members
+    others = [exists().where(run_seq == first.seq, *conditions)] if conditions else []
+    also = (listed.has(first.seq) for listed in rest)
+    return RunQuery(first.seq, (first.condition, *others, *also), of_run)
 
 
-def _has_tag(seq: ColumnElement[int], tag: str | None) -> Condition:
-    return exists().where(col(RunTag.run) == seq, col(RunTag.tag) == tag)
+@dataclass(frozen=True)
+class _Members:
+    """The runs in the rows of another table that meet a condition; `seq` is the run of a row."""
+
+    seq: ColumnElement[int]
+    condition: Condition
+
+    def has(self, seq: ColumnElement[int]) -> Condition:
+        """Return whether the run with that `seq` is among them."""
+        return exists().where(self.seq == seq, self.condition)
+
+
+def _members(filters: Filters) -> Iterator[_Members]:
+    if tag := filters.get("tag"):
+        yield _Members(cast("ColumnElement[int]", col(RunTag.run)), col(RunTag.tag) == tag)
+    if verdict := filters.get("verdict"):
+        seq = cast("ColumnElement[int]", col(ExperimentArmRow.run))
+        yield _Members(seq, col(ExperimentArmRow.verdict) == verdict)
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:

@@ -14,6 +14,7 @@ from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
 from control_plane.store.deletions import Deletions
+from control_plane.store.experiment_findings import ExperimentFindings
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
 from control_plane.store.pinned_baselines import Pins
@@ -82,6 +83,7 @@ class Store(
     PeerResults,
     AddedConfigurations,
     Experiments,
+    ExperimentFindings,
     Pins,
     Trends,
     ShareLinks,

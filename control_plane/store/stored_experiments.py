@@ -17,7 +17,6 @@ from control_plane.domain.errors import Conflict, FieldError, NotFound, Unreadab
 from control_plane.domain.experiment import (
     Attempt,
     BlockOutcome,
-    BlockVariance,
     Experiment,
     ExperimentArm,
     ExperimentBlock,
@@ -31,12 +30,12 @@ from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
+from control_plane.store.experiment_findings import experiment_row, keep_findings_of
 from control_plane.store.mapping import Draft, readable, unpack_histogram
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
 from control_plane.store.tables import (
     DELETED,
-    BlockVarianceRow,
     ExperimentArmRow,
     ExperimentBlockRow,
     ExperimentRow,
@@ -98,13 +97,13 @@ class Experiments:
     def experiment(self, experiment_id: str) -> Experiment:
         """Return the experiment of that id with its attempts. Raises NotFound."""
         with self._database.read() as session:
-            found = whole_experiment(session, _row(session, experiment_id))
+            found = whole_experiment(session, experiment_row(session, experiment_id))
             return replace(found, attempts=_attempts(session, found))
 
     def begin_session(self, experiment_id: str) -> Experiment:
         """Take down that its trials begin, or go on; nothing is left of a block in progress."""
         with self._database.write() as session:
-            row = _row(session, experiment_id)
+            row = experiment_row(session, experiment_id)
             _discard(session, [row.seq or 0])
             row.sessions += 1
             session.flush()
@@ -113,7 +112,7 @@ class Experiments:
     def begin_block(self, experiment_id: str, row: int) -> ExperimentBlock:
         """Take down that the next block begins, which is the one of that place in the design."""
         with self._database.write() as session:
-            experiment = _row(session, experiment_id)
+            experiment = experiment_row(session, experiment_id)
             last = select(func.max(ExperimentBlockRow.number)).where(
                 ExperimentBlockRow.experiment == experiment.seq
             )
@@ -127,7 +126,7 @@ class Experiments:
     def end_block(self, experiment_id: str, number: int, outcome: BlockOutcome) -> None:
         """Take down what became of a block that was begun."""
         with self._database.write() as session:
-            key = (_row(session, experiment_id).seq, number)
+            key = (experiment_row(session, experiment_id).seq, number)
             session.get_one(ExperimentBlockRow, key).outcome = outcome
 
     def discard_begun(self) -> None:
@@ -147,7 +146,7 @@ class Experiments:
         Raises Conflict where none is, and as long as another arm is on its way to the pause.
         """
         with self._database.write() as session:
-            row = _row(session, experiment_id)
+            row = experiment_row(session, experiment_id)
             arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == row.seq)
             at_rest = {State.PAUSED} | TERMINAL
             if any(state not in at_rest for state in _states(session, row)):
@@ -257,38 +256,13 @@ class Experiments:
             more = len(rows) > limit
             return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
 
-    def keep_findings(self, experiment_id: str, findings: Findings) -> None:
-        """Keep what was found of an experiment that is over."""
-        with self._database.write() as session:
-            _keep_findings(session, experiment_id, findings)
-
     def finish_last_arm(
         self, experiment_id: str, run_id: str, result: MergedResult, findings: Findings
     ) -> None:
         """Write the results of the arm that ends last, `finished` and what was found: together."""
         with self._database.write() as session:
             finished_run(session, run_id, *result)
-            _keep_findings(session, experiment_id, findings)
-
-    def block_variances(
-        self, machine: str | None = None, kind: str | None = None, before: str | None = None
-    ) -> list[BlockVariance]:
-        """Return how much blocks varied on a machine under one kind of load, None for all of them.
-
-        `before`: only of experiments that were handed in before this one.
-        """
-        chosen = select(BlockVarianceRow)
-        for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
-            chosen = chosen if value is None else chosen.where(col(column) == value)
-        with self._database.read() as session:
-            if before is not None:
-                seq = _row(session, before).seq
-                chosen = chosen.where(col(BlockVarianceRow.experiment) < seq)
-            rows = session.exec(chosen.order_by(col(BlockVarianceRow.experiment))).all()
-            return [
-                BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
-                for row in rows
-            ]
+            keep_findings_of(session, experiment_id, findings)
 
     def experiment_of(self, run_id: str) -> Experiment | None:
         """Return the experiment that a run is an arm of; None where it is none."""
@@ -300,24 +274,6 @@ class Experiments:
                 .where(RunRow.id == run_id, RunRow.state != DELETED)
             ).first()
             return None if row is None else whole_experiment(session, row)
-
-
-def _row(session: Session, experiment_id: str) -> ExperimentRow:
-    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == experiment_id)).first()
-    if row is None:
-        raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
-    return row
-
-
-def _keep_findings(session: Session, experiment_id: str, findings: Findings) -> None:
-    row = _row(session, experiment_id)
-    row.sentence = findings.sentence
-    row.noise = adapter(dict[str, MetricNoise]).dump_json(dict(findings.noise)).decode()
-    session.exec(delete(BlockVarianceRow).where(col(BlockVarianceRow.experiment) == row.seq))
-    session.add_all(
-        BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
-        for variance in findings.variances
-    )
 
 
 def _wrong_confirmation(

@@ -171,7 +171,10 @@ class RunRow(StoredTable, table=True):
 
 
 class RunFacts(StoredTable, table=True):
-    """The long part of a run: JSON but for `command`."""
+    """The long part of a run: JSON but for `command`.
+
+    `trial_rates`: the throughput of the first stream in each trial of a run that finished.
+    """
 
     __tablename__: ClassVar[Any] = "run_facts"
 
@@ -183,6 +186,7 @@ class RunFacts(StoredTable, table=True):
     log: str = "[]"
     causes: str | None = None
     objectives: str | None = None
+    trial_rates: str | None = None
 
 
 class Secret(StoredTable, table=True):
@@ -302,9 +306,14 @@ class BlockVarianceRow(StoredTable, table=True):
 
 
 class ExperimentArmRow(StoredTable, table=True):
-    """An arm of an experiment: the run that holds its trials, None where that was deleted."""
+    """An arm of an experiment: the run that holds its trials, None where that was deleted.
+
+    `verdict` on it in the metric that decides, as it was when the experiment ended: "" of the
+    baseline and where there is none, None as long as nobody judged.
+    """
 
     __tablename__: ClassVar[Any] = "experiment_arm"
+    __table_args__: ClassVar[Any] = (Index("ix_experiment_arm_verdict", "verdict", "run"),)
 
     experiment: int = Field(primary_key=True, foreign_key="experiment.seq", ondelete="CASCADE")
     place: int = Field(primary_key=True)
@@ -312,6 +321,7 @@ class ExperimentArmRow(StoredTable, table=True):
     run: int | None = Field(
         default=None, foreign_key="run.seq", index=True, ondelete="SET NULL", nullable=True
     )
+    verdict: str | None = None
 
 
 class PinRow(StoredTable, table=True):

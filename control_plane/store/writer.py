@@ -11,10 +11,11 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import Conflict, QueueFull, refuse
 from control_plane.domain.limits import Limits, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import JudgedObjective, outcome_of_all
-from control_plane.domain.result import Cause, Environment, Validity
+from control_plane.domain.result import Cause, Environment, Summary, Trial, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
 from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved
 from control_plane.domain.spec import Stream
+from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
 from control_plane.store.mapping import (
@@ -42,6 +43,7 @@ from control_plane.store.tables import (
     RunSecret,
     Secret,
     Submission,
+    TrialRow,
     UsedNumbersRow,
 )
 
@@ -244,8 +246,7 @@ def finished_run(
     row.outcome = validity.outcome
     summaries = [stream.summary for stream in streams]
     row.rate_per_s = sum(summary.throughput_per_s for summary in summaries)
-    for column, number in listed_numbers(summaries).items():
-        setattr(row, column, number)
+    keep_listed(session, row, summaries)
     facts = session.get_one(RunFacts, row.seq)
     facts.validity, facts.causes = validity_text(validity), causes_text(causes)
     facts.objectives, row.objectives = objectives_text(objectives), outcome_of_all(objectives)
@@ -254,6 +255,20 @@ def finished_run(
     )
     session.flush()
     return whole_run(session, row)
+
+
+def keep_listed(session: Session, row: RunRow, summaries: Sequence[Summary]) -> None:
+    """Write what lists show of a run: the numbers of its first stream, its rate in each trial too.
+
+    `summaries` are those of its streams, none of a run that did not finish.
+    """
+    for column, number in listed_numbers(summaries).items():
+        setattr(row, column, number)
+    documents = select(TrialRow.document).where(TrialRow.run == row.seq)
+    found = session.exec(documents.order_by(col(TrialRow.block))).all() if summaries else ()
+    trials = [adapter(Trial).validate_json(document) for document in found]
+    rates = [round(trial.streams[0].throughput_per_s, 3) for trial in trials if trial.streams]
+    session.get_one(RunFacts, row.seq).trial_rates = json.dumps(rates)
 
 
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:

@@ -93,7 +93,8 @@ function connected(answers) {
   document.getElementById("unanswered").hidden = answers;
 }
 
-// data-in-place: what another address changes of the page is changed where it stands. The address goes along.
+// data-in-place: what another address changes of the page is changed where it stands. The address goes along. A form
+// leads to the address that its fields make.
 async function inPlace(address) {
   for (const open of document.querySelectorAll(":popover-open")) open.hidePopover();
   await htmx.ajax("GET", address, { target: "#main", select: "#main", swap: "outerMorph" });
@@ -108,6 +109,13 @@ document.addEventListener("click", (event) => {
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   inPlace(link.href);
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!("inPlace" in form.dataset)) return;
+  event.preventDefault();
+  const set = [...new FormData(form)].filter(([, value]) => value !== "");
+  inPlace(`${form.getAttribute("action")}?${new URLSearchParams(set)}`);
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   if (detail.ctx && !detail.ctx.response) connected(false);

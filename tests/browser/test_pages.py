@@ -24,6 +24,7 @@ PATHS = (
     "/experiments",
     "/workloads",
     "/glossary",
+    "/components",
     "/not-starting",
     "/shares",
     "/trends",

@@ -153,6 +153,7 @@ def test_a_figure_follows_the_colours_and_runs_are_added_and_removed(
     opened(page, stored, "compare")
     a_figure_follows_the_colours(page)
     runs_are_added_and_removed_by_hand(page)
+    seconds_and_a_row_are_chosen_by_hand(page)
 
 
 def a_figure_follows_the_colours(page: Page) -> None:
@@ -164,7 +165,7 @@ def a_figure_follows_the_colours(page: Page) -> None:
           "#percentiles .scatterlayer .js-line")).stroke !== before""",
         arg=light,
     )
-    assert (light, stroke(line)) == ("rgb(0, 114, 178)", "rgb(61, 155, 224)")
+    assert (light, stroke(line)) == ("rgb(60, 91, 156)", "rgb(51, 155, 218)")
 
 
 def stroke(line: Locator) -> str:
@@ -235,6 +236,24 @@ def test_a_result_is_copied_and_shared(
         assert found.violations_count == 0, found.generate_report()
 
 
+def seconds_and_a_row_are_chosen_by_hand(page: Page) -> None:
+    """All runs show the same seconds at once, in place, too."""
+    page.evaluate("window.stays = true")
+    page.get_by_label("to", exact=True).fill("2")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**until=2")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("[id^=timeline-] .js-plotly-plot")].every(
+        (each) => each.layout.xaxis.range[1] === 2)"""
+    )
+    page.locator("#ratios").get_by_role("link", name="p99 response time").first.click()
+    page.wait_for_url("**metric=response_time_s.p99&until=2")
+    expect(page.locator("#bars h2")).to_have_text("p99 response time")
+    assert page.evaluate("window.stays")
+    page.get_by_role("link", name="Every metric", exact=True).click()
+    expect(page.locator("#bars h2")).to_have_text("Throughput")
+
+
 def runs_are_added_and_removed_by_hand(page: Page) -> None:
     """In place: neither is the page loaded anew, nor does a run change its letter."""
     page.evaluate("window.stays = true")
@@ -264,12 +283,22 @@ def test_without_javascript_everything_can_be_read(open_page: OpenPage, stored: 
     expect(page.locator("#environment dl").first).to_be_visible()
 
 
+SUM_SHIFTS = """
+new PerformanceObserver((list) => {
+  const more = list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
+  sessionStorage.shifted = Number(sessionStorage.shifted ?? 0) + more;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+"""Adds up what the layout shifted, from page to page."""
+
+
 def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored: Stored) -> None:
     looplab = stored.looplab
     spec = items_spec(title="watched")
     (stream,) = spec["workload"]["streams"]
     stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 5}, 0.02
     run_id = looplab.submit(spec)
+    page.context.add_init_script(SUM_SHIFTS)
     page.goto(f"{looplab.url}/runs/{run_id}")
     expect(page.locator("h1")).to_have_text("watched")
     drawn = page.locator("#live-throughput .js-line")
@@ -283,6 +312,8 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored:
         """() => window.kept === document.querySelector("#live-throughput .js-plotly-plot")"""
     )
     expect(page.locator("#run h1")).to_contain_text("Half of the GET ", timeout=20_000)
+    expect(page.locator("#percentiles .main-svg").first).to_be_attached()
+    assert page.evaluate("Number(sessionStorage.shifted ?? 0)") <= 0.02
     looplab.finished(run_id)
 
 

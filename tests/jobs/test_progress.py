@@ -94,6 +94,19 @@ def test_the_live_view_covers_the_window_so_far(clock: Clock) -> None:
     assert items.timeline.completed == (100, 50)
 
 
+def test_what_was_sent_of_what_was_meant_to_be_is_told_of_an_open_load(clock: Clock) -> None:
+    arriving = replace(stream(Stop(duration_s=7.0)), load=Open("open", 100))
+    live_run = LiveRun("x", [arriving], 1, PHASES, clock)
+    live_run.enter(State.RUNNING)
+    assert live_run.live().streams[0].intended == ()
+    for index, intended, sent in ((0, 60, 60), (0, 40, 30), (2, 100, 100)):
+        live_run.streams["items"].add(replace(second(index, 1), intended=intended, sent=sent))
+    (items,) = live_run.live().streams
+    assert (items.intended, items.sent) == ((100, 0, 100), (90, 0, 100))
+    by_users = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
+    assert by_users.live().streams[0].intended is None
+
+
 def test_the_deadline_is_told_with_what_has_no_answer(clock: Clock) -> None:
     live_run = LiveRun("x", [stream(Stop(duration_s=7.0))], 1, PHASES, clock)
     live_run.deadline_s = 2.0

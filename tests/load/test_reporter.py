@@ -1,3 +1,4 @@
+from control_plane.domain.stream_record import Second
 from control_plane.load.clock import clock_ns
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
@@ -26,6 +27,8 @@ def test_what_was_due_is_counted_while_requests_outlive_their_deadlines() -> Non
     assert window_ns
     reporter.open(*window_ns)
     context.samples.begin(0, window_ns[0], window_ns[0])
-    record = reporter.run("requests", driver.intended)
+    record = reporter.run("requests", driver.arrivals())
     assert record
     assert (record.intended, record.sent, len(record.in_flight_ns)) == (1_000, 1, 1)
+    (second,) = (told for told in messages if isinstance(told, Second) and told.index >= 0)
+    assert (second.intended, second.sent) == (1_000, 1)

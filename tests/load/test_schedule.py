@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from control_plane.domain.load_models import Burst, Closed, LoadModel, Open, Periodic, RateStep
 from control_plane.load.clock import clock_ns
 from control_plane.load.schedule import (
+    ArrivalCounter,
     ArrivalQueue,
     OpenPhase,
     PacedPhase,
@@ -19,7 +20,6 @@ from control_plane.load.schedule import (
     arrival_times,
     burst,
     closed,
-    count_between,
     pacing_of,
     periodic,
 )
@@ -218,8 +218,9 @@ def test_the_seed_alone_decides() -> None:
 
 def test_those_of_a_window_are_counted() -> None:
     chunks = (np.arange(first, first + 7) for first in range(0, 10_000, 7))
-    assert count_between(chunks, 3, 1_005) == 1_002
-    assert count_between(iter([np.arange(5, 9)]), 0, 6) == 1
+    window = ArrivalCounter(chunks, 3)
+    assert [window.until(at) for at in (2, 3, 10, 10, 1_005)] == [0, 0, 7, 7, 1_002]
+    assert ArrivalCounter(iter([np.arange(5, 9)]), 0).until(6) == 1
 
 
 @pytest.mark.parametrize("kind", ["constant", "poisson"])

@@ -302,3 +302,19 @@ def test_parts_make_the_same_histogram_as_the_whole(parts: list[list[int]]) -> N
     assert found.counts.tolist() == whole.counts.tolist()
     assert (found.minimum_ns, found.maximum_ns) == (whole.minimum_ns, whole.maximum_ns)
     assert found.sum_ns == whole.sum_ns
+
+
+def test_what_went_out_before_each_second_is_counted_once() -> None:
+    """Whether it ended in that second, in a later one, or not at all."""
+    open_load = replace(SCHEDULED, is_open=True)
+    stats = WindowStats(open_load)
+    stats.open(OPENED, OPENED + 4 * SECOND_NS)
+    half = SECOND_NS // 2
+    samples = [Sample(half, half + 1), Sample(half, 5 * half), Sample(3 * half, 3 * half + 1)]
+    feed(stats, samples)
+    stats.buffer.begin(7, OPENED + half, OPENED + half)
+    stats.buffer.begin(8, OPENED - half, OPENED + half)
+    seconds = [OPENED + place * SECOND_NS for place in range(1, 5)]
+    assert [stats.sent_before(at_ns) for at_ns in seconds] == [3, 4, 4, 4]
+    totals = stats.close(OPENED + 4 * SECOND_NS)
+    assert stats.sent_before(OPENED + 4 * SECOND_NS) == totals.sent == 4

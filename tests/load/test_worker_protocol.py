@@ -169,11 +169,11 @@ def test_small_events_survive_the_pipe(event) -> None:
 
 @pytest.mark.parametrize("response", [SERVICE, RESPONSE, EMPTY])
 def test_a_second_survives_with_its_exact_extremes(response: Histogram) -> None:
-    line = worker_protocol.encode(Second(3, 4, SERVICE, response))
+    line = worker_protocol.encode(Second(3, 4, SERVICE, response, intended=10, sent=9))
     found = worker_protocol.decode(line)
     assert line.count("\n") == 1
     assert isinstance(found, Second)
-    assert (found.index, found.errors) == (3, 4)
+    assert (found.index, found.errors, found.intended, found.sent) == (3, 4, 10, 9)
     assert facts(found.service) == facts(SERVICE)
     assert facts(found.response) == facts(response)
 

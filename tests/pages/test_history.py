@@ -67,6 +67,9 @@ def test_numbers_errors_and_reasons(looplab: Dashboard) -> None:
     rows = {row.by_role("link")[0].text: row for row in table.by_role("row")[1:]}
     assert rows["items, threaded"].by_role("cell", "suspect")
     assert rows["items, async"].by_role("img")
+    (trials, tail) = rows["too many errors"].by_role("img")
+    assert trials.attributes["aria-label"].startswith("throughput of 3 trials: ")
+    assert "times p50" in tail.attributes["aria-label"]
     assert rows["too many errors"].by_role("cell", "1.7 % failed")
     assert "dashed" in rows["too many errors"].by_role("img")[0].attributes["class"]
     assert "failed (start): exit code 3" in rows["items, failed"].text

@@ -100,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     told = Prediction(text=note, arm="async", word="better")
     experiment = decided(store, "classic", shapes, PRIVATE, note=note, predictions=(told,)).id
     anew = decided(store, "classic", shapes, PRIVATE, confirms=experiment).id
-    store.keep_findings(anew, Findings("canary-host is better.", (), {}))
+    store.keep_findings(anew, Findings("canary-host is better.", (), {}, {}))
     subjects = {"run": blocked, "comparison": f"runs={other},{blocked}", "experiment": experiment}
     login = Login(TOKEN, {VIEWER: Caller("viewer", "looks")}, PORT)
     app = create_app(settings, store, recover(store, {PORT}, "normal", {}), login)

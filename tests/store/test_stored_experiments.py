@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from control_plane.domain.errors import Conflict, NotFound, QueueFull
 from control_plane.domain.experiment import BlockVariance, ExperimentDesign, Findings, MetricNoise
 from control_plane.domain.run import State
+from control_plane.store.run_query import RunOrder
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import ASYNC, items, trial_of
 from tests.dashboard import provide_database
@@ -141,7 +143,8 @@ def test_a_key_makes_one_experiment_and_pages_lead_to_all(store: Store) -> None:
     with pytest.raises(Conflict, match="key was used"):
         store.add_experiment("Which?", design, ARMS, 99, ("a", "other"))
     varied = BlockVariance("m", "raw, closed, 2 s", "throughput_per_s", 1e-4, 9.0)
-    found = Findings("b is better.", [varied], {varied.metric: MetricNoise(0.01, (1e-4, 9.0))})
+    noise = {varied.metric: MetricNoise(0.01, (1e-4, 9.0))}
+    found = Findings("b is better.", [varied], noise, {"b": "better"})
     store.keep_findings(made[0].id, found)
     assert store.block_variances("m", varied.kind, before=made[1].id) == [varied]
     assert store.block_variances(before=made[0].id) == store.block_variances("other") == []
@@ -149,3 +152,25 @@ def test_a_key_makes_one_experiment_and_pages_lead_to_all(store: Store) -> None:
     (oldest,), end = store.experiments(1, after)
     assert (newest[0].id, oldest[0].id, end) == (made[1].id, made[0].id, None)
     assert (oldest[0].sentence, oldest[0].noise) == ("b is better.", found.noise)
+
+
+def test_an_arm_is_found_by_the_verdict_on_it(store: Store) -> None:
+    arms = [(name, Draft(items(title=name, tags=["a"]))) for name in ("base", "quick", "same")]
+    made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
+    assert store.unjudged_experiments() == []
+    for arm in made.arms:
+        store.move(arm.run_id or "", State.QUEUED, State.CANCELLED)
+    assert store.unjudged_experiments() == [made.id]
+    store.keep_findings(made.id, Findings("", (), {}, {"quick": "better", "same": "equivalent"}))
+    assert store.unjudged_experiments() == []
+
+    def found(**asked: Any) -> list[str]:
+        return [run.title for run in store.runs(limit=9, **asked).runs]
+
+    assert found(verdict="better") == ["quick"]
+    assert found(verdict="equivalent", tag="a", text="same") == ["same"]
+    assert found(verdict="better", state=State.CANCELLED, tag="a") == ["quick"]
+    assert found(verdict="better", text="same") == found(verdict="worse") == []
+    assert found(verdict="better", order=RunOrder("p50")) == ["quick"]
+    store.delete([made.arms[1].run_id or ""])
+    assert found(verdict="better") == []

@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 
 from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
+from control_plane.analysis.charts.trial_axis import Span
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.deciding.claims import summary_of
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.histogram import Histogram, merge
+from control_plane.domain.histogram import Histogram, merge, middle_ns
 from control_plane.domain.run import Run, RunDetail, StreamResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
@@ -104,6 +105,30 @@ def curves_of_runs(
         for detail, label in zip(details, labels, strict=True)
         if stream in detail.streams and detail.streams[stream].response.total
     )
+
+
+def within(detail: RunDetail, stream: str, span: Span) -> RunDetail:
+    """Return the run with the response times of some seconds of its trials in the place of all.
+
+    Those of one stream, to the precision of the histograms; none where no seconds were kept.
+    """
+    if stream not in detail.streams:
+        return detail
+    counts = np.zeros(0, np.int64)
+    for timeline, slices in zip(
+        detail.timelines.get(stream, ()), detail.slices.get(stream, ()), strict=False
+    ):
+        begins_s = slices.second + timeline.opens_s
+        chosen = (slices.second >= 0) & (begins_s + 1 > span[0]) & (begins_s < span[1])
+        found = np.bincount(slices.indices[chosen], slices.counts[chosen], len(counts))
+        found[: len(counts)] += counts
+        counts = found.astype(np.int64)
+    indices = np.flatnonzero(counts)
+    middles, counts = middle_ns(indices), counts[indices]
+    ends = (int(middles[0]), int(middles[-1])) if len(indices) else (0, 0)
+    samples = Histogram(indices, counts, *ends, int((middles * counts).sum()))
+    narrowed = replace(detail.streams[stream], response=samples)
+    return replace(detail, streams={**detail.streams, stream: narrowed})
 
 
 def curves_of_arms(

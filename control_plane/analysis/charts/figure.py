@@ -315,10 +315,10 @@ def time_axis(bounds: tuple[float, float], most: int = 7, **keys: Any) -> Plot:
     return y_axis(type="log", range=list(bounds), tickvals=values, ticktext=texts, **keys)
 
 
-def linear_time_axis(bounds: tuple[float, float]) -> Plot:
+def linear_time_axis(bounds: tuple[float, float], most: int = 6) -> Plot:
     """Return a y axis of seconds that begins at zero; `bounds` as those of `time_axis`."""
     high = 10.0 ** bounds[1]
-    ticks = _window_ticks(high)
+    ticks = _window_ticks(high, most=most)
     texts = [time_text(tick) if tick else "0" for tick in ticks]
     return y_axis(range=[0, high], tickvals=ticks, ticktext=texts)
 
@@ -367,16 +367,18 @@ def zero_based_axis(high: float, **keys: Any) -> Plot:
 
 def window_axis(end_s: float, begin_s: float = 0.0, **keys: Any) -> Plot:
     """Return the axis of a window; what lies before it begins below 0 and has no ticks."""
-    ticks = _window_ticks(end_s)
+    ticks = _window_ticks(end_s, max(begin_s, 0.0))
     texts = [f"{tick:,g}{SPACE}s" for tick in ticks]
     return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **keys)
 
 
-def _window_ticks(end_s: float, most: int = 6) -> list[float]:
-    """Return at most so many seconds from 0 to the end, in steps of 1, 2 or 5 of a decade."""
-    decade = 10.0 ** math.floor(math.log10(end_s / most))
-    step = next(step for step in (1, 2, 5, 10) if end_s / (step * decade) <= most) * decade
-    return [float(f"{step * count:.6g}") for count in range(int(end_s / step) + 1)]
+def _window_ticks(end_s: float, begin_s: float = 0.0, most: int = 6) -> list[float]:
+    """Return at most so many seconds between the ends, in steps of 1, 2 or 5 of a decade."""
+    length_s = end_s - begin_s
+    decade = 10.0 ** math.floor(math.log10(length_s / most))
+    step = next(step for step in (1, 2, 5, 10) if length_s / (step * decade) <= most) * decade
+    marks = range(math.ceil(begin_s / step), int(end_s / step) + 1)
+    return [float(f"{step * count:.6g}") for count in marks]
 
 
 def rounded(values: Floats) -> list[float]:

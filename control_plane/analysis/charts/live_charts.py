@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.charts.figure import (
+    EndLabel,
     Figure,
     Height,
     Plot,
     Table,
     milliseconds,
+    shortened,
     window_axis,
+    zero_based_axis,
 )
 from control_plane.analysis.charts.panels import (
     Panel,
@@ -17,6 +21,7 @@ from control_plane.analysis.charts.panels import (
     cpu_panel,
     lag_panel,
     stacked,
+    step_trace,
     tokens_panel,
 )
 from control_plane.analysis.charts.response_time_panels import (
@@ -25,16 +30,19 @@ from control_plane.analysis.charts.response_time_panels import (
     throughput_panel,
 )
 from control_plane.analysis.charts.trial_axis import (
+    Steps,
     TrialSegment,
     begin_s,
     end_s,
     maxima,
     role_cpu,
     scaled,
+    step_line,
     summed,
 )
 from control_plane.domain.result import Gauges, Timeline
 from control_plane.domain.run import Live, LiveStream
+from control_plane.domain.units import figures, rate
 
 LIVE_HEIGHT: Height = "h220"
 ARRIVAL_DELAY_S = 0.5
@@ -44,6 +52,7 @@ ARRIVAL_DELAY_S = 0.5
 NOTES = {
     "throughput": "answers per second",
     "response": "of each second",
+    "sent": "dashed: what was meant to be sent",
     "lag": "the longest of each half second",
     "tokens": "busy and waiting",
     "cpu": "share of one core",
@@ -54,11 +63,13 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
     """Return throughput and response time up to the last full second, then what explains them.
 
     The warm-up before them is grey. `window_s` is the planned window, None where it ends by
-    requests: then the axis grows. `cores` is what the target may use. Causes are CPU, and before it
+    requests: then the axis grows. `cores` is what the target may use. Causes are of an open load
+    what was sent of what was meant to be, CPU, and last, because it comes when the others stand,
     where the target is seen from inside the thread pool, or the loop while the pool is not used or
     the loop is late.
     """
     streams = [_stream_series(stream, live.measured_s) for stream in live.streams]
+    sent = _sent(live)
     longest = max((stream.segments for stream in streams), key=end_s, default=[])
     seconds = _second_table(live.streams)
     earliest = min((stream.segments for stream in streams), key=begin_s, default=[])
@@ -67,12 +78,51 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
     drawn = (
         _figure("throughput", throughput_panel(streams, "Throughput"), x, seconds),
         _figure("response", response_panel(streams, "Response time"), x, seconds),
-        *((_figure(*inside, x, _sample_table(live.gauges)),) if inside else ()),
+        *((_figure("sent", sent, x, _starts_table(live.streams)),) if sent else ()),
         _figure("cpu", cpu_panel(longest, [live.gauges], "CPU", cores), x, _cpu_table(live.gauges)),
+        *((_figure(*inside, x, _sample_table(live.gauges)),) if inside else ()),
     )
     for figure in drawn:
         add_warmup(figure.plot, earliest)
     return drawn
+
+
+def _sent(live: Live) -> Panel | None:
+    """Return requests per second that went out, and dashed what was meant to; None without an open
+    load.
+    """
+    streams = [stream for stream in live.streams if stream.intended is not None]
+    if not streams:
+        return None
+    lines = [
+        (_starts(stream, stream.intended or (), live), _starts(stream, stream.sent, live))
+        for stream in streams
+    ]
+    high = max((value or 0.0 for pair in lines for _, y in pair for value in y), default=0.0)
+    traces: list[Plot] = []
+    labels: list[EndLabel] = []
+    for index, (stream, (intended, sent)) in enumerate(zip(streams, lines, strict=True)):
+        colour = STREAM_COLOURS[index % 6]
+        dashed = step_trace(intended, "$ink-3", 1.5, rate)
+        traces += [
+            {**dashed, "line": {**dashed["line"], "dash": "dash"}},
+            step_trace(sent, colour, 2.0, rate),
+        ]
+        last = next((value for value in reversed(sent[1]) if value is not None), None)
+        if last is not None:
+            name = f"{shortened(stream.name)} " if len(streams) > 1 else ""
+            text = f"{name}{rate(last)}"
+            labels.append(EndLabel(text, figures(last), f"{colour}-text", last))
+    return Panel("Sent", zero_based_axis(high, nticks=4), traces, labels, weight=1.6)
+
+
+def _starts(stream: LiveStream, counts: Sequence[int], live: Live) -> Steps:
+    opens_s, none = stream.timeline.opens_s, (None,) * len(counts)
+    of_starts = Timeline(
+        tuple(counts), (0,) * len(counts), none, none, none, last_s=1.0, opens_s=opens_s
+    )
+    whole = _full_seconds(of_starts, live.measured_s - opens_s)
+    return step_line([TrialSegment(0.0, whole)], lambda part: part.rates_per_s)
 
 
 def _inside(segments: Sequence[TrialSegment], gauges: Gauges) -> tuple[str, Panel] | None:
@@ -144,6 +194,15 @@ def _second_table(streams: Sequence[LiveStream]) -> Table:
         for index, completed in enumerate(stream.timeline.completed)
     )
     return Table(columns, rows)
+
+
+def _starts_table(streams: Sequence[LiveStream]) -> Table:
+    rows = tuple(
+        (stream.name, index, *pair)
+        for stream in streams
+        for index, pair in enumerate(zip(stream.intended or (), stream.sent, strict=True))
+    )
+    return Table(("stream", "second", "intended", "sent"), rows)
 
 
 def _cpu_table(gauges: Gauges) -> Table:

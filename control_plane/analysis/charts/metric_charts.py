@@ -1,8 +1,10 @@
-"""Charts of the metrics of compared runs: ratios to the baseline, and bars of throughput."""
+"""Charts of the metrics of runs: ratios to a baseline, bars, and the trials of a run in a list."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
@@ -21,12 +23,14 @@ from control_plane.analysis.charts.figure import (
     x_axis,
     y_axis,
 )
-from control_plane.analysis.comparison import PRIMARY, Comparison, invalid, stream_of
+from control_plane.analysis.charts.percentiles import Sparkline
+from control_plane.analysis.comparison import PRIMARY, Comparison, invalid, stream_of, value_of
 from control_plane.analysis.run_labels import RunLabel
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import GREYED, Times
-from control_plane.domain.units import rate, ratio
+from control_plane.domain.units import figures, rate, ratio
 
 CHARTED = {
     "throughput_per_s": "throughput",
@@ -200,15 +204,15 @@ CLEAR = 1.1
 
 @dataclass(frozen=True)
 class Bar:
-    """The throughput of one run, with a tick for each trial.
+    """One metric of one run, with a tick for each trial.
 
     `share` and `ticks` (one for each trial) as parts of the axis, 0 to 1.
 
-    `value_per_s` None: not measured, no bar. `outcome` is the run's validity.
+    `value` None: not measured, no bar. `outcome` is the run's validity.
     """
 
     label: RunLabel
-    value_per_s: float | None
+    value: float | None
     share: float
     ticks: tuple[float, ...]
     text: str
@@ -217,7 +221,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Bars of throughput: a Figure with bars in place of Plotly's JSON."""
+    """Bars of one metric: a Figure with bars in place of Plotly's JSON."""
 
     name: str
     title: str
@@ -227,44 +231,47 @@ class BarChart:
     table: Table
 
 
-def throughput_bars(comparison: Comparison, stream: str) -> BarChart:
-    """Return completed requests per second of all trials; the axis ends at the largest tick."""
-    values = comparison.row(stream, PRIMARY).values
-    trials = {run.id: _per_trial(run, stream) for run in comparison.runs}
-    seen = [value for value in values.values() if value] + [
-        value for rates in trials.values() for value in rates
+def metric_bars(comparison: Comparison, stream: str, metric: str = PRIMARY) -> BarChart:
+    """Return one number of each run, of all trials; the axis ends at the largest tick."""
+    row = comparison.row(stream, metric)
+    trials = {run.id: _per_trial(run, stream, metric) for run in comparison.runs}
+    seen = [value for value in row.values.values() if value] + [
+        value for values in trials.values() for value in values
     ]
     longest = max(seen, default=0.0) or 1.0
     bars = tuple(
         Bar(
             label=comparison.label(run.id),
-            value_per_s=values[run.id],
-            share=(values[run.id] or 0.0) / longest,
+            value=row.values[run.id],
+            share=(row.values[run.id] or 0.0) / longest,
             ticks=tuple(value / longest for value in trials[run.id]),
-            text=rate(values[run.id]),
+            text=row.text(run.id),
             outcome=run.validity.outcome if run.validity else None,
         )
         for run in comparison.runs
     )
     # Who serves most is of no account where the machines differ.
-    title, note = _title(() if comparison.apart else bars)
+    of_rates = _title(() if comparison.apart else bars)
+    title, note = of_rates if metric == PRIMARY else (METRIC[metric].label, "")
     label = "; ".join(f"{bar.label.text} {bar.text}" for bar in bars)
-    return BarChart("throughput", title, note, f"{title}: {label}", bars, _bars_table(bars, trials))
+    name = "throughput" if metric == PRIMARY else "bars"
+    head = "throughput, /s" if metric == PRIMARY else f"{metric}, {row.unit}"
+    return BarChart(name, title, note, f"{title}: {label}", bars, _bars_table(bars, trials, head))
 
 
-def _per_trial(run: Run, stream: str) -> tuple[float, ...]:
-    """Return the rate of each trial; none of a single trial, whose tick would end its bar."""
+def _per_trial(run: Run, stream: str, metric: str) -> tuple[float, ...]:
+    """Return the number of each trial; none of a single trial, whose tick would end its bar."""
     found = [
-        summary.throughput_per_s
+        value
         for trial in run.trials
         for summary in trial.streams
-        if summary.name == stream
+        if summary.name == stream and (value := value_of(summary, metric)) is not None
     ]
     return tuple(found) if len(found) > 1 else ()
 
 
 def _title(bars: tuple[Bar, ...]) -> tuple[str, str]:
-    sound = [bar for bar in bars if bar.value_per_s and bar.outcome != "invalid"]
+    sound = [bar for bar in bars if bar.value and bar.outcome != "invalid"]
     if len(sound) < 2:
         return "Throughput", "completed requests per second"
     best, second, *_ = sorted(sound, key=lambda bar: -bar.share)
@@ -273,14 +280,15 @@ def _title(bars: tuple[Bar, ...]) -> tuple[str, str]:
     return f"{best.label.letter} served most in these runs", "completed requests per second"
 
 
-def _bars_table(bars: tuple[Bar, ...], trials: dict[str, tuple[float, ...]]) -> Table:
+def _bars_table(bars: tuple[Bar, ...], trials: dict[str, tuple[float, ...]], head: str) -> Table:
     most = max(map(len, trials.values()), default=0)
-    columns = ("", "throughput, /s", *(f"trial {index + 1}, /s" for index in range(most)))
+    unit = head.rpartition(", ")[2]
+    columns = ("", head, *(f"trial {index + 1}, {unit}" for index in range(most)))
     rows = []
     for bar in bars:
         found = trials[bar.label.id]
         rest = (None,) * (most - len(found))
-        rows.append((bar.label.text, bar.value_per_s, *found, *rest))
+        rows.append((bar.label.text, bar.value, *found, *rest))
     return Table(columns, tuple(rows))
 
 
@@ -291,3 +299,25 @@ def stream_names(comparison: Comparison) -> tuple[str, ...]:
         for name in comparison.streams
         if any(stream_of(run, name) is not None for run in comparison.runs)
     )
+
+
+LEAST_SPREAD = 0.1
+"""Trials that lie within a tenth of the middle one are drawn on this scale, not on a finer one."""
+
+
+def trial_sparkline(rates_per_s: Sequence[float]) -> Sparkline:
+    """Return the throughput of each trial around that of the middle one; no line of fewer than two.
+
+    A flat line is one of trials that agree.
+    """
+    if len(rates_per_s) < 2 or not (middle := float(np.median(rates_per_s))):
+        return Sparkline((), "one trial")
+    shares = [rate_per_s / middle - 1 for rate_per_s in rates_per_s]
+    half = max(LEAST_SPREAD, *map(abs, shares))
+    step = 100 / (len(shares) - 1)
+    points = tuple(
+        (round(step * place, 1), round(50 - 50 * part / half, 1))
+        for place, part in enumerate(shares)
+    )
+    ends = f"{figures(min(rates_per_s))} to {rate(max(rates_per_s))}"
+    return Sparkline(points, f"throughput of {len(shares)} trials: {ends}")

@@ -70,7 +70,7 @@ class PictureMark(Protocol):
     def decided(self) -> bool: ...
 
 
-COLOURS = ("#0072b2", "#c24e00", "#0b7f62", "#a3487d", "#856400", "#3d454f")
+COLOURS = ("#3c5b9c", "#c04e0c", "#0d8664", "#8f5289", "#955700", "#41464f")
 """The colours of runs in a picture, as texts have them on paper."""
 
 
@@ -93,8 +93,9 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
     layout = plot["layout"]
     across, up = layout["xaxis"], layout["yaxis"]
     x_of, y_of = _scale(across["range"], LEFT, RIGHT_END), _scale(up["range"], BOTTOM_END, TOP_END)
+    on_axis: Scale = math.log10 if up.get("type") == "log" else float
     lines = tuple(
-        _line(trace, x_of, y_of)
+        _line(trace, x_of, lambda value: y_of(on_axis(value)))
         for trace in plot["data"]
         if trace.get("mode") == "lines" and "fill" not in trace
     )
@@ -104,7 +105,7 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
         if across["range"][0] <= value <= across["range"][1]
     )
     rows = tuple(
-        PictureText(text, LEFT - 14, y_of(math.log10(value)), INK)
+        PictureText(text, LEFT - 14, y_of(on_axis(value)), INK)
         for value, text in zip(up["tickvals"], up["ticktext"], strict=True)
     )
     named = [label for label in layout["annotations"] if label["yref"] == "y"]
@@ -123,7 +124,7 @@ def _scale(bounds: tuple[float, float], first: float, last: float) -> Scale:
 
 def _line(trace: Mapping[str, Any], x_of: Scale, y_of: Scale) -> PictureLine:
     pairs = zip(trace["x"], trace["y"], strict=True)
-    points = " ".join(f"{x_of(x)},{y_of(math.log10(y))}" for x, y in pairs)
+    points = " ".join(f"{x_of(x)},{y_of(y)}" for x, y in pairs)
     stroke = trace["line"]
     return PictureLine(points, _colour(stroke["color"]), "2 7" if stroke.get("dash") else "")
 

@@ -1,9 +1,10 @@
 """The panels of a timeline that show requests: response times, also over a heat map, and rates."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from operator import attrgetter
 
 import numpy as np
@@ -37,6 +38,10 @@ from control_plane.domain.units import SPACE, figures, number_of, rate, seconds,
 
 WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
+
+SeriesPick = Callable[[SecondSeries], Values]
+GridCell = tuple[float, float, float, float]
+"""A second: where it begins and ends, and its two values."""
 
 OVER_HEAT = {"p50": 1.5, "p95": 1.0, "p99": 1.0}
 """Line widths over a heat map."""
@@ -331,3 +336,32 @@ def mostly_supported(segments: Sequence[TrialSegment], percentile: str) -> bool:
     """Whether half of the seconds in which something completed can bear the percentile."""
     full = [count for segment in segments for count in segment.timeline.completed if count]
     return 0 < len(full) <= 2 * sum(count >= needed_samples(percentile) for count in full)
+
+
+def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
+    """Return the area between two percentiles: a shape of steps for each row without a gap."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for cells in _unbroken_cells(series, low, high):
+        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
+        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
+        y += [value for *_, value in cells for _ in range(2)]
+        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
+        x.append(None)
+        y.append(None)
+    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
+    return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
+
+
+def _unbroken_cells(
+    series: SecondSeries, low: SeriesPick, high: SeriesPick
+) -> Iterator[list[GridCell]]:
+    rows = zip(series.edges, series.edges[1:], low(series), high(series), strict=False)
+    for _, unbroken in groupby(rows, lambda row: None not in row):
+        cells = [
+            (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
+            for begin, end, under, over in unbroken
+            if under is not None and over is not None
+        ]
+        if cells:
+            yield cells

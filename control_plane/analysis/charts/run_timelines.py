@@ -1,9 +1,8 @@
 """Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from control_plane.analysis.charts.figure import (
     Table,
     end_labels,
     line,
+    linear_time_axis,
     log_range,
     milliseconds,
     plot,
@@ -31,12 +31,13 @@ from control_plane.analysis.charts.heat_map import heat_map, outlined
 from control_plane.analysis.charts.response_time_panels import (
     FURTHEST_FIRST,
     furthest_percentile,
+    percentile_band,
     percentile_values,
 )
 from control_plane.analysis.charts.trial_axis import (
-    SecondSeries,
+    WHOLE_TRIAL,
+    Span,
     TrialSegment,
-    Values,
     average,
     maxima,
     mean,
@@ -69,10 +70,6 @@ MOST_HEAT_MAPS = 2
 WIDTHS = {"p50": 2.0, "p95": 1.0, "p99": 1.0}
 
 _COLOURS = [[0.0, "$well"], [BUSY_SHARE - 0.001, "$ink-3"], [BUSY_SHARE, "$cause"], [1.0, "$cause"]]
-
-SeriesPick = Callable[[SecondSeries], Values]
-GridCell = tuple[float, float, float, float]
-"""A second: where it begins and ends, and its two values."""
 
 
 @dataclass(frozen=True)
@@ -194,23 +191,45 @@ def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> Utilizat
     )
 
 
+@dataclass(frozen=True)
+class TimelineView:
+    """What is drawn of runs: a trial, the seconds of it, on a linear axis of times or a log one."""
+
+    trial: int = 1
+    span: Span = WHOLE_TRIAL
+    linear: bool = False
+
+    def x_axis(self, longest_s: float) -> Plot:
+        """Return the axis of the seconds, of runs of which the longest ends there."""
+        begin_s, end_s = self.span[0], min(self.span[1], longest_s)
+        return window_axis(max(end_s, begin_s + 1), begin_s, anchor="y2")
+
+
+FIRST_TRIAL = TimelineView()
+
+
 def run_timelines(
-    details: Sequence[RunDetail], labels: Sequence[RunLabel], stream: str, trial: int = 1
+    details: Sequence[RunDetail],
+    labels: Sequence[RunLabel],
+    stream: str,
+    view: TimelineView = FIRST_TRIAL,
 ) -> tuple[Figure, ...]:
     """Return a figure for each run that has that trial, with the same ranges on both axes.
 
     As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
     alone.
     """
-    lanes = run_lanes(details, labels, stream, trial)
-    longest_s = max((lane.segment.end_s for lane in lanes), default=1.0)
+    lanes = run_lanes(details, labels, stream, view.trial)
+    x = view.x_axis(max((lane.segment.end_s for lane in lanes), default=1.0))
     heats = len(lanes) <= MOST_HEAT_MAPS
     known = [
         value for lane in lanes for value in (_extremes(lane) if heats else _percentiles(lane))
     ]
     low, high = log_range(min(known, default=0.001), max(known, default=1.0))
     bounds = (low - (0 if heats else LABEL_DECADES), high)
-    return tuple(_figure(lane, longest_s, bounds, heats=heats) for lane in lanes)
+    most = 5 if heats else 3
+    y = linear_time_axis(bounds, most) if view.linear else time_axis(bounds, most)
+    return tuple(_figure(lane, (x, y), bounds, heats=heats) for lane in lanes)
 
 
 def run_timelines_legend(figures: Sequence[Figure]) -> str:
@@ -249,13 +268,15 @@ def _extremes(lane: RunLane) -> list[float]:
     return [max(int(end), 1) / 1e9 for end in middle_ns(np.array(ends))]
 
 
-def _figure(lane: RunLane, longest_s: float, bounds: tuple[float, float], *, heats: bool) -> Figure:
+def _figure(
+    lane: RunLane, xy: tuple[Plot, Plot], bounds: tuple[float, float], *, heats: bool
+) -> Figure:
     height: Height = "h220" if heats else "h140"
     pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
     times_px = (1 - low - GAP) * pixels
     axes = {
-        "xaxis": window_axis(longest_s, anchor="y2"),
-        "yaxis": time_axis(bounds, most=5 if heats else 3, domain=[round(low + GAP, 4), 1]),
+        "xaxis": xy[0],
+        "yaxis": {**xy[1], "domain": [round(low + GAP, 4), 1]},
         "yaxis2": y_axis(
             domain=[0, round(low, 4)],
             range=[max(len(lane.strips), 1) - 0.5, -0.5],
@@ -333,28 +354,33 @@ def _strip_traces(lane: RunLane) -> list[Plot]:
 
 
 def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Plot]:
-    """Return labels beside the end of the run, which may lie before the end of the axis."""
+    """Return labels beside the end of the run, or of the axis where that ends before it."""
     strips = [
         EndLabel(strip.text, strip.short, "$cause" if strip.limit else "$ink-3", place)
         for place, strip in enumerate(lane.strips)
     ]
+    marks = _percentile_marks(lane, linear="type" not in axes["yaxis"])
     found = [
-        *end_labels(_percentile_marks(lane), axes["yaxis"], pixels, short=short, gap=12),
+        *end_labels(marks, axes["yaxis"], pixels, short=short, gap=12),
         *end_labels(strips, axes["yaxis2"], 0, short=short, gap=0, yref="y2"),
     ]
-    end = lane.segment.end_s
+    end = float(np.clip(lane.segment.end_s, *axes["xaxis"]["range"]))
     small = {"weight": 400, "size": 11}
     return [{**label, "xref": "x", "x": end, "font": {**label["font"], **small}} for label in found]
 
 
-def _percentile_marks(lane: RunLane) -> list[EndLabel]:
+def _percentile_marks(lane: RunLane, *, linear: bool) -> list[EndLabel]:
     """Return the name of each percentile at the last second that can bear it."""
     values = {name: _known_values(lane, name) for name in _drawn_names(lane)}
     return [
-        EndLabel(name, name, lane.text_colour, round(math.log10(known_s[-1]), 4))
+        EndLabel(name, name, lane.text_colour, _place(known_s[-1], linear=linear))
         for name, known_s in values.items()
         if known_s
     ]
+
+
+def _place(value_s: float, *, linear: bool) -> float:
+    return value_s if linear else round(math.log10(value_s), 4)
 
 
 def _table(lane: RunLane) -> Table:
@@ -368,32 +394,3 @@ def _table(lane: RunLane) -> Table:
     )
     heads = (strip.head for strip in lane.strips)
     return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)
-
-
-def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
-    """Return the area between two percentiles: a shape of steps for each row without a gap."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for cells in _unbroken_cells(series, low, high):
-        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
-        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
-        y += [value for *_, value in cells for _ in range(2)]
-        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
-        x.append(None)
-        y.append(None)
-    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
-    return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
-
-
-def _unbroken_cells(
-    series: SecondSeries, low: SeriesPick, high: SeriesPick
-) -> Iterator[list[GridCell]]:
-    rows = zip(series.edges, series.edges[1:], low(series), high(series), strict=False)
-    for _, unbroken in groupby(rows, lambda row: None not in row):
-        cells = [
-            (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
-            for begin, end, under, over in unbroken
-            if under is not None and over is not None
-        ]
-        if cells:
-            yield cells

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from math import ceil
+from math import ceil, inf
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot
@@ -280,6 +280,8 @@ NEAREST = 1 / 700
 """Spans closer than this part of the axis are drawn as one: a pixel."""
 
 Span = tuple[float, float]
+WHOLE_TRIAL: Span = (0.0, inf)
+"""The seconds of a trial, all of them."""
 
 
 def stall_spans(

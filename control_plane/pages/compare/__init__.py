@@ -23,6 +23,7 @@ from control_plane.pages.compare.compare_view import (
     shared_workload,
 )
 from control_plane.pages.compare_query import (
+    AskedDrawing,
     CompareQuery,
     read_compare_query,
     read_drawing,
@@ -38,12 +39,10 @@ router = APIRouter(include_in_schema=False)
 def standing_query(
     query: Annotated[CompareQuery, Depends(read_compare_query)],
     store: StoreDep,
-    places: str = "",
-    hide: str = "",
-    scale: str = "",
+    drawing: Annotated[AskedDrawing, Depends()],
 ) -> CompareQuery:
     """Return what is asked for without the runs that were deleted, which it names."""
-    return without_deleted(read_drawing(query, places, hide, scale), store)
+    return without_deleted(read_drawing(query, drawing), store)
 
 
 def without_deleted(query: CompareQuery, store: Store) -> CompareQuery:
@@ -113,7 +112,7 @@ def _common_experiment(store: Store, query: CompareQuery) -> Experiment | None:
 def read_details(store: Store, query: CompareQuery) -> list[RunDetail]:
     """Return the runs in the order of the URL. Raises NotFound."""
     heats = len(query.ids) <= MOST_HEAT_MAPS
-    return store.details(query.ids, slices=heats)
+    return store.details(query.ids, slices=heats or not query.is_whole)
 
 
 def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:

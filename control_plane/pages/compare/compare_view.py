@@ -6,19 +6,24 @@ from functools import partial
 from secrets import token_urlsafe
 from typing import ClassVar
 
-from control_plane.analysis.charts.curve import Curve, curves_of_runs
+from control_plane.analysis.charts.curve import Curve, curves_of_runs, within
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_charts import (
     BarChart,
+    metric_bars,
     metric_ratios,
     stream_names,
-    throughput_bars,
 )
 from control_plane.analysis.charts.percentiles import CurveKind, percentile_chart
-from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
+from control_plane.analysis.charts.run_timelines import (
+    TimelineView,
+    run_timelines,
+    run_timelines_legend,
+)
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.comparison import (
+    PRIMARY,
     Comparison,
     compare,
     invalid,
@@ -102,6 +107,30 @@ def comparison_figures(
     """
     if stream not in stream_names(comparison):
         return None
+    drawn, labels = _shown(details, comparison, query)
+    curves = curves_of_runs(_parts(drawn, stream, query), labels, stream)
+    ratios = ratio_plot(comparison, stream, query.metric)
+    several = ratios is not None and len(comparison.runs) >= LINES_FROM and not query.metric
+    lines = (metric_ratios(comparison, stream),) if several else ()
+    view = TimelineView(span=query.span, linear="timelines" in query.linear)
+    timelines = run_timelines(drawn, labels, stream, view)
+    return ComparisonFigures(
+        ratios=ratios,
+        ratio_rows=ratio_table(comparison),
+        sessions=session_plot(comparison, stream),
+        curves=_curves(comparison, curves, linear="percentiles" in query.linear),
+        shares=(distribution_chart(curves), *lines),
+        bars=metric_bars(comparison, stream, query.metric or PRIMARY),
+        timelines=timelines,
+        timeline_legend=run_timelines_legend(timelines),
+        numbers=numbers_table(comparison, stream, query.metric),
+    )
+
+
+def _shown(
+    details: Sequence[RunDetail], comparison: Comparison, query: CompareQuery
+) -> tuple[list[RunDetail], list[RunLabel]]:
+    """Return the runs that are not hidden, their streams called as the baseline's."""
     if comparison.own_names:
         pairs = zip(details, comparison.runs, strict=True)
         details = [
@@ -113,23 +142,12 @@ def comparison_figures(
         for detail, label in zip(details, comparison.labels, strict=True)
         if label.id not in query.hidden
     ]
-    drawn, labels = [detail for detail, _ in shown], [label for _, label in shown]
-    curves = curves_of_runs(drawn, labels, stream)
-    ratios = ratio_plot(comparison, stream)
-    several = ratios is not None and len(comparison.runs) >= LINES_FROM
-    lines = (metric_ratios(comparison, stream),) if several else ()
-    timelines = run_timelines(drawn, labels, stream)
-    return ComparisonFigures(
-        ratios=ratios,
-        ratio_rows=ratio_table(comparison),
-        sessions=session_plot(comparison, stream),
-        curves=_curves(comparison, curves, linear=query.linear),
-        shares=(distribution_chart(curves), *lines),
-        bars=throughput_bars(comparison, stream),
-        timelines=timelines,
-        timeline_legend=run_timelines_legend(timelines),
-        numbers=numbers_table(comparison, stream),
-    )
+    return [detail for detail, _ in shown], [label for _, label in shown]
+
+
+def _parts(details: Sequence[RunDetail], stream: str, query: CompareQuery) -> Sequence[RunDetail]:
+    """Return the runs with the seconds alone that are asked for."""
+    return details if query.is_whole else [within(each, stream, query.span) for each in details]
 
 
 def _curves(comparison: Comparison, curves: Sequence[Curve], *, linear: bool) -> tuple[Figure, ...]:

@@ -24,7 +24,7 @@ from control_plane.domain.times_and_percentiles import (
     PERCENTILES,
     percentile_level,
 )
-from control_plane.domain.units import NONE, count, figures, ratio
+from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
 from control_plane.pages.number_cells import (
     COLUMN_HEADS,
     Cell,
@@ -107,11 +107,14 @@ class _Column:
     metric: str = ""
 
 
-def numbers_table(comparison: Comparison, stream: str) -> NumbersTable:
-    """Return a row for each run, with its numbers in one stream."""
+def numbers_table(comparison: Comparison, stream: str, metric: str | None = None) -> NumbersTable:
+    """Return a row for each run, with its numbers in one stream; or that of one `metric` alone."""
     summaries = {run.id: stream_of(run, stream) for run in comparison.runs}
     known = [summary for summary in summaries.values() if summary is not None]
     columns = _columns(time_unit(known), first_byte=comparison.begins_early(stream))
+    if metric:
+        chosen = [column for column in columns if column.metric == metric]
+        columns = (*columns[:2], *(chosen or [_other_column(metric)]))
     compared = {row.metric: row for row in comparison.rows if row.stream == stream}
     pairs = [(column, compared.get(column.metric)) for column in columns]
     rows = [
@@ -172,6 +175,17 @@ def _first_byte_column(unit: str) -> _Column:
     )
 
 
+def _other_column(name: str) -> _Column:
+    """Return the column of a metric that has none among the usual ones."""
+    metric = METRIC[name]
+
+    def cell(summary: Summary) -> Cell:
+        value = value_of(summary, name)
+        return MISSING if value is None else Cell(WRITTEN[metric.unit](value))
+
+    return _Column(ColumnHead(metric.label), cell, name)
+
+
 def _cell(
     comparison: Comparison,
     run: Run,
@@ -217,6 +231,7 @@ class MetricRow:
     `factor`: its largest difference over what may be noise; None where it has no ratio.
     """
 
+    metric: str
     label: str
     meaning: str
     cells: tuple[Cell, ...]
@@ -262,7 +277,8 @@ def _stream_rows(stream: str, rows: Sequence[MetricRow]) -> StreamRows:
 def _row(comparison: Comparison, row: MetricComparison) -> MetricRow:
     metric = METRIC[row.metric]
     cells = tuple(_metric_cell(comparison, row, run) for run in comparison.runs)
-    return MetricRow(metric.label, metric.meaning, cells, significance(comparison, row))
+    factor = significance(comparison, row)
+    return MetricRow(row.metric, metric.label, metric.meaning, cells, factor)
 
 
 def significance(comparison: Comparison, row: MetricComparison) -> float | None:

@@ -127,6 +127,7 @@ class RatioMark:
 
 @dataclass(frozen=True)
 class MetricGroup:
+    metric: str
     label: str
     note: str
     marks: tuple[RatioMark, ...]
@@ -145,9 +146,14 @@ class RatioPlot:
     groups: tuple[MetricGroup, ...]
 
 
-def ratio_plot(comparison: Comparison, stream: str) -> RatioPlot | None:
-    """Return the plot of one stream; None where nothing can be set against the baseline."""
-    shown = [name for name in PLOTTED if name != FIRST_BYTE or comparison.begins_early(stream)]
+def ratio_plot(comparison: Comparison, stream: str, metric: str | None = None) -> RatioPlot | None:
+    """Return the plot of one stream; None where nothing can be set against the baseline.
+
+    Of one `metric` alone where it is named.
+    """
+    plotted = (metric,) if metric else PLOTTED
+    early = metric == FIRST_BYTE or comparison.begins_early(stream)
+    shown = [name for name in plotted if name != FIRST_BYTE or early]
     rows = [comparison.row(stream, metric) for metric in shown]
     ratios = [shown_ratio(comparison, row, run_id) for row in rows for run_id in row.ratios]
     sizes = [abs(math.log(value)) for value in ratios if value]
@@ -171,7 +177,7 @@ def _group(comparison: Comparison, row: MetricComparison, half: float) -> Metric
     marks = [_mark(comparison, row, run, half) for run in others]
     best_first = sorted(marks, key=lambda mark: -(mark.at if mark.at is not None else -1.0))
     note = "target, all processes" if metric.unit in {"bytes", "s_per_request"} else ""
-    return MetricGroup(metric.label, note, tuple(best_first))
+    return MetricGroup(metric.name, metric.label, note, tuple(best_first))
 
 
 def _mark(comparison: Comparison, row: MetricComparison, run: Run, half: float) -> RatioMark:

@@ -12,10 +12,11 @@ from fastapi.responses import HTMLResponse
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live_charts import live_charts
 from control_plane.analysis.prose.run_sentences import so_far
+from control_plane.analysis.validity.load_gates import SENT
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Gauges, Progress
-from control_plane.domain.run import Live, LiveStream, Run
+from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.units import (
     NONE,
     about,
@@ -28,7 +29,7 @@ from control_plane.domain.units import (
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
-from control_plane.pages.run_rows import ProgressView, progress_view
+from control_plane.pages.run_rows import PHASES, ProgressView, progress_view
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import NO_STORE, fragment
 
@@ -137,7 +138,7 @@ def _waiting(phase: str, progress: Progress) -> str:
 
 
 def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
-    yield _left(view, live)
+    yield _state(view, live)
     first = live.streams[0]
     which = f", {first.name}" if len(live.streams) > 1 else ""
     yield _throughput(first, which)
@@ -146,21 +147,22 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     errors = sum(stream.errors for stream in live.streams)
     completed = sum(stream.completed for stream in live.streams)
     yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
+    yield _sent(live)
     yield _cpu("Target CPU", live.gauges, "target")
     yield _cpu("Client CPU", live.gauges, "client")
     yield from _loop_lag(live.gauges)
 
 
-def _left(view: ProgressView, live: Live) -> Tile:
-    """Return how long the run still takes.
+def _state(view: ProgressView, live: Live) -> Tile:
+    """Return the present phase, and how long the run still takes.
 
     Nobody knows when responses come that are awaited after the last window.
     """
-    remaining = live.progress.remaining_s
+    remaining, done = live.progress.remaining_s, f"{view.share} % done"
+    phase = PHASES.get(State(live.progress.phase), live.progress.phase)
     if remaining is None or (live.awaited and not remaining):
-        return Tile("Left", NONE, "", f"{view.share} % done")
-    value, unit = about(remaining).rsplit(maxsplit=1)
-    return Tile("Left", value, unit, f"{view.share} % done")
+        return Tile("State", phase, "", done)
+    return Tile("State", phase, "", f"{about(remaining)} left, {done}")
 
 
 def _throughput(stream: LiveStream, which: str) -> Tile:
@@ -168,6 +170,22 @@ def _throughput(stream: LiveStream, which: str) -> Tile:
     if stream.throughput_per_s is None:
         return Tile(f"Throughput{which}", NONE, "", "not measured yet", "hidden")
     return Tile(f"Throughput{which}", figures(stream.throughput_per_s), "/s", completed)
+
+
+def _sent(live: Live) -> Tile:
+    """Return what part of the requests that were meant to start so far has gone out.
+
+    Only arrivals can be late: of any other load users decide when they send.
+    """
+    known = [stream.intended for stream in live.streams if stream.intended is not None]
+    intended = sum(map(sum, known))
+    if not intended:
+        why = "nothing was due yet" if known else "users decide when"
+        return Tile("Sent", NONE, "", why, "hidden")
+    sent = sum(sum(stream.sent) for stream in live.streams)
+    value, unit = share(sent / intended).split()
+    late = SENT.suspect is not None and sent < SENT.suspect * intended
+    return Tile("Sent", value, unit, f"of {count(intended)} intended", "warned" if late else "full")
 
 
 def _cpu(label: str, gauges: Gauges, role: str) -> Tile:

@@ -1,4 +1,4 @@
-"""/docs, /glossary, /not-starting, /queue, /audit; /login and /logout, by which sessions go."""
+"""/docs, /glossary, /components, /not-starting, /queue, /audit; /login and /logout."""
 
 import math
 import re
@@ -24,6 +24,7 @@ from control_plane.pages.site.templating import TermGroup, fragment, groups, pag
 from control_plane.pages.urls import (
     AUDIT,
     COMPARE,
+    COMPONENTS,
     DOCS,
     GLOSSARY,
     NOT_STARTING,
@@ -48,6 +49,13 @@ class DocsPage(View):
 class GlossaryPage(View):
     template: ClassVar[str] = "pages/glossary.html"
     groups: tuple[TermGroup, ...]
+
+
+@dataclass(frozen=True)
+class ComponentsPage(View):
+    """What all pages are made of, for those who change them."""
+
+    template: ClassVar[str] = "pages/components.html"
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,12 @@ def docs(request: Request) -> Response:
 @router.get(GLOSSARY)
 def glossary(request: Request) -> Response:
     return page(request, GlossaryPage(groups()))
+
+
+@router.get(COMPONENTS)
+def components(request: Request) -> Response:
+    """Show each component in each of its states."""
+    return page(request, ComponentsPage())
 
 
 @router.get(NOT_STARTING)

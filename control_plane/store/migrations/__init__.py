@@ -33,4 +33,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0021": tables_beside_runs.create_peer_results,
     "0022": tables_beside_runs.create_share_links,
     "0023": tables_beside_runs.create_trends,
+    "0024": tables_beside_runs.add_verdicts_and_trial_rates,
 }

@@ -232,3 +232,24 @@ def _fill_digests(op: Operations) -> None:
             digests.append((spec_digest(stored_spec(text)), seq))
     if digests:
         connection.exec_driver_sql("UPDATE run SET spec_digest = ? WHERE seq = ?", digests)
+
+
+_FILL_TRIAL_RATES = """
+UPDATE run_facts SET trial_rates = (
+    SELECT json_group_array(rate) FROM (
+        SELECT round(json_extract(document, '$.streams[0].throughput_per_s'), 3) AS rate
+        FROM trial WHERE trial.run = run_facts.run AND json_valid(document) ORDER BY block
+    ) WHERE rate IS NOT NULL
+) WHERE run IN (SELECT seq FROM run WHERE state = 'finished')
+"""
+
+
+def add_verdicts_and_trial_rates(op: Operations) -> None:
+    """Add the verdict on each arm, and the throughput of each trial of a run, for lists.
+
+    Verdicts of experiments that ended before are kept at the next start: here nobody can judge.
+    """
+    op.add_column("experiment_arm", sa.Column("verdict", AutoString(), nullable=True))
+    op.create_index("ix_experiment_arm_verdict", "experiment_arm", ["verdict", "run"])
+    op.add_column("run_facts", sa.Column("trial_rates", AutoString(), nullable=True))
+    op.execute(_FILL_TRIAL_RATES)

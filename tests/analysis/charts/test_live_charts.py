@@ -103,6 +103,18 @@ def test_values_stand_at_the_lines():
     ]
 
 
+def test_what_was_sent_is_drawn_beside_what_was_meant_to_be() -> None:
+    view = live(3, 3.9)
+    stream = replace(view.streams[0], intended=(200, 200, 200), sent=(200, 150, 160))
+    _, _, sent, _ = live_charts(replace(view, streams=(stream,)), 60.0)
+    checked(sent)
+    intended, out = sent.plot["data"]
+    assert (intended["line"]["dash"], intended["y"]) == ("dash", [200, 200, 200, 200])
+    assert out["y"] == [200, 150, 160, 160]
+    assert [with_spaces(text) for text in annotations(sent)] == ["160 /s"]
+    assert sent.table.rows[1] == ("items", 1, 200, 150)
+
+
 def test_errors_are_drawn():
     view = live(3, 3.2)
     stream = view.streams[0]
@@ -137,12 +149,12 @@ def test_nothing_sampled_yet():
         ({"blocked": 0.5, "stall_s": 1.0, "waiting": 3}, "live-lag", "longest 1.00 s"),
     ],
 )
-def test_the_likelier_cause_stands_before_the_processors(inside, third, said):
+def test_the_likelier_cause_stands_beside_the_processors(inside, third, said):
     shape = Shape(**inside)
     seen = replace(live(5, 5.2), gauges=gauges_of(shape, 5))
     figures = live_charts(seen, 60.0)
-    assert [figure.name for figure in figures][2:] == [third, "live-cpu"]
-    assert said in [with_spaces(text) for text in annotations(figures[2])]
-    checked(figures[2])
-    assert annotations(figures[2], "narrow")
-    assert len(figures[2].table.rows) == 10
+    assert [figure.name for figure in figures][2:] == ["live-cpu", third]
+    assert said in [with_spaces(text) for text in annotations(figures[3])]
+    checked(figures[3])
+    assert annotations(figures[3], "narrow")
+    assert len(figures[3].table.rows) == 10

@@ -2,7 +2,12 @@
 
 import pytest
 
-from control_plane.analysis.charts.metric_charts import metric_ratios, stream_names, throughput_bars
+from control_plane.analysis.charts.metric_charts import (
+    metric_bars,
+    metric_ratios,
+    stream_names,
+    trial_sparkline,
+)
 from control_plane.analysis.comparison import compare
 from tests.analysis.charts.curves import INVALID
 from tests.analysis.charts.plotted import annotations, checked
@@ -85,7 +90,7 @@ def rated(name: str, per_s: float | None, *trials: float, **chosen):
 
 def test_bars_are_parts_of_the_largest_trial():
     runs = [rated("a", 100.0, 90.0, 110.0), rated("b", 55.0, 50.0, 60.0)]
-    chart = throughput_bars(compare(runs, "a" * 10), "items")
+    chart = metric_bars(compare(runs, "a" * 10), "items")
     assert [bar.share for bar in chart.bars] == pytest.approx([100 / 110, 0.5])
     assert chart.bars[0].ticks == pytest.approx((90 / 110, 1.0))
     assert [with_spaces(bar.text) for bar in chart.bars] == ["100 /s", "55.0 /s"]
@@ -93,26 +98,26 @@ def test_bars_are_parts_of_the_largest_trial():
 
 
 def test_one_trial_has_no_tick():
-    chart = throughput_bars(compare([rated("a", 100.0, 100.0)], "a" * 10), "items")
+    chart = metric_bars(compare([rated("a", 100.0, 100.0)], "a" * 10), "items")
     assert (chart.bars[0].ticks, chart.bars[0].share) == ((), 1.0)
 
 
 def test_a_run_without_a_result_has_no_bar():
     runs = [rated("a", 100.0), rated("b", None)]
-    chart = throughput_bars(compare(runs, "a" * 10), "items")
-    assert (chart.bars[1].value_per_s, chart.bars[1].share, chart.bars[1].text) == (None, 0.0, "–")
+    chart = metric_bars(compare(runs, "a" * 10), "items")
+    assert (chart.bars[1].value, chart.bars[1].share, chart.bars[1].text) == (None, 0.0, "–")
 
 
 def test_an_invalid_run_does_not_serve_most():
     runs = [rated("a", 100.0), rated("b", 50.0), rated("c", 900.0, validity=INVALID)]
-    chart = throughput_bars(compare(runs, "a" * 10), "items")
+    chart = metric_bars(compare(runs, "a" * 10), "items")
     assert chart.title == "A served most in these runs"
     assert chart.bars[2].outcome == "invalid"
 
 
 def test_the_table_has_a_column_for_each_trial():
     runs = [rated("a", 100.0, 90.0, 110.0), rated("b", 55.0)]
-    table = throughput_bars(compare(runs, "a" * 10), "items").table
+    table = metric_bars(compare(runs, "a" * 10), "items").table
     assert table.columns == ("", "throughput, /s", "trial 1, /s", "trial 2, /s")
     assert table.rows == (("A a", 100.0, 90.0, 110.0), ("B b", 55.0, None, None))
 
@@ -121,3 +126,13 @@ def test_streams_with_a_result():
     both = spec(names=("items", "other"))
     found = compare([rated("a", 100.0, spec=both), rated("b", None, spec=both)], "a" * 10)
     assert stream_names(found) == ("items",)
+
+
+def test_the_trials_of_a_run_are_a_line_around_the_middle_one() -> None:
+    line = trial_sparkline((98.0, 100.0, 101.0))
+    assert line.points == ((0.0, 60.0), (50.0, 50.0), (100.0, 45.0))
+    assert with_spaces(line.label) == "throughput of 3 trials: 98.0 to 101 /s"
+    wide = trial_sparkline((50.0, 100.0, 100.0, 150.0))
+    assert [y for _, y in wide.points] == [100.0, 50.0, 50.0, 0.0]
+    assert not trial_sparkline((100.0,)).points
+    assert not trial_sparkline((0.0, 0.0)).points

@@ -5,7 +5,11 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.curve import FADED
-from control_plane.analysis.charts.run_timelines import run_timelines, run_timelines_legend
+from control_plane.analysis.charts.run_timelines import (
+    TimelineView,
+    run_timelines,
+    run_timelines_legend,
+)
 from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import RunDetail
@@ -27,7 +31,8 @@ from tests.builders.trials import (
 
 
 def figures(*details: RunDetail, trial: int = 1):
-    return run_timelines(details, label_runs([each.run for each in details]), "items", trial)
+    labels = label_runs([each.run for each in details])
+    return run_timelines(details, labels, "items", TimelineView(trial))
 
 
 def of(name: str, median: float, seconds: int, **chosen) -> RunDetail:

@@ -113,6 +113,48 @@ def test_hidden_runs_and_the_axis_stand_in_the_address(stored: Stored) -> None:
     assert stored.looplab.get(f"/compare?runs={first},{second}&scale=cubic").status_code == 422
 
 
+def test_some_seconds_of_all_runs_are_shown_at_once(stored: Stored) -> None:
+    first, second, _ = stored.runs.classic
+    narrowed = f"runs={first},{second}&from=1&until=3"
+    page = stored.looplab.get(f"/compare?{narrowed}&scale=percentiles,timelines").text
+    drawn = figures(page)
+    for name in ("timeline-a", "timeline-b"):
+        layout = drawn[name]["layout"]
+        assert (layout["xaxis"]["range"], layout["yaxis"]["range"][0]) == ([1, 3], 0)
+    assert drawn["percentiles"]["layout"]["yaxis"]["range"][0] == 0
+    assert "Only seconds 1 to 3 of each trial" in words(page)
+    form = read_html(page).one("textbox", "to")
+    assert (form.attributes["name"], form.attributes["value"]) == ("until", "3")
+
+    def samples(query: str) -> list[int]:
+        rows = stored.looplab.get(f"/compare/figures/percentiles.csv?{query}").text.splitlines()
+        return [int(row.rsplit(",", 1)[1]) for row in rows[1:]]
+
+    some, whole = samples(narrowed), samples(f"runs={first},{second}")
+    assert all(0 < few < all_ for few, all_ in zip(some, whole, strict=True))
+    for odd in ("from=3&until=3", "from=-1", "until=x", "until=nan", "from=inf", "metric=speed"):
+        assert stored.looplab.get(f"/compare?runs={first},{second}&{odd}").status_code == 422
+
+
+def test_a_row_that_is_chosen_narrows_the_page_to_it(stored: Stored) -> None:
+    first, second, third = stored.runs.classic
+    page = read_html(stored.compare(first, second, third))
+    href = page.by_id("ratios-table").one("link", "p90 response time").attributes["href"]
+    assert href.endswith("&stream=items&metric=response_time_s.p90")
+    text = stored.looplab.get(href).text
+    narrowed = read_html(text)
+    plotted = narrowed.by_id("ratios").by_role("table")[0]
+    assert [head.text for head in plotted.by_role("rowheader")] == ["p90 response time"]
+    heads = narrowed.by_id("numbers").by_role("columnheader")
+    assert [head.text.split()[0] for head in heads] == ["Run", "Requests", "Errors", "p90"]
+    assert narrowed.by_id("bars").by_role("heading", "p90 response time")
+    assert "metrics" not in figures(text)
+    back = narrowed.one("link", "Every metric").attributes["href"]
+    assert back == f"/compare?runs={first},{second},{third}&stream=items"
+    other = stored.looplab.get(f"{back}&metric=service_time_s.p99").text
+    assert read_html(other).by_id("numbers").by_role("columnheader", "p99 service time")
+
+
 def test_metrics_stand_in_the_order_of_what_differs(stored: Stored) -> None:
     page = read_html(stored.compare(*stored.runs.classic))
     table = page.by_id("ratios-table").by_role("table")[0]

@@ -24,7 +24,8 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
 
     def measured() -> str:
         said = stored.page(f"/runs/{first}/live")
-        return said if "samples beyond" in said and "So far: nothing" not in said else ""
+        whole = all(part in said for part in ("samples beyond", "live-lag"))
+        return said if whole and "So far: nothing" not in said else ""
 
     fragment = until(measured, "numbers of the first seconds")
     assert fragment.lstrip().startswith('<div id="live"')
@@ -33,8 +34,11 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     assert "measuring, " in fragment
     assert "of 120\N{NO-BREAK SPACE}s" in fragment
     assert "Uvicorn running on" in fragment
-    assert "Loop lag" in words(fragment)
-    assert list(figures(fragment))[2:] == ["live-lag", "live-cpu"]
+    tiles = ["State", "Throughput", "p50", "p95", "p99", "Errors", "Sent"]
+    tiles += ["Target CPU", "Client CPU", "Loop lag"]
+    assert re.findall(r"<dt>(?:<svg.*?</svg>)?(.*?)</dt>", fragment) == tiles
+    assert "users decide when" in words(fragment)
+    assert list(figures(fragment))[2:] == ["live-cpu", "live-lag"]
 
     many_viewers(looplab, f"/runs/{first}/live")
 
@@ -66,7 +70,7 @@ def test_after_the_window_it_says_what_is_awaited(stored: Stored) -> None:
     spec["workload"]["streams"][0] |= {
         "requests": [{"path": "/async-delay/2"}],
         "load": {"model": "open", "rate_per_s": 10},
-        "stop": {"duration_s": 1},
+        "stop": {"duration_s": 2},
     }
     run_id = looplab.submit(spec)
 
@@ -77,9 +81,11 @@ def test_after_the_window_it_says_what_is_awaited(stored: Stored) -> None:
     fragment = until(awaited, "the end of the window")
     assert re.search(r"waiting for \d+ open requests, 10 s at most", words(fragment))
     assert "Grey: warm-up." in words(fragment)
-    assert figures(fragment)["live-throughput"]["layout"]["xaxis"]["range"] == [-1, 1]
+    assert re.search(r"Sent \S+ % of 10 intended", words(fragment))
+    assert "live-sent" in figures(fragment)
+    assert figures(fragment)["live-throughput"]["layout"]["xaxis"]["range"] == [-1, 2]
     (stream,) = looplab.finished(run_id)["streams"]
-    assert 1 < stream["completed"] == stream["sent"] <= 10
+    assert 1 < stream["completed"] == stream["sent"] <= 20
 
 
 def test_cancelling_what_is_over_shows_it(stored: Stored) -> None:

@@ -1,0 +1,173 @@
+"""What people who watch a run change of it.
+
+    python -m bench.viewers [--blocks 20] [--seconds 5]
+
+Ten viewers: an experiment of the product with two arms of one spec, of which the second is watched
+whenever it is measured; its own rule says whether both are equivalent within 3 %. A hundred: the
+processor time of the control plane while one run has load, beyond what it takes unwatched, must
+stay below 3 % of a core, or the run is suspect. Viewers ask as often as the page tells them to, and
+run at a low priority. It needs two cores, and a machine that does nothing else.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx2
+import psutil
+
+from bench.pairs import verdict
+from tests.dashboard import DashboardProcess, dashboard
+
+FEW, MANY = 10, 100
+MARGIN = 0.03
+MOST_CORES = 0.03
+EVERY = re.compile(r'hx-trigger="every (\d+)ms"')
+"""How long a page waits before it asks again."""
+WORKS_NOW = re.compile(r'href="/runs/(\w{10})"')
+"""In the part of the top bar that says how the queue stands."""
+LOOK_S = 0.5
+
+
+def spec(seconds: float, **rest: Any) -> dict[str, Any]:
+    stream = {
+        "name": "items",
+        "requests": [{"path": "/items/1"}],
+        "load": {"model": "closed", "concurrency": 32},
+        "stop": {"duration_s": seconds},
+    }
+    return {"workload": {"streams": [stream]}, "warmup_s": 1.0, **rest}
+
+
+class Viewers:
+    """People who look at the page of a run while `watched` names one, each on its connection."""
+
+    def __init__(self, url: str, number: int) -> None:
+        self._url, self._number = url, number
+        self.watched = ""
+        self.asked = 0
+        self._loop = asyncio.new_event_loop()
+        self._views = self._loop.create_task(self._all())
+        self._thread = Thread(target=self._look)
+
+    def __enter__(self) -> "Viewers":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._views.cancel)
+        self._thread.join()
+
+    def _look(self) -> None:
+        with suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._views)
+        self._loop.close()
+
+    async def _all(self) -> None:
+        limits = httpx2.Limits(max_connections=self._number)
+        async with httpx2.AsyncClient(base_url=self._url, limits=limits, timeout=60) as client:
+            await asyncio.gather(*(self._view(client, at) for at in range(self._number)))
+
+    async def _view(self, client: httpx2.AsyncClient, place: int) -> None:
+        """Ask as a page does, which was not opened in the same moment as the others."""
+        await asyncio.sleep(place / self._number)
+        while True:
+            wait_s = LOOK_S
+            if watched := self.watched:
+                answer = await client.get(f"/runs/{watched}/live")
+                self.asked += 1
+                told = EVERY.search(answer.text)
+                wait_s = int(told[1]) / 1e3 if told else LOOK_S
+            await asyncio.sleep(wait_s)
+
+
+def few_change_nothing(looplab: DashboardProcess, blocks: int, seconds: float) -> bool:
+    """Let the product decide whether a run that ten people watch is another one."""
+    document = {
+        "question": "Do ten viewers change a run?",
+        "metric": "throughput_per_s",
+        "margin": MARGIN,
+        "blocks": blocks,
+        "same_arms": True,
+        "arms": [
+            {"name": "alone", "spec": spec(seconds)},
+            {"name": "watched", "spec": spec(seconds)},
+        ],
+    }
+    answer = looplab.post("/api/experiments", document)
+    assert answer.status_code == 202, answer.text
+    made = answer.json()["id"]
+    path = f"/api/experiments/runs/{made}"
+    arms = {arm["arm"]: arm["id"] for arm in looplab.get(path).json()["runs"]}
+    with Viewers(looplab.url, FEW) as viewers:
+        while looplab.run(arms["alone"])["state"] not in {"finished", "failed", "cancelled"}:
+            now = WORKS_NOW.search(looplab.get("/queue").text)
+            viewers.watched = arms["watched"] if now and now[1] == arms["watched"] else ""
+            time.sleep(LOOK_S)
+    found = next(
+        each
+        for each in looplab.get(path).json()["verdicts"]
+        if each["metric"] == "throughput_per_s"
+    )
+    low, high = found["low_90"], found["high_90"]
+    print(f"{FEW} viewers asked {viewers.asked:,} times: {found['verdict']}, ratio")
+    print(f"  {found['ratio']:.4f} [{low:.4f}, {high:.4f}] after {found['blocks']} blocks")
+    off = max(abs(1 - 1 / low), abs(high - 1)) if low and high else 1.0
+    return verdict(f"{FEW} viewers, throughput off by", off, MARGIN, most=True)
+
+
+def many_cost_little(looplab: DashboardProcess, seconds: float) -> bool:
+    """Compare what the control plane uses while a run is watched, and while it is not."""
+    alone_cores, _ = cores_of_run(looplab, seconds, lambda _: None)
+    with Viewers(looplab.url, MANY) as viewers:
+        cores, outcome = cores_of_run(
+            looplab, seconds, lambda run: setattr(viewers, "watched", run)
+        )
+    more = cores - alone_cores
+    print(
+        f"{MANY} viewers asked {viewers.asked:,} times: {alone_cores:.3f} cores, then {cores:.3f}"
+    )
+    print(f"  the watched run is {outcome}")
+    reached = verdict(f"{MANY} viewers, cores", more, MOST_CORES, most=True)
+    return reached or outcome != "valid"
+
+
+def cores_of_run(
+    looplab: DashboardProcess, seconds: float, watch: Callable[[str], None]
+) -> tuple[float, str]:
+    """Return the cores that the control plane used while a run had load, and its validity."""
+    run_id = looplab.submit(spec(seconds))
+    watch(run_id)
+    looplab.until_state(run_id, {"running"})
+    process = psutil.Process(looplab.process.pid)
+    begun_s, spent_s = time.monotonic(), sum(process.cpu_times()[:2])
+    looplab.until_state(run_id, {"finalizing", "finished", "failed"}, within_s=seconds + 60)
+    cores = (sum(process.cpu_times()[:2]) - spent_s) / (time.monotonic() - begun_s)
+    watch("")
+    run = looplab.finished(run_id)
+    return cores, run["validity"]["outcome"]
+
+
+def main() -> int:
+    """Measure both on a dashboard of their own."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--blocks", type=int, default=20, help="at most so many, 20 are wanted")
+    parser.add_argument("--seconds", type=float, default=5.0, help="the window of a trial")
+    given = parser.parse_args()
+    psutil.Process().nice(10)
+    with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder)) as looplab:
+        few = few_change_nothing(looplab, given.blocks, given.seconds)
+        many = many_cost_little(looplab, max(20.0, given.seconds))
+    return 0 if few and many else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
