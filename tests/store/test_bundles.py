@@ -42,7 +42,7 @@ def shown(detail: object) -> None:
     del detail
 
 
-WRK = Path(__file__).parent.parent / "peers" / "files" / "wrk.txt"
+WRK = Path(__file__).parent.parent / "other_tools" / "files" / "wrk.txt"
 HLOG = WRK.with_name("intervals.hlog")
 
 
