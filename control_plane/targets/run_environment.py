@@ -194,7 +194,7 @@ def commits_between(directory: Path, first: str, last: str) -> tuple[tuple[str, 
     """
     if not (_COMMIT.fullmatch(first) and _COMMIT.fullmatch(last)):
         return ()
-    how = ("--no-show-signature", "--format=%h %s", f"--max-count={MOST_COMMITS_BETWEEN}")
+    how = ("--format=%h %s", f"--max-count={MOST_COMMITS_BETWEEN}")
     told = _git(directory, "log", *how, f"{first}..{last}", "--", ".") or b""
     lines = (line.partition(" ") for line in told.decode(errors="replace").splitlines())
     return tuple((commit, subject[:_SUBJECT_LENGTH]) for commit, _, subject in lines)
@@ -261,7 +261,7 @@ def _git(directory: Path, *arguments: str) -> bytes | None:
 
     Nothing is written, and no program that the repository names is run.
     """
-    options = ("safe.directory=*", "core.fsmonitor=false")
+    options = ("safe.directory=*", "core.fsmonitor=false", "log.showSignature=false")
     words = ["git", *(word for option in options for word in ("-c", option)), *arguments]
     own = {name: os.environ[name] for name in _OF_USER if name in os.environ}
     environment = {"PATH": os.defpath, **own, "GIT_OPTIONAL_LOCKS": "0"}
