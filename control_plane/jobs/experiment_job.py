@@ -208,10 +208,10 @@ def findings_of(judged: JudgedExperiment) -> Findings:
 def keep_earlier_findings(store: Store) -> None:
     """Keep what was found of experiments that ended when no verdict was kept for lists.
 
-    One that cannot be read stays as it is.
+    One that cannot be read, or written now, stays as it is.
     """
     for experiment_id in store.unjudged_experiments():
-        with suppress(UnreadableRun), readable(experiment_id):
+        with suppress(UnreadableRun, StoreError), readable(experiment_id):
             store.keep_findings(experiment_id, findings_of(judged_now(store, experiment_id)))
 
 
