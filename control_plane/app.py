@@ -36,7 +36,6 @@ from control_plane.domain.errors import (
 )
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
 from control_plane.jobs import Runtime
-from control_plane.jobs.experiment_job import keep_earlier_findings
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import ExperimentAnswers
 from control_plane.pages.run.live import RenderCache
@@ -105,7 +104,6 @@ def _lifespan(
 ) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
-        keep_earlier_findings(store)
         service = RunService(store, settings.limits, runtime)
         try:
             yield {

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from control_plane.analysis.deciding.noise_floor import (
     machine_of,
 )
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
-from control_plane.domain.errors import StartPrevented, StoreError, UnreadableRun
+from control_plane.domain.errors import StartPrevented, StoreError
 from control_plane.domain.experiment import (
     BlockOutcome,
     Experiment,
@@ -28,7 +27,6 @@ from control_plane.domain.run import Run, State
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
-from control_plane.store.mapping import readable
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 
@@ -203,16 +201,6 @@ def findings_of(judged: JudgedExperiment) -> Findings:
     variances = block_variances(judged.experiment, judged.runs)
     verdicts = {each.contender: each.verdict.finding for each in judged.primary}
     return Findings(experiment_sentence(judged), variances, judged.noise, verdicts)
-
-
-def keep_earlier_findings(store: Store) -> None:
-    """Keep what was found of experiments that ended when no verdict was kept for lists.
-
-    One that cannot be read, or written now, stays as it is.
-    """
-    for experiment_id in store.unjudged_experiments():
-        with suppress(UnreadableRun, StoreError), readable(experiment_id):
-            store.keep_findings(experiment_id, findings_of(judged_now(store, experiment_id)))
 
 
 def judged_now(

@@ -28,8 +28,10 @@ _OVERTIME_NS = 500_000_000
 """How much longer than their deadline open requests are awaited."""
 
 _DRAINING_NS = 500_000_000
-_DUE_NS, _DUE_LOOK_S = 500_000_000, 0.005
 """How often it is sent how many requests are still awaited."""
+
+_DUE_NS, _DUE_LOOK_S = 500_000_000, 0.005
+"""How long answers that are due may come after a window, and how often it is looked for them."""
 
 
 class Reporter:

@@ -30,7 +30,7 @@ from control_plane.load.worker_protocol import LoadTraits
 _BUCKETS = int(bucket(np.array([HIGHEST_NS]))[0]) + 1
 
 
-LIKE_COMPLETED = 2
+LIKE_COMPLETED = 1.1
 """What was in flight at the end, and took at most so many times as long as any completed request,
 is one like them."""
 

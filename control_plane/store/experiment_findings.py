@@ -5,15 +5,12 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import BlockVariance, Findings, MetricNoise
-from control_plane.domain.run import TERMINAL
 from control_plane.domain.spec_json import adapter
 from control_plane.store.database import Database
 from control_plane.store.tables import (
-    DELETED,
     BlockVarianceRow,
     ExperimentArmRow,
     ExperimentRow,
-    RunRow,
 )
 
 
@@ -27,21 +24,6 @@ class ExperimentFindings:
         """Keep what was found of an experiment that is over."""
         with self._database.write() as session:
             keep_findings_of(session, experiment_id, findings)
-
-    def unjudged_experiments(self) -> list[str]:
-        """Return the ids of those that are over and stand, and of which no verdict is kept."""
-        arms = select(ExperimentArmRow.experiment)
-        unjudged = arms.where(col(ExperimentArmRow.verdict).is_(None))
-        of_runs = arms.join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
-        over = [state.value for state in TERMINAL]
-        stands = of_runs.where(col(RunRow.state).in_(over))
-        goes_on = of_runs.where(col(RunRow.state).not_in([DELETED, *over]))
-        seq = col(ExperimentRow.seq)
-        chosen = select(ExperimentRow.id).where(
-            seq.in_(unjudged), seq.in_(stands), seq.not_in(goes_on)
-        )
-        with self._database.read() as session:
-            return list(session.exec(chosen).all())
 
     def block_variances(
         self, machine: str | None = None, kind: str | None = None, before: str | None = None

@@ -165,7 +165,7 @@ def test_requests_that_never_ended_are_in_flight(think_ns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("took", "ended", "answered"), [(190, GOOD, True), (210, GOOD, False), (190, BAD, False)]
+    ("took", "ended", "answered"), [(109, GOOD, True), (111, GOOD, False), (109, BAD, False)]
 )
 def test_what_is_answered_right_after_the_window_is_told_where_it_took_hardly_longer(
     took: int, ended: Outcome, answered: bool
@@ -174,14 +174,14 @@ def test_what_is_answered_right_after_the_window_is_told_where_it_took_hardly_lo
     stats.open(OPENED, OPENED + SECOND_NS)
     feed(stats, [Sample(0, 100)])
     assert not stats.outlasting()
-    stats.buffer.begin(1, OPENED, OPENED + SECOND_NS - 120)
+    stats.buffer.begin(1, OPENED, OPENED + SECOND_NS - 105)
     assert stats.outlasting()
-    stats.buffer.end(1, OPENED + SECOND_NS - 120 + took, ended)
+    stats.buffer.end(1, OPENED + SECOND_NS - 105 + took, ended)
     assert not stats.outlasting()
     stats.buffer.begin(2, OPENED, OPENED)
     totals = stats.close(OPENED + SECOND_NS)
     assert (totals.in_flight_ns, totals.in_flight_answered) == (
-        (120, SECOND_NS),
+        (105, SECOND_NS),
         (answered, False),
     )
 

@@ -247,7 +247,7 @@ UPDATE run_facts SET trial_rates = (
 def add_verdicts_and_trial_rates(op: Operations) -> None:
     """Add the verdict on each arm, and the throughput of each trial of a run, for lists.
 
-    Verdicts of experiments that ended before are kept at the next start: here nobody can judge.
+    Experiments that ended before have none: nobody can judge here.
     """
     op.add_column("experiment_arm", sa.Column("verdict", AutoString(), nullable=True))
     op.create_index("ix_experiment_arm_verdict", "experiment_arm", ["verdict", "run"])
