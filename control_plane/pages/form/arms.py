@@ -57,6 +57,7 @@ _VARIABLE = (
     f"{_STREAM}.load.think_time_s",
     f"{_STREAM}.requests.0.path",
     f"{_STREAM}.requests.0.body.generated.size_bytes",
+    "target.application",
     "target.workers",
     "target.threads",
     "target.loop",

@@ -41,6 +41,13 @@ def test_values_of_varied_fields_make_rows_and_columns_of_arms() -> None:
     assert kept["arms"][0]["spec"].keys() == {"workload"}
 
 
+def test_two_checkouts_are_arms_by_varying_the_application() -> None:
+    varied = {"vary.0.field": ("target.application",), "vary.0.values": ("before, after",)}
+    arms, wrong = form_arms(form(**varied), parts_of=lambda target: {"application": "before"})
+    assert (wrong, [arm.name for arm in arms]) == ([], ["before", "after"])
+    assert arms[1].document["target"] == {"application": "after"}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [("8", "at least two values"), ("8, 8", "twice"), ("1, 2, " * 40 + "9", "twice")],
