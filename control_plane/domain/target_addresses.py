@@ -28,6 +28,29 @@ _HOST = re.compile(
 
 Address = IPv4Address | IPv6Address
 
+_CLOSED = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            # Where clouds tell secrets: Alibaba, Azure, Oracle, AWS, Google, Scaleway.
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fd00:ec2::/32",
+            "fd20:ce::254",
+            "fd00:42::42",
+            # What holds an address of IPv4: compatible, NAT64, Teredo, 6to4.
+            "::/96",
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "2001::/32",
+            "2002::/16",
+        ),
+    )
+)
+"""Networks that no load goes to, beside those that ipaddress tells."""
+
 
 @dataclass(frozen=True)
 class AllowedTarget:
@@ -67,7 +90,7 @@ def allowed_target(text: str) -> AllowedTarget:
     if network.prefixlen < _WIDEST[network.version]:
         raise ValueError(f"{written} is too wide: give /{_WIDEST[network.version]} or narrower")
     if not _of_one_machine(network.network_address):
-        raise ValueError(f"{written} is no address of a machine")
+        raise ValueError(f"{written} is where no load may go")
     return AllowedTarget(network, port)
 
 
@@ -93,8 +116,8 @@ def may_be_asked(url: str, allowed: Collection[AllowedTarget]) -> bool:
 def may_connect(address: Address, *, here: bool) -> bool:
     """Return whether load may go to the address of a host that may be asked.
 
-    `here`: of a host of this machine. Addresses of groups, of no machine and of the link (where
-    clouds tell secrets), and those of IPv4 in the form of IPv6, are none of either.
+    `here`: of a host of this machine. Addresses of groups, of no machine, of the link and others
+    where clouds tell secrets, and those of IPv4 in a form of IPv6, are none of either.
     """
     if getattr(address, "ipv4_mapped", None) is not None:
         return False
@@ -107,6 +130,8 @@ def _of_one_machine(address: Address) -> bool:
         or address.is_unspecified
         or address.is_link_local
         or address.is_reserved
+        or getattr(address, "is_site_local", False)
+        or any(address in network for network in _CLOSED)
     )
 
 

@@ -28,7 +28,7 @@ from control_plane.domain.spec_json import (
     stored_spec,
     write_spec,
 )
-from control_plane.domain.target_addresses import port_of
+from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
 from control_plane.jobs.progress import experiment_seconds
 from control_plane.store.store import Draft
@@ -292,6 +292,6 @@ _UNKNOWN = (
 
 def _own_port(url: str, own_ports: Collection[int]) -> Iterable[FieldError]:
     port = port_of(urlsplit(url))
-    if port in own_ports:
+    if port in own_ports and is_here(url):
         message = f"Port {port} is this dashboard: load would go to itself."
         yield FieldError("target.url", message)

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
+from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import count, number_of
 from control_plane.load.clock import FAR_NS
 from control_plane.load.placeholders import Template, expected_template
@@ -22,16 +23,17 @@ _MOST_PATHS = 1_000
 
 
 class UserCookies:
-    """Keeps cookies by the rules of http.cookiejar, for one target that is on this machine.
+    """Keeps cookies by the rules of http.cookiejar, for one target.
 
-    So those that are marked Secure go back over plain HTTP, too, as browsers do for localhost.
+    Those that are marked Secure go back over plain HTTP on loopback alone, as in browsers.
     """
 
     def __init__(self, base_url: str, host: str) -> None:
         parts = urlsplit(base_url)
         host = host or parts.netloc
         self._root = f"{parts.scheme}://{host}"
-        self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+        secure = ("http", "https") if is_here(base_url) else ("https",)
+        self._jar = CookieJar(DefaultCookiePolicy(secure_protocols=secure))
         name = re.escape(urlsplit(self._root).hostname or "")
         self._own_domain = re.compile(rf";\s*domain=\.?{name}\s*(?=;|$)", re.IGNORECASE)
         self._headers: dict[str, str] = {}

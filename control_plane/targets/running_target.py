@@ -286,15 +286,16 @@ async def reach(
     Requests carry `host`, by default host and port as they stand in the URL.
 
     Raises TargetFailed when nothing listens there, when it is neither this machine nor `allowed`,
-    or when the port is one of `forbidden_ports`, which are the dashboard's own.
+    or when the port is one of `forbidden_ports` of this machine, which are the dashboard's own.
     """
     parts = urlsplit(url)
     name, port = parts.hostname or "", port_of(parts)
-    if port in forbidden_ports:
-        raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
     if not may_be_asked(url, allowed):
         raise TargetFailed(not_here(name))
-    for address in await _addresses(name, port, here=is_here(url)):
+    addresses = await _addresses(name, port, here=is_here(url))
+    if port in forbidden_ports and any(map(_is_ours, addresses)):
+        raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
+    for address in addresses:
         if await _listens(address, port):
             shown = f"[{address}]" if ":" in address else address
             pinned = f"{parts.scheme}://{shown}:{port}"

@@ -168,5 +168,15 @@ def test_an_answer_replaces_what_was_sent_before() -> None:
     assert jar("a=1; Path=/", host="").header("/") == "a=1"
 
 
+@pytest.mark.parametrize(("url", "sent"), [
+    ("http://127.0.0.1:8000", "b=2; a=1"), ("http://[::1]:8000", "b=2; a=1"),
+    ("http://192.0.2.7:8000", "b=2"), ("https://192.0.2.7:8000", "b=2; a=1"),
+])  # fmt: skip
+def test_secure_cookies_go_over_plain_http_to_loopback_alone(url: str, sent: str) -> None:
+    cookies = UserCookies(url, "localhost:8000")
+    cookies.keep("/", ["a=1; Path=/; Secure", "b=2; Path=/"])
+    assert sorted(cookies.header("/").split("; ")) == sorted(sent.split("; "))
+
+
 def test_name_and_value() -> None:
     assert cookie_of('sid="a b=c"; Path=/; HttpOnly') == ("sid", "a b=c")

@@ -49,6 +49,7 @@ async def test_an_address_of_version_six_keeps_its_brackets() -> None:
     [
         ("http://127.0.0.1:{port}", r"^Nothing listens at http://127\.0\.0\.1:\d+: start"),
         ("http://127.0.0.1:8200", r"^Port 8200 is this dashboard"),
+        ("http://name.invalid:8200", r"^name\.invalid has no address"),
         ("http://name.invalid:{port}", r"^name\.invalid has no address"),
         ("http://other.invalid:{port}", r"^other\.invalid is not on this machine"),
         ("http://192.0.2.1:{port}", r"^192\.0\.2\.1 is not on this machine"),
@@ -72,6 +73,8 @@ async def test_an_address_beside_loopback_is_reached_where_it_is_allowed() -> No
         if address:
             target = await reach(f"http://{address}:{port}", (), None, (allowed_target(address),))
             assert target.url == f"http://{address}:{port}"
+            with pytest.raises(TargetFailed, match="is this dashboard"):
+                await reach(target.url, {port}, None, (allowed_target(address),))
             assert os.getpid() in target.pids()
 
 

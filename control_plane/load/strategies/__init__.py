@@ -44,8 +44,8 @@ def new_loop(client: Client) -> asyncio.AbstractEventLoop:
 def tls_context() -> ssl.SSLContext:
     """Return a context for all connections of a client; making one takes longer than a handshake.
 
-    Certificates are not verified, nor are any loaded: targets are on this machine, where there is
-    nobody to pretend to be one.
+    Certificates are not verified, nor are any loaded: https is for targets on this machine, where
+    there is nobody to pretend to be one.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
