@@ -24,16 +24,28 @@ _URL = re.compile(
 )
 _USER = re.compile(r"(?<=://)[^\s/@\"'<>]+@")
 _SECRET = re.compile(
-    r"(\bbearer\s+(?=\S*\d)|(?<![a-z0-9])(?:password|passwd|secret|token|api[-_]?key)\s*[=:]\s*)"
+    r"(\b(?:bearer|basic)\s+(?=\S*[\d=])"
+    r"|\bauthorization\s*[=:]\s*(?:(?:basic|bearer|digest|token|negotiate)\s+|(?=\S*\d))"
+    r"|(?<=[?&;])(?:sig|auth)="
+    r"|(?<![a-z0-9])(?:password|passwd|secret|token|jwt|signature|session[-_]?id"
+    r"|(?:api|access|private)[-_]?key)\s*[=:]\s*)"
     r"[^\s,;&\"'(){}<>]{6,}",
     re.IGNORECASE,
 )
 _ADDRESS = r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
+_GROUP = "[0-9a-f]{1,4}"
+_LONG_ADDRESS = (
+    rf"(?<![\w:.])(?:(?:{_GROUP}:){{7}}{_GROUP}"
+    rf"|[0-9a-f]{{2,4}}(?::{_GROUP})*::(?:{_GROUP}(?::{_GROUP})*)?)(?![\w:])"
+)
 _DOMAIN = (
     r"(?<![\w.-])(?!threading\.local\b)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+"
-    r"(?:com|net|org|edu|gov|example|internal|intranet|local|localdomain|lan|corp)(?![\w-])"
+    r"(?:(?:com|net|org|edu|gov|example|internal|intranet|local|localdomain|lan|corp)(?![\w-])"
+    # Modules are called so as well, with names of what they hold behind them.
+    r"|(?:ae|ai|arpa|au|biz|br|ca|ch|cloud|cn|co|cz|de|(?<!settings\.)dev|dk|es|eu|fi|fr|hu|ie|il"
+    r"|io|jp|kr|mx|nl|nz|pl|pt|ro|ru|se|sg|tech|tr|ua|uk|za)(?![\w-]|\.\w))"
 )
-_BARE_HOST = re.compile(f"{_ADDRESS}|{_DOMAIN}", re.IGNORECASE)
+_BARE_HOST = re.compile(f"{_ADDRESS}|{_LONG_ADDRESS}|{_DOMAIN}", re.IGNORECASE)
 _TELLING = re.compile(r"[0-9.-]")
 """A name without one of these is a word as well, such as that of the service `redis`."""
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[?::1\]?|0\.0\.0\.0|host-\d+|machine-\d+")

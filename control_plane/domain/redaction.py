@@ -198,6 +198,10 @@ class Redaction:
             text = self._named.sub(lambda found: self._names[found[0].lower()], text)
         return without_addresses(text)
 
+    def _requested(self, path: str) -> str:
+        """Return the path of a request, without hosts and secrets."""
+        return self._without_hosts(without_secrets(path))
+
     def _changed(self, value: Any) -> Any:
         """Return a value with every text in it redacted; its shape stays."""
         if type(value) is str:
@@ -286,10 +290,10 @@ class Redaction:
         """Keep the request, how it failed, and the path to which it was led on the same host."""
         path = re.split("[?#]", failed.location or "", maxsplit=1)[0]
         # A second slash begins a host, and browsers take a backslash for one.
-        own = self._without_hosts(path) if re.match(r"/(?![/\\])", path) else None
+        own = self._requested(path) if re.match(r"/(?![/\\])", path) else None
         return replace(
             failed,
-            request=self._without_hosts(failed.request),
+            request=self._requested(failed.request),
             stream=self.stream(failed.stream),
             location=own, head="", body="", body_bytes=0, detail="",
         )  # fmt: skip
@@ -336,7 +340,7 @@ class Redaction:
         return replace(
             request,
             expect=self._changed(request.expect),
-            path=self._without_hosts(request.path),
+            path=self._requested(request.path),
             headers=self._changed(request.headers),
             values={name: self._value(value) for name, value in request.values.items()},
             body=self._changed(request.body),

@@ -365,7 +365,9 @@ def _add_experiment(
     for table in OF_EXPERIMENTS:
         for part in rows_of(bundle, f"SELECT * FROM {table} WHERE experiment = ?", row["seq"]):
             whose = {"run": seqs.get(part["run"])} if "run" in part else {}
-            _insert(ours, table, {**part, **whose, "experiment": seq})
+            # A verdict is what we find ourselves.
+            unjudged = {"verdict": None} if "verdict" in part else {}
+            _insert(ours, table, {**part, **whose, **unjudged, "experiment": seq})
     return True
 
 

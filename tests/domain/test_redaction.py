@@ -50,6 +50,12 @@ def run_at(path: str = "/items/1", values: Any = None, **changes: Any) -> Run:
         ("with API_KEY=canary1 or Bearer canary2", "with API_KEY=(hidden) or Bearer (hidden)"),
         ("40 tokens: all busy, token {token}", "40 tokens: all busy, token {token}"),
         ("HTTP://db.internal:80/", "HTTP://hidden-host:80/"),
+        ("fd00::77 and [2001:db8:0:0:0:0:0:5]:80", "hidden-host and [hidden-host]:80"),
+        ("at 12:30:45, rows[::2], ::1, a.py::test_b", "at 12:30:45, rows[::2], ::1, a.py::test_b"),
+        ("on ci.acme.io or build.acme.de:22.", "on hidden-host or hidden-host:22."),
+        ("scipy.io.read, shop.settings.dev", "scipy.io.read, shop.settings.dev"),
+        ("Authorization: Basic QWxhZGRpbjpvcGVu", "Authorization: Basic (hidden)"),
+        ("basic settings, authorization: missing", "basic settings, authorization: missing"),
     ],
 )
 def test_names_and_paths_are_hidden_in_texts(text: str, left: str) -> None:
@@ -63,6 +69,18 @@ def test_secrets_in_texts_are_hidden_whatever_is_shown() -> None:
     assert redaction.text("http://u:p@a.example/ token=canary") == (
         "http://(hidden)@a.example/ token=(hidden)"
     )
+
+
+def test_secrets_in_paths_of_requests_are_hidden_whatever_is_shown() -> None:
+    path = "/x?api_key=canary1&token=canary2&page=1"
+    run = run_at(path)
+    failed = replace(FAILED, request=f"GET {path}")
+    trials = tuple(replace(trial, failures=(failed,)) for trial in run.trials)
+    shown = Redaction([run], SHOWABLE).run(replace(run, trials=trials))
+    left = "/x?api_key=(hidden)&token=(hidden)&page=1"
+    assert [request.path for _, request in shown.spec.requests()] == [left]
+    assert shown.failures[0].request == f"GET {left}"
+    assert read_spec(write_spec(shown.spec), Limits()) == shown.spec
 
 
 def test_a_host_that_only_an_address_tells_is_hidden_where_its_name_stands_alone() -> None:

@@ -47,6 +47,7 @@ PRIVATE = {
     "target_packages": {"shop": "file:///data2/canary/shop"},
     "application_commit_subject": "Move to canary-host",
 }
+PATH = "/home/movies?api_key=canary-key&token=canary-token&from=ci.canary.io"
 TITLE = "on canary-host from /home/canary/shop.py"
 HIDDEN = re.compile(r"canary|\bbench\b|target_app\.main:app|Started server process|time\.sleep")
 FORMS = sorted(
@@ -89,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
     stream = {
         "name": "http://canary:canary@canary.internal/",
-        "requests": [{"path": "/home/movies", "headers": {"Origin": "http://canary-host:81"}}],
+        "requests": [{"path": PATH, "headers": {"Origin": "http://canary-host:81"}}],
         "load": {"model": "closed", "concurrency": 100},
         "stop": {"duration_s": 10},
     }
