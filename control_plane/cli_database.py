@@ -50,9 +50,8 @@ def follow_trend(
         str, typer.Option("--against", help="raw, or the spec of a pinned baseline.")
     ] = "auto",
     by_commit: Annotated[bool, typer.Option("--by-commit", help="In place of by time.")] = False,
-    margin: Annotated[
-        float, typer.Option("--margin", min=0, max=1, help="A smaller change is nothing.")
-    ] = 0.03,
+    margin: Annotated[float, typer.Option("--margin", min=0, max=1, help="Less is none.")] = 0.03,
+    machine: Annotated[str, typer.Option("--machine", help="The last unless named.")] = "",
     suspect: Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")] = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
@@ -67,6 +66,7 @@ def follow_trend(
         "against": against,
         "x": "commit" if by_commit else "time",
         "margin": margin,
+        "machine": machine,
         "suspect": "true" if suspect else "false",
     }
     with connect(settings) as dashboard:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN
 from control_plane.analysis.trend import Trend, TrendAxis, TrendStep, trend_document, trend_of
 from control_plane.domain.ids import checked_id, new_id
+from control_plane.domain.metrics_and_objectives import TREND_METRICS
 from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
 from control_plane.domain.spec import SubmittedSpec
 from control_plane.domain.spec_json import Document, adapter
@@ -56,7 +57,13 @@ class TrendQuery(BaseModel, frozen=True):
     machine: ShortName = ""
 
     def changed(self, **changes: Any) -> str:
-        """Return what of the query is not as it is without being asked for, with some changes."""
+        """Return what of the query is not as it is without being asked for, with some changes.
+
+        No baseline stays chosen for a metric that is a share, of which there are no ratios.
+        """
+        metric = TREND_METRICS.get(changes.get("metric", ""))
+        if metric and metric.unit == "share" and self.against != RAW:
+            changes["against"] = AUTO_BASELINE
         query = self.model_copy(update=changes).model_dump(exclude_defaults=True)
         if "suspect" in query:
             query["suspect"] = "true"
@@ -72,8 +79,8 @@ def read_trend(store: Store, spec: str, query: TrendQuery) -> Trend:
     Raises NotFound, and InvalidInput for a metric, stream, machine or baseline that there is not.
     """
     baseline = "" if query.against == RAW else query.against
-    key = TrendKey(store.trend_spec(spec), query.stream, query.metric, baseline)
-    runs = store.trend_runs(key, query.machine, suspect=query.suspect)
+    key = TrendKey(store.trend_spec(spec), query.stream, query.metric, baseline, query.machine)
+    runs = store.trend_runs(key, suspect=query.suspect)
     return trend_of(runs, axis=query.x, margin=query.margin)
 
 

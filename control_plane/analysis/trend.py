@@ -249,26 +249,25 @@ def _placed(
 ) -> tuple[list[_Place], list[_Place]]:
     """Return the steps that stand, in their order, and those that somebody rejected.
 
-    What somebody did stays where the step is no longer found.
+    What somebody did stays where the step is no longer found, and beside one that is found there.
     """
     matched = _matched(found, marks, find)
-    standing: dict[int, _Place] = {}
-    rejected = []
+    standing, rejected = [], []
     for step in found:
         mark = matched.get(step.at)
         moved_to = find(mark.place) if mark and mark.place not in {None, mark.found} else None
         if mark and mark.place is None:
             rejected.append(_Place(step.at, step, mark, "found"))
         elif moved_to:
-            standing[moved_to] = _Place(moved_to, None, mark, "moved")
+            standing.append(_Place(moved_to, None, mark, "moved"))
         else:
-            standing.setdefault(step.at, _Place(step.at, step, mark, "found"))
+            standing.append(_Place(step.at, step, mark, "found"))
     used = {mark.id for mark in matched.values()}
     for mark in marks:
         at = find(mark.place) if mark.place is not None and mark.made_by else None
         if at and mark.id not in used:
-            standing.setdefault(at, _Place(at, None, mark, "added"))
-    return [standing[at] for at in sorted(standing)], rejected
+            standing.append(_Place(at, None, mark, "added"))
+    return sorted(standing, key=lambda place: (place.at, place.origin == "found")), rejected
 
 
 def _matched(
@@ -344,7 +343,7 @@ def trend_document(trend: Trend) -> Document:
         "unit": trend.metric.unit,
         "less_is_better": trend.metric.less_is_better,
         "baseline": {"name": trend.against, "spec": key.baseline} if key.baseline else None,
-        "machine": runs.machine,
+        "machine": key.machine,
         "axis": trend.axis,
         "margin": trend.margin,
         "sentence": trend.sentence,

@@ -262,16 +262,18 @@ AUTO_BASELINE = "auto"
 
 @dataclass(frozen=True)
 class TrendKey:
-    """What a trend follows: a metric of a stream of all runs of one spec, by its digest.
+    """What a trend follows: a metric of a stream of all runs of one spec on one machine.
 
-    `baseline` is the digest of the spec of a pinned baseline to which the numbers are ratios, ""
-    for the numbers themselves, `AUTO_BASELINE` to choose it where runs enough have one.
+    `spec` is a digest. `baseline` is that of the spec of a pinned baseline to which the numbers are
+    ratios, "" for the numbers themselves, `AUTO_BASELINE` to choose it where runs enough have one.
+    `machine` "": the last that measured it.
     """
 
     spec: str
     stream: str
     metric: str
     baseline: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,6 @@ class TrendRuns:
     runs: tuple[TrendRun, ...]
     marks: tuple[StepMark, ...]
     baselines: tuple[TrendBaseline, ...]
-    machine: str
     machines: tuple[str, ...]
     doubted: int
 

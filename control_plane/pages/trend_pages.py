@@ -209,7 +209,7 @@ def change_step(spec: TrendSpec, form: FormDep, store: StoreDep, query: TrendQue
         store.keep_mark(key, mark, title)
     elif mark.told_at:
         store.tell_step(key, replace(mark, made_by=""))
-    else:
+    elif mark.id in {each.id for each in found.runs.marks}:
         store.drop_mark(key, mark.id, title)
     return RedirectResponse(f"{trend_url(key.spec, query.changed())}#steps", 303)
 
@@ -218,34 +218,40 @@ def _changed(trend: Trend, form: FormData) -> StepMark:
     """Return what is kept of a step after the deed of a form. Raises InvalidInput."""
     do, now, note = form.text("do"), datetime.now(UTC), form.text("note").replace("\r\n", "\n")
     if do == "add":
-        return StepMark(new_id(), None, _seq(trend, form, "to"), now, note)
+        return StepMark(new_id(), None, _seq(trend, form), now, note)
     steps = (trend.steps, trend.rejected)
-    step = _step(trend, steps[::-1] if do == "restore" else steps, form.text("run"))
+    step = _step(trend, steps[::-1] if do == "restore" else steps, form)
     mark = replace(mark_of(trend, step), changed_at=now)
     if do == "move":
-        return replace(mark, place=_seq(trend, form, "to"))
+        return replace(mark, place=_seq(trend, form, step))
     if do == "note":
         return replace(mark, note=note)
     places = {"reject": None, "restore": mark.found, "forget": mark.found}
     if do not in places:
         raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
+    if step.origin == "added" and do != "forget":
+        raise _wrong("do", "Somebody added this step: forget it.")
     return replace(mark, place=places[do])
 
 
-def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], run_id: str) -> TrendStep:
+def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], form: FormData) -> TrendStep:
+    run_id, origin = form.text("run"), form.text("origin")
     for step in chain.from_iterable(steps):
-        if trend.points[step.at].run.id == run_id:
+        if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
             return step
     raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
 
 
-def _seq(trend: Trend, form: FormData, field: str) -> int:
-    """Return the run that a step is to stand before: not the first, which has none before it."""
-    run_id = form.text(field)
-    for point in trend.points[1:]:
+def _seq(trend: Trend, form: FormData, moved: TrendStep | None = None) -> int:
+    """Return the run that a step is to stand before: not the first, and where no other stands."""
+    run_id = form.text("to")
+    others = {step.at for step in trend.steps if step != moved}
+    for at, point in enumerate(trend.points[1:], start=1):
+        if point.run.id == run_id and at in others:
+            raise _wrong("to", f"A step stands before run {run_id} already.")
         if point.run.id == run_id:
             return point.run.seq
-    raise _wrong(field, f"Run {run_id[:20]!r} is no point of this trend behind the first.")
+    raise _wrong("to", f"Run {run_id[:20]!r} is no point of this trend behind the first.")
 
 
 def _wrong(field: str, message: str) -> InvalidInput:
@@ -276,8 +282,8 @@ def _facts(trend: Trend) -> Iterator[str]:
     """Yield how much there is, of which machine, and what is left out."""
     runs = trend.runs
     yield number_of(len(trend.points), "run")
-    if runs.machine:
-        yield f"on {runs.machine}"
+    if runs.key.machine:
+        yield f"on {runs.key.machine}"
     if trend.against:
         yield f"ratio to {trend.against}, measured in turns, with 95 % intervals"
     else:
@@ -331,12 +337,13 @@ def _offers(
     key, runs = trend.runs.key, trend.runs
     streams = [stream.name for stream in runs.spec.workload.streams]
     metrics = {key.metric: TREND_METRICS[key.metric].label} | SHOWN_METRICS
-    ratios = {each.spec: f"ratio to {each.name}" for each in runs.baselines}
+    able = () if trend.metric.unit == "share" else runs.baselines
+    ratios = {each.spec: f"ratio to {each.name}" for each in able}
     yield "Metric", "metric", metrics, key.metric
     yield "Stream", "stream", {name: name for name in streams}, key.stream or streams[0]
     yield "Over", "x", {"time": "time", "commit": "commits"}, trend.axis
     yield "Numbers", "against", {RAW: "raw"} | ratios, key.baseline or RAW
-    yield "Machine", "machine", {name: name for name in runs.machines}, runs.machine
+    yield "Machine", "machine", {name: name for name in runs.machines}, key.machine
     if runs.doubted:
         yield "Runs", "suspect", {False: "valid", True: "valid and suspect"}, query.suspect
 

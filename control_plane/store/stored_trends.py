@@ -116,7 +116,7 @@ class Trends:
             facts = session.get_one(RunFacts, row.seq)
             return row.spec_digest or spec_digest(stored_spec(facts.spec))
 
-    def trend_runs(self, key: TrendKey, machine: str = "", *, suspect: bool = False) -> TrendRuns:
+    def trend_runs(self, key: TrendKey, *, suspect: bool = False) -> TrendRuns:
         """Return the runs of a trend on one machine, the last that measured it unless named.
 
         `suspect` ones are left out unless asked for. Raises NotFound for a spec of which no run
@@ -126,13 +126,13 @@ class Trends:
         with self._database.read() as session, readable("of the trend"):
             newest, spec = _newest(session, key.spec)
             machines = _machines(session, key.spec)
-            where = machine or next(iter(machines), "")
+            where = key.machine or next(iter(machines), "")
             refuse(known_name("machine", where, [*machines, ""]))
             here = (col(RunRow.spec_digest) == key.spec, col(RunRow.machine) == where)
             measured = (*here, *_finished("valid", *(["suspect"] if suspect else [])))
             turns, twice = _interleaved(session, key.spec)
             baselines = _baselines(session, turns)
-            key = _resolved(key, spec, baselines)
+            key = _resolved(replace(key, machine=where), spec, baselines)
             columns: tuple[Any, ...] = (RunRow.seq, RunRow.outcome)
             chosen = sqlalchemy.select(*columns).where(*measured).order_by(col(RunRow.seq))
             rows = [row for row in session.connection().execute(chosen) if row.seq not in twice]
@@ -145,7 +145,6 @@ class Trends:
                 runs=tuple(found),
                 marks=tuple(_marks(session, key)),
                 baselines=baselines,
-                machine=where,
                 machines=tuple(machines),
                 doubted=session.exec(doubted).one(),
             )

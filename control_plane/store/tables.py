@@ -349,19 +349,20 @@ class PinRow(StoredTable, table=True):
 
 
 class StepMarkRow(StoredTable, table=True):
-    """What is kept of a step of a trend, whose key are the columns from `spec` to `baseline`.
+    """What is kept of a step of a trend, whose key are the columns from `spec` to `machine`.
 
     `found` and `place` are the `seq` of the run behind it, which may be deleted since.
     """
 
     __tablename__: ClassVar[Any] = "step_mark"
-    __table_args__ = (Index("ix_step_mark_of", "spec", "stream", "metric", "baseline"),)
+    __table_args__ = (Index("ix_step_mark_of", "spec", "stream", "metric", "baseline", "machine"),)
 
     id: str = Field(primary_key=True)
     spec: str
     stream: str
     metric: str
     baseline: str
+    machine: str
     found: int | None = None
     place: int | None = None
     note: str

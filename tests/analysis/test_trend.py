@@ -44,9 +44,7 @@ def trend(
         for n, number in enumerate(numbers)
     )
     baselines = (TrendBaseline("1" * 16, "release 2.3", len(runs)),)
-    found = TrendRuns(
-        key, items(), "nightly", runs, tuple(marks), baselines, "bench", ("bench",), 0
-    )
+    found = TrendRuns(key, items(), "nightly", runs, tuple(marks), baselines, ("bench",), 0)
     return trend_of(found, axis=axis, margin=margin)
 
 
@@ -107,6 +105,9 @@ def test_what_people_do_to_steps_stays_when_runs_come_later(later: int) -> None:
     assert [(step.at, step.mark.note) for step in noted.steps if step.mark] == [(20, "the pool")]
     added = trend(numbers, [mark(None, 100)])
     assert [(step.at, step.origin) for step in added.steps] == [(10, "added"), (20, "found")]
+    both = trend(numbers, [mark(None, 200, note="kept")])
+    assert [(step.at, step.origin) for step in both.steps] == [(20, "added"), (20, "found")]
+    assert both.alarm
     # The run of a step may be deleted since: the step stands before the next one.
     assert [step.at for step in trend(numbers, [mark(None, 95)]).steps] == [10, 20]
 

@@ -1,12 +1,14 @@
 """Trends: from a run to the trend of its spec, what people do to steps, and the nightly job."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,7 @@ def test_a_run_leads_to_the_trend_of_its_spec(trended: Trended) -> None:
 def test_people_add_move_reject_and_annotate_steps(trended: Trended) -> None:
     ids = trended.ids
     assert trended.steps() == [(ids[12], "found")]
+    trended.deed("restore", run=ids[12])
     trended.deed("note", run=ids[12], note="The pool\r\nis smaller.")
     assert "The pool is smaller." in words(trended.page())
     trended.deed("move", run=ids[12], to=ids[10])
@@ -109,6 +112,14 @@ def test_people_add_move_reject_and_annotate_steps(trended: Trended) -> None:
         "paint": {"run": ids[12]},
     }.items():
         trended.deed(do, 422, **fields)
+    # No step hides another, and one that was added goes as it came.
+    trended.deed("add", 422, to=ids[12], note="lost?")
+    trended.deed("add", to=ids[20])
+    trended.deed("move", 422, run=ids[12], to=ids[20])
+    trended.deed("reject", 422, run=ids[20])
+    trended.deed("restore", 422, run=ids[20])
+    trended.deed("forget", run=ids[20])
+    trended.deed("move", run=ids[12], to=ids[12])
     trended.deed("note", 422, run=ids[12], note="x" * 1_001)
     foreign = trended.looplab.post_form(
         f"/trends/{trended.spec}/steps", [("do", "reject"), ("run", ids[12])],
@@ -190,9 +201,15 @@ def test_ratios_are_chosen_where_runs_enough_have_one(
     with in_process(tmp_path) as looplab:
         page = looplab.get(f"/trends/{spec}?metric=throughput_per_s").text
         raw = looplab.get(f"/api/trends/{spec}?against=raw").json()
+        ratio = re.search(r"against=(?!raw)\w+", page)
+        shown = looplab.get(f"/trends/{spec}?metric=throughput_per_s&{ratio and ratio[0]}").text
+        shown += looplab.get(f"/trends/{spec}?metric=error_share").text
+        links = {unescape(link) for link in re.findall(rf'href="(/trends/{spec}\?[^"]*)"', shown)}
+        followed = [(link, looplab.get(link).status_code) for link in links]
     assert f"{experiments} runs on bench {chosen}" in words(page)
     assert (raw["baseline"], len(raw["points"])) == (None, experiments)
     assert ("error_y" in figures(page)["trend"]["data"][0]) == (experiments >= 10)
+    assert {status for _, status in followed} == {200}
 
 
 def test_equal_work_has_one_digest_and_other_work_another(tmp_path: Path) -> None:
@@ -202,3 +219,25 @@ def test_equal_work_has_one_digest_and_other_work_another(tmp_path: Path) -> Non
     specs = [store.trend_spec(finished(store, spec, ASYNC).id) for spec in (*alike, other)]
     assert specs[0] == specs[1] != specs[2]
     store.close()
+
+
+def test_marks_and_alarms_are_of_one_machine(tmp_path: Path) -> None:
+    ids = repeated(tmp_path / "runs.db", [*P50S, *P50S])
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET machine = 'other' WHERE seq > 24")
+    with in_process(tmp_path) as looplab:
+        first, last = (f"/trends/{ids[0]}{{}}?machine={name}" for name in ("bench", "other"))
+        form = [("do", "add"), ("to", ids[20])]
+        spec = looplab.get(first.format("")).url.path.rpartition("/")[2]
+        assert looplab.post_form(f"/trends/{spec}/steps?machine=bench", form).status_code == 303
+        for address, steps in ((first, [ids[12], ids[20]]), (last, [ids[36]])):
+            told = looplab.post(f"/api{address.format('/told')}").json()
+            assert [step["run"] for step in told["steps"]] == steps
+        form = [("do", "forget"), ("run", ids[20])]
+        assert looplab.post_form(f"/trends/{spec}/steps?machine=bench", form).status_code == 303
+        alarms = [
+            looplab.post(f"/api/trends/{spec}/told?machine={name}").json()["alarm"]
+            for name in ("bench", "other", "bench")
+        ]
+    # That of the other machine was told above, where no added step stood behind it.
+    assert [alarm and alarm["run"] for alarm in alarms] == [ids[12], None, None]

@@ -200,7 +200,7 @@ def create_share_links(op: Operations) -> None:
 
 # As in 0006 this is the product's own: a run from before belongs to the trend of those after it.
 
-_STEP_KEY = ("spec", "stream", "metric", "baseline")
+_STEP_KEY = ("spec", "stream", "metric", "baseline", "machine")
 
 
 def create_trends(op: Operations) -> None:
