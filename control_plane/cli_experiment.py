@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from control_plane.analysis.prose import joined
 from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
@@ -39,7 +41,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
 from control_plane.experiments.experiment_file import BLOCKS, bundled_experiments
 
-AGAINST, UNDECIDED = 10, 11
+BAD_INPUT, AGAINST, UNDECIDED = 2, 10, 11
 _ENDS = """
 Exit codes:
 
@@ -308,11 +310,14 @@ def repeat_result(
         subject = _subject_of(result, dashboard)
         targets = dashboard.repeat(subject, {}, start=False)["targets"]
         known = [target["name"] for target in targets]
-        serve = {**_serving("application", application, known), **_serving("url", url, known)}
+        chosen = [_serving("application", application, known), _serving("url", url, known)]
+        serve = {name: chosen[0].get(name, {}) | chosen[1].get(name, {}) for name in chain(*chosen)}
         planned = dashboard.repeat(subject, serve, start=start)
         for line in () if as_json else _repeat_lines(planned):
             print_line(_printable(line))
-        code = _follow_repeat(dashboard, planned, as_json=as_json) if planned["started"] else 0
+        code = BAD_INPUT if planned["missing"] else 0
+        if planned["started"]:
+            code = _follow_repeat(dashboard, planned, as_json=as_json)
     if as_json:
         print_json(planned)
     raise typer.Exit(code)
@@ -341,6 +346,9 @@ def _serving(kind: str, chosen: list[str] | None, known: list[str]) -> dict[str,
     served: dict[str, Document] = {}
     for text in chosen or ():
         theirs = next((name for name in known if text.startswith(f"{name}=")), None)
+        named, equals, _ = text.partition("=")
+        if theirs is None and equals and "://" not in named:
+            raise SettingsError(f"They measured no “{named}”, but {joined(known)}.")
         if theirs is None and len(known) > 1:
             which = f"--{kind} THEIRS={text}, of {', '.join(known)}"
             raise SettingsError(f"Say in the place of which of theirs: {which}.")
@@ -353,13 +361,15 @@ def _repeat_lines(planned: Document) -> Iterator[str]:
     """Yield what was measured elsewhere, and what this would start here."""
     yield f"{planned['title']}, measured on {planned['machine']} ({planned['id']})"
     yield f"They found: {planned['sentence']}"
+    yield from (f"  {each['text']}" for each in planned["validity"])
     for request in planned["requests"]:
         yield f"  sends {request}{', which writes' if request in planned['writing'] else ''}"
     for target in planned["targets"]:
         if target["command"]:
             commit = f", commit {target['commit']}," if target["commit"] else ""
             yield f"They started {target['name']}{commit} with (not run): {target['command']}"
-    yield from (f"Starts here: {command}" for command in planned["commands"])
+        yield from (line for line in (target["here"], target["differs"]) if line)
+    yield from (f"Starts here, on a free port: {command}" for command in planned["commands"])
     yield from (f"Gets the load here: {address}" for address in planned["addresses"])
     yield from (f"Missing here: {each['message']}" for each in planned["missing"])
     if planned["started"] is None and not planned["missing"]:
@@ -384,5 +394,7 @@ def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bo
         return NOT_FINISHED
     if not as_json:
         print_experiment(found, dashboard.url)
-        print_line(_printable(f"On {planned['machine']}: {planned['sentence']}"))
+        doubts = [each["text"] for each in planned["validity"] if each["outcome"] != "valid"]
+        told = " ".join([planned["sentence"], *doubts])
+        print_line(_printable(f"On {planned['machine']}: {told}"))
     return experiment_exit_code(found, strict=False)

@@ -27,7 +27,7 @@ from control_plane.jobs.configurations import resolved
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import expected_seconds, experiment_left_s
-from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
+from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.stored_ceilings import ceiling_documents
 from control_plane.jobs.submissions import Submissions
@@ -129,8 +129,7 @@ class LocalDashboard:
         return tell_trend(self._store, spec, asked)
 
     def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
-        served = {name: Served(**chosen) for name, chosen in serve.items()}
-        asked = (self._store, self._started(), subject, served)
+        asked = (self._store, self._started(), subject, chosen_here(serve))
         planned = planned_repeat(*asked)
         return repeat_document(planned, start_repeat(*asked) if start else None)
 

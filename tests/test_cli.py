@@ -158,7 +158,15 @@ def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
     told = call(["repeat", "alone.looplab"])
     assert told.returncode == 0
     assert "measured on x" in told.stdout
-    assert "Starts here: " in told.stdout
+    assert "Starts here, on a free port: " in told.stdout
+    assert "Code of “bundled” here:" in told.stdout
+    wrong = call(["repeat", ids[0], "--application", "other=fast"])
+    assert (wrong.returncode, "They measured no “other”, but bundled." in wrong.stderr) == (
+        2,
+        True,
+    )
+    missing = call(["repeat", ids[0], "--application", "fast"])
+    assert (missing.returncode, "no application fast" in missing.stdout) == (2, True)
     assert "Nothing is started without --start." in told.stdout
     started = call(["repeat", ids[0], "--start"])
     assert started.returncode == 0, started.stderr

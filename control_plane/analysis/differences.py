@@ -111,6 +111,17 @@ class MeasuredCommit:
         """`3f2a91c0b7`, with a plus where the code differed from it."""
         return self.commit[:_SHORT_COMMIT] + ("+" if self.changes else "")
 
+    @property
+    def named(self) -> str:
+        """`3f2a91c0b7+ Answer from the cache`."""
+        return f"{self.text} {self.subject}".strip()
+
+    @property
+    def version(self) -> str:
+        """`commit 3f2a91c0b7`, with the digest of what differed from it."""
+        changes = f" with changes {self.changes}" if self.changes else ""
+        return f"commit {self.commit[:_SHORT_COMMIT]}{changes}"
+
 
 def measured_commit(facts: Environment, application: str | None) -> MeasuredCommit | None:
     """Return the code that was measured; the bundled application is part of Looplab."""

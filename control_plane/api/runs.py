@@ -34,7 +34,7 @@ from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
 from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
-from control_plane.jobs.repeats import Served, planned_repeat, repeat_document, start_repeat
+from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.other_tools import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 
@@ -247,7 +247,7 @@ def repeat(
     something is missing.
     """
     asked = body or RepeatBody()
-    served = {name: Served(each.application, each.url) for name, each in asked.serve.items()}
+    served = chosen_here({name: each.model_dump() for name, each in asked.serve.items()})
     planned = planned_repeat(store, service, subject, served)
     made = start_repeat(store, service, subject, served, key) if asked.start else None
     return repeat_document(planned, made)

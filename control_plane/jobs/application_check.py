@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from control_plane.analysis.differences import MeasuredCommit, measured_commit
 from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding, Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS
-from control_plane.domain.spec import AnyTarget, Target
+from control_plane.domain.spec import BUNDLED, AnyTarget, Target
 from control_plane.domain.units import number_of
 from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import STOP_GRACE_S
@@ -40,7 +41,12 @@ from control_plane.targets.interpreter_packages import (
 )
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import operations_of
-from control_plane.targets.run_environment import commits_between
+from control_plane.targets.run_environment import (
+    CHECKOUT,
+    application_revision,
+    commit,
+    commits_between,
+)
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
@@ -300,3 +306,22 @@ def commits_of_step(
     found = (application for application in applications if application.name == name)
     application = next(found, None)
     return commits_between(application.directory, *ends) if application else ()
+
+
+def code_here(
+    name: str, theirs: MeasuredCommit | None, applications: Iterable[Application]
+) -> tuple[str, str]:
+    """Return which code an application has, and how `theirs` differs; empty where not known."""
+    if name == BUNDLED:
+        directory, own = CHECKOUT, measured_commit({"commit": commit(CHECKOUT)}, name)
+    else:
+        found = next((known for known in applications if known.name == name), None)
+        if found is None:
+            return "", ""
+        directory = found.directory
+        own = measured_commit(application_revision(directory), name)
+    told = f"commit {own.named}" if own else "its commit is not known"
+    here = f"Code of “{name}” here: {directory}, {told}."
+    if not own or not theirs or (own.commit, own.changes) == (theirs.commit, theirs.changes):
+        return here, ""
+    return here, f"The code differs: {theirs.version} there, {own.version} here."

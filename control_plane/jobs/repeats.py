@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.prose import plain_text
+from control_plane.analysis.differences import measured_commit
+from control_plane.analysis.prose import joined, plain_text
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.analysis.prose.run_sentences import headline
 from control_plane.domain.application_report import SAFE_METHODS
@@ -15,13 +16,16 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotF
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
-from control_plane.domain.run import Run
+from control_plane.domain.run import Run, State
 from control_plane.domain.spec import BUNDLED, AnyTarget, Spec
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.experiments.experiment_file import stored_document
+from control_plane.jobs.application_check import code_here
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
+
+_NOT_BOTH = "Choose an application, or give an address: not both."
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,32 @@ class TheirTarget:
     """A target as they have it: an application of their settings, or the address of a server.
 
     `command` is how they started it, and `commit` of which code, as far as that is told: texts to
-    read. `missing`: why it cannot be measured here as it is; empty where it can.
+    read. `missing`: why it cannot be measured here as it is; empty where it can. `here` says which
+    code an application here has, and `differs` that theirs had another; empty where nothing is
+    known.
     """
 
     name: str
     command: str
     commit: str
     missing: str
+    here: str
+    differs: str
+
+
+@dataclass(frozen=True)
+class TheirValidity:
+    """What the gates there found of an arm, or of a run; how it ended where it was not judged."""
+
+    name: str
+    outcome: str
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """`“A” was suspect there: The client was busy.`"""
+        reasons = f": {' '.join(self.reasons)}" if self.reasons else "."
+        return f"“{self.name}” was {self.outcome} there{reasons}"
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,7 @@ class Repeat:
     kind: Literal["run", "experiment"]
     title: str
     sentence: str
+    validity: tuple[TheirValidity, ...]
     machine: str
     targets: tuple[TheirTarget, ...]
     requests: tuple[str, ...]
@@ -102,23 +126,33 @@ class Repeatable:
         return next((run.origin.machine for _, run in self.runs if run.origin), "")
 
 
+def chosen_here(serve: Mapping[str, Mapping[str, str]]) -> dict[str, Served]:
+    """Return what serves here by the names of their targets. InvalidInput: two at once."""
+    served = {name: Served(**chosen) for name, chosen in serve.items()}
+    twice = [name for name, chosen in served.items() if chosen.application and chosen.url]
+    refuse(FieldError(f"serve.{name[:60]}.url", _NOT_BOTH) for name in twice)
+    return served
+
+
 def planned_repeat(
     store: Store, service: RunService, subject: str, served: Mapping[str, Served]
 ) -> Repeat:
     """Return what repeating a run or an experiment of elsewhere would start; nothing is started.
 
-    `served` by the names of their targets. Raises NotFound, and Conflict for what was measured here
-    or has too few arms left.
+    `served` by the names of their targets. Raises NotFound, InvalidInput for a name that none of
+    them has, and Conflict for what was measured here or has too few arms left.
     """
     theirs = repeatable(store, subject)
     if not theirs.machine:
         raise Conflict(f"{subject} was measured by this Looplab: run it again on its page.")
-    targets = tuple(_their_targets(theirs.runs, service))
+    targets = tuple(_their_targets(theirs.runs, served, service))
+    _refuse_unknown(served, [target.name for target in targets])
     document = _document(theirs, served, service)
     wrong = [*_unserved(targets, served, service), *_hidden_requests(theirs.runs)]
     specs: tuple[tuple[str, Spec], ...] = ()
     if not wrong:
         specs, wrong = _resolved(document, service, is_experiment=theirs.experiment is not None)
+        wrong += _served_by_same(targets, served, wrong)
     started = [spec.target.started for _, spec in specs]
     requests = [request for _, run in theirs.runs for _, request in run.spec.requests()]
     return Repeat(
@@ -126,6 +160,7 @@ def planned_repeat(
         kind="experiment" if theirs.experiment else "run",
         title=theirs.title,
         sentence=_sentence(store, theirs),
+        validity=tuple(their_validity(name, run) for name, run in theirs.runs),
         machine=theirs.machine,
         targets=targets,
         requests=tuple(dict.fromkeys(request.line for request in requests)),
@@ -169,6 +204,7 @@ def repeat_document(planned: Repeat, started: StartedRepeat | None) -> Document:
         "kind": planned.kind,
         "title": planned.title,
         "sentence": planned.sentence,
+        "validity": [{**vars(each), "text": each.text} for each in planned.validity],
         "machine": planned.machine,
         "targets": [vars(target) for target in planned.targets],
         "requests": list(planned.requests),
@@ -180,6 +216,15 @@ def repeat_document(planned: Repeat, started: StartedRepeat | None) -> Document:
         "missing": [{"field": each.field, "message": each.message} for each in planned.wrong],
         "started": vars(started) if started else None,
     }
+
+
+def their_validity(name: str, run: Run) -> TheirValidity:
+    """Return what the gates found of a run that came from elsewhere."""
+    if run.validity is None or run.validity.outcome is None:
+        ended = "not judged" if run.state is State.FINISHED else run.state.value
+        return TheirValidity(name, ended, (run.reason,) if run.reason else ())
+    reasons = tuple(reason.text for reason in run.validity.reasons)
+    return TheirValidity(name, run.validity.outcome, reasons)
 
 
 def repeatable(store: Store, subject: str) -> Repeatable:
@@ -208,7 +253,9 @@ def _their_name(target: AnyTarget) -> str:
     return target.application or target.url
 
 
-def _their_targets(runs: Sequence[tuple[str, Run]], service: RunService) -> Iterator[TheirTarget]:
+def _their_targets(
+    runs: Sequence[tuple[str, Run]], served: Mapping[str, Served], service: RunService
+) -> Iterator[TheirTarget]:
     """Yield each target once, with what its first run tells of it."""
     known = {BUNDLED, *(application.name for application in service.applications())}
     seen = set[str]()
@@ -217,15 +264,42 @@ def _their_targets(runs: Sequence[tuple[str, Run]], service: RunService) -> Iter
         if name in seen:
             continue
         seen.add(name)
-        facts = run.environment or {}
-        told = [facts.get("application_commit"), facts.get("application_commit_subject")]
-        commit = " ".join(str(part) for part in told if part)
+        theirs = measured_commit(run.environment or {}, run.spec.target.application)
+        chosen = served.get(name, Served())
+        code = ("", "")
+        if not chosen.url and (own := chosen.application or run.spec.target.application):
+            code = code_here(own, theirs, service.applications())
         missing = ""
         if run.spec.target.url:
             missing = f"They measured a server that ran already, {name}: say what serves it here."
         elif name not in known:
             missing = f"This Looplab has no application {name}: say what serves it here."
-        yield TheirTarget(name, run.command or "", commit, missing)
+        yield TheirTarget(name, run.command or "", theirs.named if theirs else "", missing, *code)
+
+
+def _refuse_unknown(served: Mapping[str, Served], known: Sequence[str]) -> None:
+    theirs = joined([f"“{name}”" for name in known])
+    refuse(
+        FieldError(f"serve.{name[:60]}", f"They measured no “{name[:60]}”, but {theirs}.")
+        for name in served
+        if name not in known
+    )
+
+
+def _served_by_same(
+    targets: Sequence[TheirTarget], served: Mapping[str, Served], wrong: Sequence[FieldError]
+) -> Iterator[FieldError]:
+    """Yield which of theirs have the same in their place, where that makes arms the same."""
+    if not any(each.field.startswith("arms.") for each in wrong):
+        return
+    first = dict[str, str]()
+    for place, target in enumerate(targets):
+        chosen = served.get(target.name, Served())
+        here = chosen.application or chosen.url or target.name
+        if here in first:
+            both = f"“{first[here]}” and “{target.name}” are both served by “{here[:60]}” here."
+            yield FieldError(f"application.{place}", both)
+        first.setdefault(here, target.name)
 
 
 def _unserved(
@@ -236,7 +310,7 @@ def _unserved(
     for place, target in enumerate(targets):
         chosen = served.get(target.name, Served())
         if chosen.application and chosen.url:
-            yield FieldError(f"url.{place}", "Choose an application, or give an address: not both.")
+            yield FieldError(f"url.{place}", _NOT_BOTH)
         elif chosen.application and chosen.application not in known:
             name = chosen.application[:60]
             yield FieldError(f"application.{place}", f"This Looplab has no application {name}.")

@@ -52,7 +52,7 @@ def _wrong_arms(
     for place, spec in enumerate(specs):
         if spec in specs[:place] and not submitted.same_arms:
             same = arms[specs.index(spec)][0]
-            yield FieldError(f"arms.{place}.spec", f"This arm is the same as {same}.")
+            yield FieldError(f"arms.{place}.spec", f"This arm is the same as “{same}”.")
         streams = [stream.name for stream in spec.workload.streams]
         if submitted.stream and submitted.stream not in streams:
             yield FieldError("stream", f"Arm {arms[place][0]} has no stream of this name.")

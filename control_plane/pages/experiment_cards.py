@@ -37,6 +37,7 @@ from control_plane.experiments.experiment_file import (
     bundled_experiments,
 )
 from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.repeats import their_validity
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store
@@ -267,10 +268,13 @@ class BesideTheirs:
 def beside_theirs(judged: JudgedExperiment, theirs: JudgedExperiment) -> BesideTheirs:
     """Return the verdicts of two machines; each compares arms of one machine alone."""
     measured = [run for run in theirs.runs if run]
+    arms = zip(theirs.experiment.arms, theirs.runs, strict=False)
+    found = [their_validity(arm.name, run) for arm, run in arms if run]
+    doubts = [each.text for each in found if each.outcome != "valid"]
     return BesideTheirs(
         href=experiment_address(theirs.experiment.id),
         machine=next((run.origin.machine for run in measured if run.origin), "another machine"),
-        sentence=experiment_sentence(theirs),
+        sentence=" ".join([experiment_sentence(theirs), *doubts]),
         pairs=tuple(_pairs(judged, theirs)),
     )
 

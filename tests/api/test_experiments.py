@@ -327,7 +327,7 @@ def test_arms_that_do_not_differ_are_refused(looplab: Dashboard, server: Hostile
     document = experiment(server)
     document["arms"][1]["spec"] = document["arms"][0]["spec"]
     (wrong,) = looplab.post("/api/experiments", document).json()["fields"]
-    assert (wrong["field"], wrong["message"]) == ("arms.1.spec", "This arm is the same as quick.")
+    assert (wrong["field"], wrong["message"]) == ("arms.1.spec", "This arm is the same as “quick”.")
 
 
 def test_there_is_none_of_that_id(looplab: Dashboard) -> None:

@@ -95,6 +95,8 @@ def test_a_run_is_shown_then_started_by_a_click_and_set_beside_without_a_ratio(
     assert "measured on their-machine" in said
     assert "Nothing was started yet" in said
     assert "GET /items/{item_id}" in said
+    assert "Code of “bundled” here:" in said
+    assert f"“theirs” was {here.run(theirs)['validity']['outcome']} there" in said
     assert "responder" in here.post(f"/api/repeats/{theirs}", {}).json()["commands"][0]
     assert count(here) == before
     (start,) = [
@@ -201,6 +203,13 @@ def test_what_is_not_known_here_is_named_and_nothing_starts(
     assert (told["missing"], told["started"]) == ([], None)
     assert "target_app.main:app" in told["commands"][0]
     assert "<script>" not in told["commands"][0]
+    both: tuple[dict[str, dict[str, str]], ...] = (
+        {"nosuch": {}},
+        {HOSTILE: {"application": "bundled", "url": "http://127.0.0.1:9"}},
+    )
+    for serve, field in zip(both, ("serve.nosuch", f"serve.{HOSTILE}.url"), strict=True):
+        answer = here.post(f"/api/repeats/{theirs}", {"serve": serve})
+        assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, field)
     assert count(here) == before
 
 
