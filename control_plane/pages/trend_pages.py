@@ -344,7 +344,7 @@ def _offers(
     yield "Over", "x", {"time": "time", "commit": "commits"}, trend.axis
     yield "Numbers", "against", {RAW: "raw"} | ratios, key.baseline or RAW
     yield "Machine", "machine", {name: name for name in runs.machines}, key.machine
-    if runs.doubted:
+    if runs.doubted or query.suspect:
         yield "Runs", "suspect", {False: "valid", True: "valid and suspect"}, query.suspect
 
 

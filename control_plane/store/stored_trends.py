@@ -131,22 +131,23 @@ class Trends:
             here = (col(RunRow.spec_digest) == key.spec, col(RunRow.machine) == where)
             measured = (*here, *_finished("valid", *(["suspect"] if suspect else [])))
             turns, twice = _interleaved(session, key.spec)
-            baselines = _baselines(session, turns)
+            baselines = _baselines(session, turns, suspect=suspect)
             key = _resolved(replace(key, machine=where), spec, baselines)
             columns: tuple[Any, ...] = (RunRow.seq, RunRow.outcome)
             chosen = sqlalchemy.select(*columns).where(*measured).order_by(col(RunRow.seq))
             rows = [row for row in session.connection().execute(chosen) if row.seq not in twice]
-            found = self._runs(session, key, rows, turns.get(key.baseline, {}))
+            found = [*self._runs(session, key, rows, turns.get(key.baseline, {}))]
+            shown = [run for run in found if suspect or run.outcome != "suspect"]
             doubted = select(func.count()).select_from(RunRow).where(*here, *_finished("suspect"))
             return TrendRuns(
                 key=key,
                 spec=spec,
                 title=newest.title,
-                runs=tuple(found),
+                runs=tuple(shown),
                 marks=tuple(_marks(session, key)),
                 baselines=baselines,
                 machines=tuple(machines),
-                doubted=session.exec(doubted).one(),
+                doubted=session.exec(doubted).one() + len(found) - len(shown),
             )
 
     def keep_mark(self, key: TrendKey, mark: StepMark, title: str) -> None:
@@ -198,19 +199,17 @@ class Trends:
             facts = kept.environment(_object(row.environment))
             told = (row.id, row.started_at or row.created_at, facts, value)
             found[row.seq] = kept.runs[row.seq, *which] = told
+        beside_suspect = {seq for seq, arm in arms.items() if arm.outcome == "suspect"}
         for row in rows:
             if known := found[row.seq]:
-                run_id, at, environment, value = known
-                own = blocks.get(row.seq, ())
-                yield TrendRun(row.seq, run_id, at, row.outcome, environment, value, own)
+                run_id, at, facts, value = known
+                outcome = "suspect" if row.seq in beside_suspect else row.outcome
+                yield TrendRun(row.seq, run_id, at, outcome, facts, value, blocks.get(row.seq, ()))
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What was read of finished runs before, of which nothing of it changes any more.
-
-    `runs` by `seq`, stream and metric: id, time, environment (shared by runs) and number.
-    """
+    """What was read of finished runs, which stays; of `runs` id, time, environment and number."""
 
     runs: dict[tuple[int, str, str], tuple[str, datetime, Environment, float | None]]
     trials: dict[tuple[int, str, str], TrialNumbers]
@@ -323,9 +322,7 @@ def _read_trials(
 
 
 def _interleaved(session: Session, spec: str) -> tuple[dict[str, Arms], set[int]]:
-    """Return the runs that were measured in turns with others, by the digest of the other spec, and
-    those that are the second of their own spec in an experiment.
-    """
+    """Return runs in turns with others, by the spec of those, and second ones of their own."""
     turns: dict[str, Arms] = defaultdict(dict)
     twice = set()
     for arm in session.connection().execute(_OTHER_ARMS, {"spec": spec}):
@@ -338,7 +335,7 @@ def _interleaved(session: Session, spec: str) -> tuple[dict[str, Arms], set[int]
 
 _OTHER_ARMS = text("""
 SELECT mine.run AS mine, mine.place AS my_place, mine.experiment, theirs.run AS other,
-    theirs.place, others.spec_digest AS digest
+    theirs.place, others.spec_digest AS digest, others.outcome
 FROM run JOIN experiment_arm AS mine ON mine.run = run.seq
 JOIN experiment_arm AS theirs ON theirs.experiment = mine.experiment AND theirs.run != mine.run
 JOIN run AS others ON others.seq = theirs.run
@@ -348,13 +345,17 @@ ORDER BY mine.run, theirs.place
 """Each run of a spec that is an arm, with each other arm of its experiment that finished."""
 
 
-def _baselines(session: Session, turns: Mapping[str, Collection[int]]) -> tuple[TrendBaseline, ...]:
+def _baselines(
+    session: Session, turns: Mapping[str, Arms], *, suspect: bool
+) -> tuple[TrendBaseline, ...]:
     """Return the pins that runs were measured in turns with, those of most runs first."""
+    able = {"valid", "suspect"} if suspect else {"valid"}
+    count = {spec: sum(arm.outcome in able for arm in own.values()) for spec, own in turns.items()}
     pins = {pin.run_id: pin.name for pin in read_pins(session)} if turns else {}
     columns: tuple[Any, ...] = (RunRow.spec_digest, RunRow.id)
     chosen = sqlalchemy.select(*columns).where(col(RunRow.id).in_(list(pins)))
     found = (
-        TrendBaseline(spec, pins[run_id], len(turns[spec]))
+        TrendBaseline(spec, pins[run_id], count[spec])
         for spec, run_id in session.connection().execute(chosen)
         if spec in turns
     )

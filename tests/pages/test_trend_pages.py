@@ -212,6 +212,26 @@ def test_ratios_are_chosen_where_runs_enough_have_one(
     assert {status for _, status in followed} == {200}
 
 
+def test_a_ratio_to_a_suspect_baseline_is_suspect(tmp_path: Path) -> None:
+    spec = interleaved(tmp_path / "runs.db", 11)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect' WHERE seq = 1")
+    query = f"/api/trends/{spec}?metric=throughput_per_s"
+    with in_process(tmp_path) as looplab:
+        asked, valid = (looplab.get(query + more).json() for more in ("&suspect=true", ""))
+        with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+            database.execute(
+                "UPDATE run SET outcome = 'suspect' WHERE seq IN"
+                " (SELECT run FROM experiment_arm WHERE place = 0)"
+            )
+        none = looplab.get(query).json()
+    assert [len(found["points"]) for found in (asked, valid)] == [11, 10]
+    assert [point["validity"] for point in asked["points"]].count("suspect") == 1
+    assert valid["left_out"] == {"suspect": 1, "without_number": 0}
+    # Raw numbers are chosen where no baseline is valid.
+    assert (none["baseline"], len(none["points"])) == (None, 11)
+
+
 def test_equal_work_has_one_digest_and_other_work_another(tmp_path: Path) -> None:
     store = open_store(tmp_path / "runs.db")
     alike = (items(trials=1, title="a"), items(trials=1, title="b", tags=["x"], seed=7))
