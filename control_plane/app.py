@@ -27,6 +27,7 @@ from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.dependencies import spec_schemas
 from control_plane.domain.errors import (
+    ComeAgain,
     FieldError,
     InvalidInput,
     LooplabError,
@@ -44,6 +45,7 @@ from control_plane.pages.site.routes import login_page
 from control_plane.pages.site.templating import error_page
 from control_plane.pages.urls import SHARED
 from control_plane.settings import Settings
+from control_plane.store.share_links import SharedBundles
 from control_plane.store.store import Store
 
 
@@ -59,6 +61,7 @@ class LifespanState(TypedDict):
     login: Login | None
     guesses: Guesses
     pace: PollingPace
+    shared_bundles: SharedBundles
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
@@ -112,6 +115,7 @@ def _lifespan(
                 "service": service,
                 "metrics": metrics,
                 "render_cache": RenderCache(),
+                "shared_bundles": SharedBundles(),
                 "answers": ExperimentAnswers(),
                 "login": login,
                 "guesses": Guesses(),
@@ -164,7 +168,7 @@ def _looplab_error(request: Request, error: Exception) -> Response:
         log.warning("%s: %s", _logged_path(request), error)
         message = error.plain
     response = _error_response(request, status_of(error), code_of(error), message, fields)
-    if isinstance(error, TooManyGuesses):
+    if isinstance(error, TooManyGuesses | ComeAgain):
         response.headers["Retry-After"] = str(math.ceil(error.wait_s))
     return response
 

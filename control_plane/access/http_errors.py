@@ -4,6 +4,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from control_plane.domain.errors import (
+    ComeAgain,
     Conflict,
     DatabaseBusy,
     DatabaseFull,
@@ -25,6 +26,7 @@ _FAULTS: tuple[tuple[type[LooplabError], int, str], ...] = (
     (Conflict, 409, "conflict"),
     (QueueFull, 429, "queue_full"),
     (TooManyGuesses, 429, "too_many_guesses"),
+    (ComeAgain, 503, "come_again"),
     (DatabaseBusy, 503, "database_busy"),
     (DatabaseFull, 503, "disk_full"),
     (StoreError, 503, "database"),

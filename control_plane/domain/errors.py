@@ -83,6 +83,14 @@ class TooManyGuesses(LooplabError):
         self.wait_s = wait_s
 
 
+class ComeAgain(LooplabError):
+    """What is asked for would disturb what goes on now; it may be there after `wait_s`."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 class StoreError(LooplabError):
     """The database cannot be used as it is.
 

@@ -1,9 +1,11 @@
 """Share links: made, listed and revoked by those who log in, opened by whoever has one."""
 
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, ClassVar, get_args
 from urllib.parse import urlsplit
@@ -33,16 +35,16 @@ from control_plane.pages.exports import (
     markdown_file,
 )
 from control_plane.pages.form import FormDep
-from control_plane.pages.import_page import bundle_file
 from control_plane.pages.report import FrameLoader, PageForOthers, Reports
 from control_plane.pages.shared_results import SharedResult, shared_result
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import assets, environment, environment_of, page
 from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url
-from control_plane.store.bundles import Bundle
+from control_plane.store.bundles import BUNDLE_ENDING
 from control_plane.store.share_links import (
     MOST_SHARED_DAYS,
     SHARED_DAYS,
+    SharedBundles,
     SharedKind,
     ShareLink,
     ShareSubject,
@@ -328,23 +330,35 @@ def shared_figure(shared: OpenedDep, name: FigureName) -> Response:
 
 
 @router.get(f"{SHARED_RESULT}/recipe.looplab")
-def shared_recipe(shared: OpenedDep, store: StoreDep) -> Response:
+def shared_recipe(
+    request: Request, shared: OpenedDep, store: StoreDep, service: RunServiceDep
+) -> Response:
     """Return the result as a bundle, with which another Looplab shows and repeats it."""
-    link = shared.link
+    link, experiment = shared.link, None
     if link.of.kind == "comparison":
         ids = without_deleted(parse_compare_query(link.of.subject), store).ids
         runs = [store.run(run_id) for run_id in ids]
     elif link.of.kind == "run":
         ids, runs = (link.of.subject,), [store.run(link.of.subject)]
     else:
-        ids = (link.of.subject,)
-        runs = [run for run in store.arm_runs(store.experiment(link.of.subject)) if run]
-    redaction = Redaction(runs, link.shown)
+        ids, experiment = (link.of.subject,), store.experiment(link.of.subject)
+        runs = [run for run in store.arm_runs(experiment) if run]
 
-    def write(file: Path) -> Bundle:
-        return store.export_shared(file, ids, link, redaction)
+    def made() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="looplab-shared-") as folder:
+            file = Path(folder) / f"shared{BUNDLE_ENDING}"
+            store.export_shared(file, ids, link, Redaction(runs, link.shown))
+            return file.read_bytes()
 
-    return _private(bundle_file(shared.name, write))
+    bundles: SharedBundles = request.state.shared_bundles
+    digest = sha256(repr((ids, runs, experiment)).encode("utf-8", "surrogatepass")).hexdigest()
+    measuring = service.queue_status().running is not None
+    content = bundles.bundle(link, digest, measuring=measuring, make=made)
+    headers = {
+        **attachment(f"{shared.name}{BUNDLE_ENDING}"),
+        "X-Content-SHA256": sha256(content).hexdigest(),
+    }
+    return _private(Response(content, media_type="application/vnd.sqlite3", headers=headers))
 
 
 @router.get(f"{SHARED_RESULT}/picture.svg")

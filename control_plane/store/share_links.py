@@ -8,17 +8,18 @@ import hmac
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, func, select
 
-from control_plane.domain.errors import Conflict, NotFound, StoreError
+from control_plane.domain.errors import ComeAgain, Conflict, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
@@ -61,6 +62,9 @@ MOST_SHARE_LINKS = 1_000
 ENDED_LISTED_DAYS = 90
 """For so long a link that has ended is still listed."""
 
+MOST_KEPT_BYTES = 32_000_000
+
+_MEASURING_S, _MAKING_S = 30.0, 2.0
 _USE_NOTED_S = 60.0
 _SECRET_BYTES = 24
 _NO_DIGEST = hashlib.sha256(b"").hexdigest()
@@ -178,6 +182,40 @@ class ShareLinks:
             if not _link_of(row).ended():
                 row.revoked_at = datetime.now(UTC)
                 record_each(session, "revoked", [(row.subject, row.title)], row.kind)
+
+
+class SharedBundles:
+    """Keeps the bundles of links that were made last, so that each is made once. Thread-safe."""
+
+    def __init__(self, most_bytes: int = MOST_KEPT_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._making = Lock()
+        self._kept: dict[str, tuple[str, bytes]] = {}
+
+    def bundle(
+        self, link: ShareLink, digest: str, *, measuring: bool, make: Callable[[], bytes]
+    ) -> bytes:
+        """Return the bundle of what has that digest; made one at a time and while nothing measures.
+
+        Raises ComeAgain where it is not kept and cannot be made now.
+        """
+        known, kept = self._kept.get(link.id, ("", b""))
+        if known == digest:
+            return kept
+        if measuring:
+            raise ComeAgain("A run is measured now: the file can be made after it.", _MEASURING_S)
+        if not self._making.acquire(blocking=False):
+            raise ComeAgain("Another file is made now: ask again in a moment.", _MAKING_S)
+        try:
+            made = make()
+            kept_now = {key: each for key, each in self._kept.items() if key != link.id}
+            kept_now[link.id] = (digest, made)
+            while sum(len(file) for _, file in kept_now.values()) > self._most_bytes:
+                del kept_now[next(iter(kept_now))]
+            self._kept = kept_now
+        finally:
+            self._making.release()
+        return made
 
 
 def _hide_in(file: Path, link: ShareLink, redaction: Redaction) -> None:

@@ -6,23 +6,26 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from control_plane.access.http_errors import status_of
 from control_plane.access.login import GUESSES, Caller, Login
 from control_plane.access.route_roles import ROUTES, role_of, routes_of
 from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.app import create_app
-from control_plane.domain.errors import Conflict
+from control_plane.domain.errors import ComeAgain, Conflict
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
 from control_plane.domain.metrics_and_objectives import Prediction
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
 from control_plane.jobs import recover
 from control_plane.settings import Settings
+from control_plane.store.share_links import SharedBundles, ShareLink
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import (
     ASYNC,
@@ -165,6 +168,42 @@ def test_a_link_gives_a_bundle_that_another_looplab_takes(
             store.import_bundle(file, told_of_run)
     finally:
         store.close()
+
+
+def test_the_bundle_of_a_link_is_made_once_until_it_tells_something_else(site: Site) -> None:
+    run = finished(site.store, items(title="one title"), ASYNC)
+    path = f"{site.share('run', subject=run.id)}/recipe.looplab"
+    first, again = site.client.get(path), site.client.get(path)
+    assert first.content == again.content
+    assert first.headers["x-content-sha256"] == sha256(first.content).hexdigest()
+    site.store.edit(run.id, title="canary two", tags=[], note="")
+    changed = site.client.get(path).content
+    assert b"canary two" in changed
+
+
+def test_bundles_of_links_are_made_one_at_a_time_and_while_nothing_measures(site: Site) -> None:
+    site.share("run")
+    site.share("comparison")
+    second, first, *_ = site.store.share_links()
+    kept = SharedBundles(most_bytes=10)
+
+    def bundle(link: ShareLink, made: bytes = b"", *, measuring: bool = True) -> bytes:
+        return kept.bundle(link, "as it is", measuring=measuring, make=lambda: made)
+
+    def refused() -> bytes:
+        with pytest.raises(ComeAgain):
+            bundle(second, measuring=False)
+        return b"of first"
+
+    assert kept.bundle(first, "as it is", measuring=False, make=refused) == b"of first"
+    assert bundle(first) == b"of first"
+    with pytest.raises(ComeAgain) as told:
+        bundle(second)
+    assert (status_of(told.value), told.value.wait_s > 0) == (503, True)
+    assert bundle(second, b"of second", measuring=False) == b"of second"
+    assert bundle(second) == b"of second"
+    with pytest.raises(ComeAgain):
+        bundle(first)
 
 
 def test_a_preview_has_the_sentence_and_the_main_figure(site: Site) -> None:

@@ -229,7 +229,7 @@ _HINTS = {
     429: "Runs are executed one after another; cancel some or wait.",
     503: "What is stored stays as it is. Try again in a moment.",
 }
-_TOO_MANY, _GUESSED = "too_many_guesses", "Wait a moment"
+_TO_WAIT, _WAIT = {"too_many_guesses", "come_again"}, "Wait a moment"
 _HISTORY = ErrorAction("History", HISTORY)
 
 
@@ -244,10 +244,10 @@ def error_page(
     view = ErrorPage(
         status=status,
         kind=_kind(status),
-        title=_GUESSED if code == _TOO_MANY else _TITLES.get(status, "Looplab could not answer"),
+        title=_WAIT if code in _TO_WAIT else _TITLES.get(status, "Looplab could not answer"),
         message=message,
         hint=" ".join(field.message for field in fields if field.message not in message)
-        or ("" if code == _TOO_MANY else _HINTS.get(status, "")),
+        or ("" if code in _TO_WAIT else _HINTS.get(status, "")),
         remedy=_remedy(request, status),
     )
     return plain_page(request, view, status)
