@@ -185,7 +185,9 @@ def _validation_error(request: Request, error: Exception) -> Response:
     for problem in error.errors():
         # Of a union each kind is told, as a part in brackets of the place.
         field = ".".join(str(part) for part in problem["loc"][1:] if "[" not in str(part))
-        told.setdefault(field, FieldError(field, problem["msg"]))
+        is_day = problem["type"].startswith("date_from")
+        message = "Give a day as 2026-11-30." if is_day else problem["msg"]
+        told.setdefault(field, FieldError(field, message))
     fields = tuple(told.values())
     message = f"{fields[0].field}: {fields[0].message}" if fields else "A field is wrong."
     return _error_response(request, 422, "invalid", message, fields)

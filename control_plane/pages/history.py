@@ -24,7 +24,7 @@ from control_plane.domain.ids import (
     peer_address,
 )
 from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
-from control_plane.domain.result import OUTCOMES
+from control_plane.domain.result import OUTCOMES, ValidityOutcome
 from control_plane.domain.run import Run, State
 from control_plane.domain.units import count
 from control_plane.jobs.run_service import RunService
@@ -66,9 +66,9 @@ class HistoryQuery(BaseModel, frozen=True):
 
     text: FilterText = ""
     state: State | Literal[""] = ""
-    validity: FilterText = ""
-    verdict: FilterText = ""
-    objectives: FilterText = ""
+    validity: ValidityOutcome | Literal[""] = ""
+    verdict: VerdictName | Literal[""] = ""
+    objectives: ObjectiveOutcome | Literal[""] = ""
     configuration: FilterText = ""
     application: FilterText = ""
     strategy: FilterText = ""

@@ -116,6 +116,8 @@ def test_each_number_puts_the_list_in_order(looplab: Dashboard) -> None:
     assert turned == f"{href}&order=asc"
     assert listed(looplab, tag="classic", sort="throughput", order="asc")[0] == CLASSIC[1]
     assert looplab.get("/history?sort=size").status_code == 422
+    assert looplab.get("/history?validity=xx").status_code == 422
+    assert "Give a day as 2026-11-30." in looplab.get("/history?since=2026-13-45").text
 
 
 def test_what_is_ticked_stays_on_other_pages_and_is_edited_in_its_row(looplab: Dashboard) -> None:

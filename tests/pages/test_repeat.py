@@ -213,6 +213,35 @@ def test_what_is_not_known_here_is_named_and_nothing_starts(
     assert count(here) == before
 
 
+def test_their_doubts_are_told_and_two_of_theirs_in_one_place_are_named(
+    here: Dashboard, tmp_path: Path
+) -> None:
+    store = open_store(provide_database(tmp_path / "pair.db"))
+    theirs = decided(store, "classic", (BLOCKING, THREADED, ASYNC), THEIRS)
+    store.close()
+    file = tmp_path / "pair.looplab"
+    write_bundle(tmp_path / "pair.db", file, [theirs.id])
+    first = theirs.arms[0].run_id
+    changed(
+        file,
+        "UPDATE run_facts SET spec = (SELECT spec FROM run_facts LIMIT 1);"
+        "UPDATE run_facts SET spec = json_set(spec, '$.target.application', 'shop'),"
+        " environment = json_set(environment, '$.application_commit', 'abcdef0123456789')"
+        f" WHERE run = (SELECT seq FROM run WHERE id = '{first}');"
+        f"UPDATE run SET application = 'shop' WHERE id = '{first}'",
+    )
+    taken(here, file)
+    said = words(here.get(f"/repeat/{theirs.id}").text)
+    assert "“blocking” was valid there. “threaded” was suspect there: Client CPU 100 %" in said
+    serve = {"shop": {"application": "bundled"}}
+    told = here.post(f"/api/repeats/{theirs.id}", {"serve": serve}).json()
+    assert "commit abcdef0123 there" in told["targets"][0]["differs"]
+    wrong = {each["field"]: each["message"] for each in told["missing"]}
+    assert wrong["arms.1.spec"] == "This arm is the same as “blocking”."
+    both = "“shop” and “bundled” are both served by “bundled” here."
+    assert wrong["application.1"] == both
+
+
 LIMITS: dict[str, tuple[str, Any]] = {
     "concurrency": ("$.workload.streams[0].load.concurrency", 1_000_000),
     "requests": ("$.workload.streams[0].stop.requests", 10**12),
