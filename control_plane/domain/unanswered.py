@@ -135,7 +135,7 @@ def censored_of(record: StreamRecord, longest_ns: int) -> Censored:
     ages_ns, awaited_s = record.in_flight_ns, record.awaited_ns / 1e9
     if not ages_ns:
         return Censored(unserved=0, unanswered=0)
-    older_ns = list(compress(ages_ns, _unanswered_ones(record, longest_ns)))
+    older_ns = list(compress(ages_ns, _unanswered_mask(record, longest_ns)))
     unserved = sum(age - record.awaited_ns >= record.duration_ns for age in ages_ns)
     mean_s, oldest_s = sum(ages_ns) / len(ages_ns) / 1e9, max(ages_ns) / 1e9
     return Censored(
@@ -149,7 +149,7 @@ def censored_of(record: StreamRecord, longest_ns: int) -> Censored:
     )
 
 
-def _unanswered_ones(record: StreamRecord, longest_ns: int) -> list[bool]:
+def _unanswered_mask(record: StreamRecord, longest_ns: int) -> list[bool]:
     """Return which of those in flight at the end count as unanswered."""
     if record.answered is not None:
         return [True] * len(record.in_flight_ns)
@@ -163,7 +163,7 @@ def begun_of(
     """Return the answers that began; None where nobody looked."""
     if first_byte is None:
         return None
-    flying = zip(_unanswered_ones(record, longest_ns), record.in_flight_begun, strict=True)
+    flying = zip(_unanswered_mask(record, longest_ns), record.in_flight_begun, strict=True)
     return BegunAnswers(
         first_byte.total,
         record.begun_timeouts,

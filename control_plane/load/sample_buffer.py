@@ -96,7 +96,7 @@ class Samples:
         """Return the samples without an error."""
         return self if self._good is None else self.where(self._good)
 
-    def completed_ones(self) -> Mask:
+    def completed_mask(self) -> Mask:
         """Return which samples have no error: shape (n,)."""
         return np.ones(len(self), np.bool_) if self._good is None else self._good
 

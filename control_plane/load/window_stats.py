@@ -312,7 +312,7 @@ class WindowStats:
         self._late_ns += self._ages_ns(samples.intended, samples.starts, self._closes_ns)
         self._late_begun += samples.begun_before(self._closes_ns).tolist()
         since = samples.intended if self._traits.is_scheduled else samples.starts
-        took = np.where(samples.completed_ones(), samples.ends - since, FAR_NS)
+        took = np.where(samples.completed_mask(), samples.ends - since, FAR_NS)
         self._late_took_ns += took.tolist()
         self._in_system_ns += self._inside_ns(samples.starts, self._closes_ns)
 
