@@ -4,7 +4,7 @@ Each cycle is a line of the log. A part that was broken off goes on behind the c
 has. In the end there is one line with what was counted; the exit code is 1 where a cycle was bad.
 
 stopped  SIGSTOP of a load worker, server or guard, in each state: over by its deadline
-killed   kill -9 of control plane, watcher, guard, server, worker and load worker, singly and in
+killed   8 kills -9 of control plane, watcher, guard, server, worker and load worker, singly and in
          pairs, with each kind of server and a forking command: nothing left, nothing changed
 orders   random orders of all that is asked of the queue, of kills, locks, full disks and starts
 files    an accident with the files of the database: no damage, nothing lost that was not told

@@ -24,7 +24,10 @@ from tests.dashboard import (
 )
 
 ROLES = ("control plane", "watcher", "guard", "server", "worker", "client")
-VICTIMS: list[tuple[str, ...]] = [*((role,) for role in ROLES), *combinations(ROLES, 2)]
+BELOW: list[tuple[str, ...]] = [*((role,) for role in ROLES[1:]), *combinations(ROLES[1:], 2)]
+ABOVE = [ROLES[:1], *((ROLES[0], role) for role in ROLES[1:])]
+BELOW_FIRST = 7
+"""Kills below a control plane before it is killed itself."""
 FORKING = """
 import os
 import subprocess
@@ -101,41 +104,51 @@ def parts_of(looplab: DashboardProcess) -> dict[str, psutil.Process]:
 
 
 def killed(number: int, folder: Path) -> dict[str, Any]:
-    """Kill one or two processes at a random moment; nothing is left, and nothing changed."""
-    chance = random.Random(number)
-    target, victims = TARGETS[number % len(TARGETS)], VICTIMS[number % len(VICTIMS)]
+    """Kill in one run after another, at last the control plane too; nothing is left or changed."""
     for name, text in (("forking.py", FORKING), ("wsgi.py", WSGI), ("looplab.toml", SETTINGS)):
         (folder / name).write_text(text)
     with dashboard(folder) as looplab:
         kept = looplab.submit(items_spec(**BARE))
         looplab.finished(kept)
         body = looplab.get(f"/api/runs/{kept}").content
-        run_id = looplab.submit(window_of(target))
-        reached = {"starting", "warming", "running"} if chance.random() < 0.3 else {"running"}
-        looplab.until_state(run_id, reached | TERMINAL, every_s=0.01)
-        time.sleep(chance.uniform(0, MOST_WAIT_S))
-        parts = parts_of(looplab)
-        at = state_in(looplab.db, run_id)
-        below = parts["control plane"].children(recursive=True)
-        hit = [role for role in victims if role in parts]
-        for role in hit:
-            with suppress(psutil.Error):
-                parts[role].kill()
-        if "control plane" in hit:
-            looplab.process.wait()
-        else:
-            looplab.until_state(run_id, TERMINAL, DEADLINE_S)
-        left_none_of(below)
-        gone_within_a_second(looplab.instance)
+        turns = range(number * BELOW_FIRST, (number + 1) * BELOW_FIRST)
+        kills = [kill(looplab, turn, BELOW[turn % len(BELOW)]) for turn in turns]
+        looplab.finished(looplab.submit(items_spec(**BARE)))
+        kills.append(kill(looplab, -1 - number, ABOVE[number % len(ABOVE)]))
     with dashboard(folder) as again:
         assert again.get(f"/api/runs/{kept}").content == body, "a finished run changed"
-        run = again.run(run_id)
-        assert run["state"] in TERMINAL, run["state"]
-        assert "internal" not in (run["reason"] or ""), run["reason"]
+        for each in kills:
+            run = again.run(each.pop("run_id"))
+            assert run["state"] in TERMINAL, run["state"]
+            assert "internal" not in (run["reason"] or ""), run["reason"]
+            each["became"] = run["state"]
         again.finished(again.submit(items_spec(**BARE)))
         gone_within_a_second(again.instance)
+    return {"kills": kills}
+
+
+def kill(looplab: DashboardProcess, turn: int, victims: tuple[str, ...]) -> dict[str, Any]:
+    """Kill these processes at a random moment of a run; a second after its end none is left."""
+    chance, target = random.Random(turn), TARGETS[turn % len(TARGETS)]
+    run_id = looplab.submit(window_of(target))
+    reached = {"starting", "warming", "running"} if chance.random() < 0.3 else {"running"}
+    looplab.until_state(run_id, reached | TERMINAL, every_s=0.01)
+    time.sleep(chance.uniform(0, MOST_WAIT_S))
+    parts = parts_of(looplab)
+    at = state_in(looplab.db, run_id)
+    below = parts["control plane"].children(recursive=True)
+    hit = [role for role in victims if role in parts]
+    for role in hit:
+        with suppress(psutil.Error):
+            parts[role].kill()
+    if "control plane" in hit:
+        looplab.process.wait()
+    else:
+        looplab.until_state(run_id, TERMINAL, DEADLINE_S)
+    left_none_of(below)
+    gone_within_a_second(looplab.instance)
     served = " ".join(str(target[key]) for key in ("server", "worker") if target.get(key))
-    return {"victims": hit, "server": served, "at": at, "became": run["state"]}
+    return {"victims": hit, "server": served, "at": at, "run_id": run_id}
 
 
 def window_of(target: dict[str, Any]) -> dict[str, Any]:
