@@ -13,11 +13,10 @@ from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
-from control_plane.store.deletions import Deletions
 from control_plane.store.experiment_findings import ExperimentFindings
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
-from control_plane.store.pinned_baselines import Pins
+from control_plane.store.pins_and_deletions import Deletions, Pins
 from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare

@@ -36,7 +36,7 @@ from control_plane.domain.spec_json import Document, spec_digest, stored_spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import readable
-from control_plane.store.pinned_baselines import read_pins
+from control_plane.store.pins_and_deletions import read_pins
 from control_plane.store.reader import find_row
 from control_plane.store.run_query import Condition
 from control_plane.store.tables import (
