@@ -1,7 +1,7 @@
 """The schema of a database file: made, checked, brought up to date; its copies, and put back.
 
-A new revision is a function in `migrations/`, its number in `UPGRADES` there, `HEAD` here, and the
-tables as they are after it.
+A new revision is a function in `migrations.py`, its number in `UPGRADES` there, `HEAD` here, and
+the tables as they are after it.
 """
 
 import logging

@@ -1,5 +1,10 @@
-"""Revisions of the tables of experiments, and of what else stands beside runs."""
+"""The revisions of the schema, in order, each with the function that makes it of the one before.
 
+Those of the tables of runs stand in `run_migrations.py`, of all others here. What databases were
+made with stays as it is, because they know a revision by its number.
+"""
+
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -7,6 +12,7 @@ from alembic.operations import Operations
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from control_plane.domain.spec_json import spec_digest, stored_spec
+from control_plane.store import run_migrations
 
 
 def create_configurations(op: Operations) -> None:
@@ -253,3 +259,31 @@ def add_verdicts_and_trial_rates(op: Operations) -> None:
     op.create_index("ix_experiment_arm_verdict", "experiment_arm", ["verdict", "run"])
     op.add_column("run_facts", sa.Column("trial_rates", AutoString(), nullable=True))
     op.execute(_FILL_TRIAL_RATES)
+
+
+UPGRADES: Mapping[str, Callable[[Operations], None]] = {
+    "0001": run_migrations.create_first_tables,
+    "0002": create_configurations,
+    "0003": run_migrations.add_causes,
+    "0004": run_migrations.add_given_name,
+    "0005": create_used_numbers,
+    "0006": run_migrations.keep_secrets_apart,
+    "0007": run_migrations.create_deleted_runs,
+    "0008": run_migrations.add_first_byte,
+    "0009": create_experiments,
+    "0010": let_experiments_pause,
+    "0011": create_audit_log,
+    "0012": add_objectives,
+    "0013": run_migrations.add_origin,
+    "0014": run_migrations.keep_state_of_deleted_runs,
+    "0015": add_sentence_of_experiments,
+    "0016": create_block_variances,
+    "0017": add_noise_of_experiments,
+    "0018": run_migrations.list_applications_and_machines,
+    "0019": run_migrations.sort_by_numbers,
+    "0020": create_pins,
+    "0021": create_peer_results,
+    "0022": create_share_links,
+    "0023": create_trends,
+    "0024": add_verdicts_and_trial_rates,
+}
