@@ -23,13 +23,12 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
-from control_plane.jobs.configurations import resolved
+from control_plane.jobs.configurations_and_ceilings import ceiling_documents, resolved
 from control_plane.jobs.confirmations import confirm_experiment
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.stored_ceilings import ceiling_documents
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.spec_json import Document
-from control_plane.jobs.stored_ceilings import ceiling_documents
+from control_plane.jobs.configurations_and_ceilings import ceiling_documents
 
 router = APIRouter(prefix="/api")
 

@@ -21,7 +21,7 @@ from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
-from control_plane.jobs.configurations import Configurations
+from control_plane.jobs.configurations_and_ceilings import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue

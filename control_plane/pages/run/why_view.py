@@ -19,8 +19,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.units import SPACE, about, count, seconds, share
+from control_plane.jobs.configurations_and_ceilings import measured_here, stored_ceilings
 from control_plane.jobs.run_service import RunService
-from control_plane.jobs.stored_ceilings import measured_here, stored_ceilings
 from control_plane.pages.urls import remedy_url
 from control_plane.store.store import Store
 

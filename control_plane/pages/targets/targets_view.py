@@ -22,9 +22,9 @@ from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worke
 from control_plane.domain.spec import Client, Target
 from control_plane.domain.units import NONE, about, share
 from control_plane.experiments import BundledWorkload
+from control_plane.jobs.configurations_and_ceilings import ceilings_here, unfinished
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
-from control_plane.jobs.stored_ceilings import ceilings_here, unfinished
 from control_plane.pages.form import FormData, new_idempotency_key
 from control_plane.pages.form.field_types import Section
 from control_plane.pages.run_rows import phase_text

@@ -1,12 +1,17 @@
-"""Every configuration that a spec can name: those that come with Looplab, and added ones."""
+"""What a spec can name as its target, and what each client can do at most on this machine.
+
+Configurations come with Looplab or were added; ceilings are those that the stored runs hold.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from control_plane.analysis.client_ceiling import Ceiling, ceiling_document, ceiling_of, same_setup
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
 from control_plane.domain.limits import bounded_text
-from control_plane.domain.spec import BUNDLED, NamedTarget, Spec, Target
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec import BUNDLED, RESPONDER, NamedTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document
 from control_plane.store.store import Store
 from control_plane.targets.application import for_application
@@ -18,7 +23,10 @@ from control_plane.targets.builtin_configurations import (
     find_configuration,
     missing_server,
     not_for_bundled,
+    target_name,
 )
+from control_plane.targets.observation.machine import SHARED_CORES
+from control_plane.targets.run_environment import run_environment
 
 LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}
@@ -109,3 +117,46 @@ class Configurations:
             message = f"There is a configuration {like!r} already: choose another name."
             return [FieldError("name", message)]
         return []
+
+
+LOOKED_AT = 40
+"""How many of the newest runs against the responder are looked at."""
+
+
+def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
+    """Return the ceilings of every machine, newest first; of one strategy, or of all."""
+    page = store.runs(
+        limit=LOOKED_AT,
+        configuration=target_name(RESPONDER),
+        state=State.FINISHED,
+        strategy=strategy,
+    )
+    return tuple(found for run in page.runs if (found := ceiling_of(run)) is not None)
+
+
+def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
+    """Return the ceilings of this machine with the present libraries, newest first."""
+    here = run_environment(SHARED_CORES)
+    return tuple(
+        ceiling for ceiling in stored_ceilings(store) if same_setup(ceiling.environment, here)
+    )
+
+
+def ceiling_documents(store: Store) -> list[Document]:
+    """Return all of them as JSON; `here` tells those that count on this machine now."""
+    here = run_environment(SHARED_CORES)
+    return [
+        ceiling_document(ceiling, here=same_setup(ceiling.environment, here))
+        for ceiling in stored_ceilings(store)
+    ]
+
+
+def measured_here(run: Run) -> bool:
+    """Return whether it was on this machine, with the present Python and client libraries."""
+    return same_setup(run.environment, run_environment(SHARED_CORES))
+
+
+def unfinished(store: Store) -> tuple[Run, ...]:
+    """Return the runs against the responder that wait or work, newest first."""
+    page = store.runs(limit=LOOKED_AT, configuration=target_name(RESPONDER))
+    return tuple(run for run in page.runs if not run.state.terminal)
