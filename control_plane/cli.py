@@ -16,7 +16,6 @@ from control_plane.cli_experiment import (
     MEASURED_EXIT_CODES,
     BlockLines,
     experiment_exit_code,
-    experiment_file,
     experiment_result,
     measuring_commands,
     print_bundled,
@@ -26,7 +25,17 @@ from control_plane.cli_experiment import (
     report_files,
     run_exit_code,
 )
-from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
+from control_plane.cli_options import (
+    AsJson,
+    DatabaseOption,
+    connect,
+    experiment_file,
+    full_path,
+    read_json_file,
+    settings_of,
+    tell_load_elsewhere,
+    with_row_files,
+)
 from control_plane.cli_output import (
     INVALID,
     NOT_FINISHED,
@@ -43,17 +52,13 @@ from control_plane.cli_output import (
 from control_plane.dashboard_client import NoDashboard
 from control_plane.domain.errors import (
     DatabaseOwned,
-    FieldError,
     InvalidInput,
     LooplabError,
     NotFound,
     SettingsError,
-    refuse,
 )
 from control_plane.domain.ids import compared_ids
-from control_plane.domain.row_files import UnreadableRows, decoded
-from control_plane.domain.spec_json import Document, read_document, row_values
-from control_plane.domain.target_addresses import is_here
+from control_plane.domain.spec_json import Document
 from control_plane.experiments import noise_experiment, spec_of_curl
 from control_plane.settings import Settings, load_settings
 
@@ -155,12 +160,12 @@ def run_spec(
         for note in notes:
             complain(note)
     else:
-        document = _with_row_files(_read(spec), spec.parent)
+        document = with_row_files(read_json_file(spec), spec.parent)
     settings = settings_of(context, db)
     new = not settings.db.expanduser().exists()
     with connect(settings) as dashboard:
+        tell_load_elsewhere(document, settings.limits)
         run = dashboard.submit(document)
-        _tell_where_load_goes(run)
         if new:
             complain(f"Made a new database: {full_path(settings)}.")
         if not dashboard.remote:
@@ -237,19 +242,19 @@ def decide_experiment(
 
     Without a dashboard it is measured here and now.
     """
+    settings = settings_of(context, db)
     if listed:
-        _list_bundled(settings_of(context, db), as_json=as_json)
+        _list_bundled(settings, as_json=as_json)
         return
     if file is None:
         raise SettingsError("Name a file, or a bundled experiment: --list tells which there are.")
     reports = report_files(markdown, junit)
-    document = {} if confirm else _experiment(file, blocks, full=full)
-    with connect(settings_of(context, db)) as dashboard:
-        made = (
-            dashboard.confirm_experiment(str(file), blocks)
-            if confirm
-            else dashboard.submit_experiment(document)
-        )
+    given = None if confirm else _experiment(file, blocks, full=full)
+    with connect(settings) as dashboard:
+        document = dashboard.confirmation(str(file), blocks) if given is None else given
+        tell_load_elsewhere(document, settings.limits)
+        submit = dashboard.submit_experiment
+        made = dashboard.confirm_experiment(str(file), blocks) if confirm else submit(document)
         found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
     if found is None:
         raise typer.Exit(NOT_FINISHED)
@@ -268,9 +273,7 @@ def _list_bundled(settings: Settings, *, as_json: bool) -> None:
 
 
 def _experiment(file: Path, blocks: int | None, *, full: bool) -> Document:
-    document, specs = experiment_file(file, _read, full=full)
-    for spec in specs:
-        _with_row_files(spec, file.parent)
+    document = experiment_file(file, full=full)
     return document if blocks is None else document | {"blocks": blocks}
 
 
@@ -285,10 +288,12 @@ def measure_noise_floor(
 
     Without a spec it is items of the bundled application. Every experiment adds to what is known.
     """
-    given = None if spec is None else _with_row_files(_read(spec), spec.parent)
-    with connect(settings_of(context, db)) as dashboard:
+    given = None if spec is None else with_row_files(read_json_file(spec), spec.parent)
+    document, settings = noise_experiment(given), settings_of(context, db)
+    with connect(settings) as dashboard:
         report = _silent if as_json else BlockLines()
-        made = dashboard.submit_experiment(noise_experiment(given))
+        tell_load_elsewhere(document, settings.limits)
+        made = dashboard.submit_experiment(document)
         found = experiment_result(dashboard, made["id"], report)
         floors = dashboard.noise_floors() if found else {"noise_floors": []}
     if as_json:
@@ -351,46 +356,6 @@ def examine_machine(
 
 cli.add_typer(measuring_commands)
 cli.add_typer(database_commands)
-
-
-def _tell_where_load_goes(run: Document) -> None:
-    url = run["spec"]["target"].get("url")
-    if url and not is_here(url):
-        complain(f"Load goes to another machine, {url}.")
-
-
-def _read(path: Path) -> Document:
-    try:
-        body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}.") from None
-    return read_document(body)
-
-
-def _with_row_files(document: Document, folder: Path) -> Document:
-    """Return a spec with the content of the files that its values of kind row name by path.
-
-    Paths are those from `folder`. Raises InvalidInput with what cannot be read.
-    """
-    wrong: list[FieldError] = []
-    for field, value in row_values(document):
-        if isinstance(path := value.get("file"), str):
-            try:
-                value["file"] = {"name": Path(path).name, "content": _text(folder / path)}
-            except UnreadableRows as unreadable:
-                wrong.append(FieldError(f"{field}.file", f"{path}: {unreadable}"))
-    refuse(wrong)
-    return document
-
-
-def _text(path: Path) -> str:
-    """Return the text of a regular file; no other is opened."""
-    try:
-        if not path.is_file():
-            raise UnreadableRows("this is no file." if path.exists() else "there is no such file.")
-        return decoded(path.read_bytes())
-    except OSError as error:
-        raise UnreadableRows(f"{error.strerror}.") from None
 
 
 def _silent(run: Document) -> None:

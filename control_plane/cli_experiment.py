@@ -1,11 +1,9 @@
 """What `looplab experiment` and `repeat` read and print; exit codes that say what verdicts say."""
 
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from unicodedata import category
 
 import typer
@@ -32,14 +30,14 @@ from control_plane.cli_output import (
     print_table,
 )
 from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
-from control_plane.domain.errors import FieldError, SettingsError, refuse
+from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import experiment_address, is_id
 from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
-from control_plane.experiments.experiment_file import BLOCKS, bundled_experiments
+from control_plane.experiments.experiment_file import BLOCKS
 
 BAD_INPUT, AGAINST, UNDECIDED = 2, 10, 11
 _ENDS = """
@@ -71,36 +69,6 @@ EXPERIMENT_EXIT_CODES = f"""{_ENDS}
 """
 
 
-def experiment_file(
-    path: Path, read_json: Callable[[Path], Document], *, full: bool = False
-) -> tuple[Document, Iterable[Document]]:
-    """Return the document of a file, and the specs in it. Raises SettingsError or InvalidInput.
-
-    What ends in .toml is TOML, everything else JSON; a slug stands for a bundled experiment.
-    """
-    slugs = bundled_experiments()
-    if str(path) in slugs and not path.exists():
-        return slugs[str(path)].document("full" if full else "quick"), []
-    if not path.exists() and path.suffix not in {".toml", ".json"} and str(path) != "-":
-        known = ", ".join(slugs)
-        raise SettingsError(f"There is no file {path}, and no bundled experiment: choose {known}.")
-    document = _read_toml(path) if path.suffix == ".toml" else read_json(path)
-    refuse(_not_finite(document))
-    arms = document.get("arms")
-    parts = [document, *(arms if isinstance(arms, list) else [])]
-    specs = (part.get("spec") for part in parts if isinstance(part, dict))
-    return document, [spec for spec in specs if isinstance(spec, dict)]
-
-
-def _not_finite(value: Any, path: str = "") -> Iterator[FieldError]:
-    """Yield each number that JSON has none for: nan, inf and what is too large to be kept."""
-    if isinstance(value, float) and not isfinite(value):
-        yield FieldError(path, "Give a finite number.")
-    elif isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _not_finite(inner, f"{path}.{key}".lstrip("."))
-
-
 ReportWriter = Callable[[Document, str], str]
 
 
@@ -122,15 +90,6 @@ def report_files(markdown: Path | None, junit: Path | None) -> dict[Path, Report
         except OSError as error:
             raise SettingsError(f"{path}: {error.strerror}.") from None
     return files
-
-
-def _read_toml(path: Path) -> Document:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {error}.") from None
 
 
 def run_exit_code(run: Document, *, strict: bool = False) -> int:
@@ -312,11 +271,14 @@ def repeat_result(
         known = [target["name"] for target in targets]
         chosen = [_serving("application", application, known), _serving("url", url, known)]
         serve = {name: chosen[0].get(name, {}) | chosen[1].get(name, {}) for name in chain(*chosen)}
-        planned = dashboard.repeat(subject, serve, start=start)
-        for line in () if as_json else _repeat_lines(planned):
+        planned = dashboard.repeat(subject, serve, start=False)
+        for line in () if as_json else _repeat_lines(planned, start=start):
             print_line(_printable(line))
+        for line in planned["elsewhere"]:
+            complain(_printable(line))
         code = BAD_INPUT if planned["missing"] else 0
-        if planned["started"]:
+        if start and not planned["missing"]:
+            planned = dashboard.repeat(subject, serve, start=True)
             code = _follow_repeat(dashboard, planned, as_json=as_json)
     if as_json:
         print_json(planned)
@@ -357,7 +319,7 @@ def _serving(kind: str, chosen: list[str] | None, known: list[str]) -> dict[str,
     return served
 
 
-def _repeat_lines(planned: Document) -> Iterator[str]:
+def _repeat_lines(planned: Document, *, start: bool) -> Iterator[str]:
     """Yield what was measured elsewhere, and what this would start here."""
     yield f"{planned['title']}, measured on {planned['machine']} ({planned['id']})"
     yield f"They found: {planned['sentence']}"
@@ -372,7 +334,7 @@ def _repeat_lines(planned: Document) -> Iterator[str]:
     yield from (f"Starts here, on a free port: {command}" for command in planned["commands"])
     yield from (f"Gets the load here: {address}" for address in planned["addresses"])
     yield from (f"Missing here: {each['message']}" for each in planned["missing"])
-    if planned["started"] is None and not planned["missing"]:
+    if not start and not planned["missing"]:
         yield f"Takes about {about(planned['seconds'])}. Nothing is started without --start."
 
 

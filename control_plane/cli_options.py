@@ -1,17 +1,34 @@
-"""What the commands share: their options, the settings, and the dashboard that they talk to."""
+"""What the commands share: their options, the settings, the files that they read, and the dashboard
+that they talk to.
+"""
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from control_plane import collect_from_now
+from control_plane.analysis.prose.run_sentences import arms_elsewhere, load_elsewhere
+from control_plane.cli_output import complain
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
+from control_plane.domain.errors import FieldError, InvalidInput, SettingsError, refuse
+from control_plane.domain.experiment import laid_over, read_experiment, rounded_blocks
+from control_plane.domain.limits import Limits
+from control_plane.domain.request_bodies_and_values import as_object
+from control_plane.domain.row_files import UnreadableRows, decoded
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import Document, read_document, read_spec, row_values
+from control_plane.domain.target_addresses import AllowedTarget
+from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 
@@ -56,3 +73,106 @@ def _interrupt(number: int, frame: object) -> None:
     """End the command as Ctrl-C does: in order, with the states written."""
     del number, frame
     signal.raise_signal(signal.SIGINT)
+
+
+def read_json_file(path: Path) -> Document:
+    """Return the object of a file of JSON; of standard input for `-`.
+
+    Raises SettingsError where it cannot be read, or as `read_document`.
+    """
+    try:
+        body = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}.") from None
+    return read_document(body)
+
+
+def with_row_files(document: Document, folder: Path) -> Document:
+    """Return a spec with the content of the files that its values of kind row name by path.
+
+    Paths are those from `folder`. Raises InvalidInput with what cannot be read.
+    """
+    wrong: list[FieldError] = []
+    for field, value in row_values(document):
+        if isinstance(path := value.get("file"), str):
+            try:
+                value["file"] = {"name": Path(path).name, "content": _text(folder / path)}
+            except UnreadableRows as unreadable:
+                wrong.append(FieldError(f"{field}.file", f"{path}: {unreadable}"))
+    refuse(wrong)
+    return document
+
+
+def _text(path: Path) -> str:
+    """Return the text of a regular file; no other is opened."""
+    try:
+        if not path.is_file():
+            raise UnreadableRows("this is no file." if path.exists() else "there is no such file.")
+        return decoded(path.read_bytes())
+    except OSError as error:
+        raise UnreadableRows(f"{error.strerror}.") from None
+
+
+def experiment_file(path: Path, *, full: bool = False) -> Document:
+    """Return the document of an experiment. Raises SettingsError or InvalidInput.
+
+    What ends in .toml is TOML, everything else JSON; a slug stands for a bundled experiment.
+    """
+    slugs = bundled_experiments()
+    if str(path) in slugs and not path.exists():
+        return slugs[str(path)].document("full" if full else "quick")
+    if not path.exists() and path.suffix not in {".toml", ".json"} and str(path) != "-":
+        known = ", ".join(slugs)
+        raise SettingsError(f"There is no file {path}, and no bundled experiment: choose {known}.")
+    document = _read_toml(path) if path.suffix == ".toml" else read_json_file(path)
+    refuse(_not_finite(document))
+    arms = document.get("arms")
+    parts = [document, *(arms if isinstance(arms, list) else [])]
+    for spec in (part.get("spec") for part in parts if isinstance(part, dict)):
+        if isinstance(spec, dict):
+            with_row_files(spec, path.parent)
+    return document
+
+
+def _not_finite(value: Any, path: str = "") -> Iterator[FieldError]:
+    """Yield each number that JSON has none for: nan, inf and what is too large to be kept."""
+    if isinstance(value, float) and not isfinite(value):
+        yield FieldError(path, "Give a finite number.")
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _not_finite(inner, f"{path}.{key}".lstrip("."))
+
+
+def _read_toml(path: Path) -> Document:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}.") from None
+
+
+def tell_load_elsewhere(document: Document, limits: Limits) -> None:
+    """Print which other machines a spec or an experiment sends load to, before it is handed in.
+
+    What is wrong says nothing here: it will be refused.
+    """
+    with suppress(InvalidInput, ValueError):
+        if "arms" not in document:
+            told = load_elsewhere(_specs_elsewhere([document], limits))
+        else:
+            submitted = read_experiment(document)
+            arms = [laid_over(submitted.spec or {}, arm.spec) for arm in submitted.arms]
+            arms += arms[:1] if submitted.control else []
+            blocks = rounded_blocks(len(arms), submitted.blocks)
+            told = arms_elsewhere(_specs_elsewhere(arms, limits), blocks)
+        for line in told:
+            complain(line)
+
+
+def _specs_elsewhere(documents: Sequence[Document], limits: Limits) -> Iterator[Spec]:
+    """Yield what asks a server by its address, whether or not it is allowed here."""
+    for document in documents:
+        if isinstance(url := as_object(document.get("target")).get("url"), str):
+            asked = AllowedTarget(urlsplit(url).hostname or "")
+            yield read_spec(document, replace(limits, allowed_targets=(asked,)))

@@ -90,6 +90,9 @@ class DashboardClient(Protocol):
     def bundled(self) -> Sequence[Document]:
         """Return the experiments that come with Looplab, and how long each takes here."""
 
+    def confirmation(self, experiment_id: str, blocks: int | None) -> Document:
+        """Return the document of what `confirm_experiment` queues. Raises as that does."""
+
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         """Queue an experiment that measures another anew, and return it.
 
@@ -178,6 +181,10 @@ class RemoteDashboard:
     def bundled(self) -> Sequence[Document]:
         found: list[Document] = self._response("GET", "/api/experiments").json()
         return found
+
+    def confirmation(self, experiment_id: str, blocks: int | None) -> Document:
+        address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"
+        return self._request("POST", address, {"blocks": blocks, "start": False})
 
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"

@@ -24,7 +24,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
 from control_plane.jobs.configurations_and_ceilings import ceiling_documents, resolved
-from control_plane.jobs.confirmations import confirm_experiment
+from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
@@ -68,6 +68,9 @@ class LocalDashboard:
         return bundled_documents(
             lambda document: submissions.seconds_of_experiment(document, _usual_seconds)
         )
+
+    def confirmation(self, experiment_id: str, blocks: int | None) -> Document:
+        return confirmation_document(self._store, self._started(), experiment_id, blocks)
 
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         made = confirm_experiment(self._store, self._started(), experiment_id, blocks)

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from control_plane.cli_experiment import BlockLines, experiment_exit_code, experiment_file
+from control_plane.cli_experiment import BlockLines, experiment_exit_code
+from control_plane.cli_options import experiment_file
 from control_plane.domain.errors import InvalidInput, SettingsError
-from control_plane.domain.spec_json import read_document
 from control_plane.store.store import open_store
 from tests.builders.trials import with_spaces
 
@@ -52,39 +52,35 @@ def test_the_exit_code_says_the_same_as_the_verdict(
     assert experiment_exit_code(document, strict=True) == strict
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    return read_document(path.read_bytes())
-
-
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text(
         '\ufeffquestion = "Which?"\n[spec]\nseed = 2\n[[arms]]\nname = "a"\nspec.seed = 3\n'
     )
-    document, specs = experiment_file(tmp_path / "e.toml", read_json)
+    document = experiment_file(tmp_path / "e.toml")
     (tmp_path / "e.json").write_text(json.dumps(document))
-    assert experiment_file(tmp_path / "e.json", read_json) == (document, specs)
-    assert specs == [{"seed": 2}, {"seed": 3}]
+    assert experiment_file(tmp_path / "e.json") == document
+    assert document["spec"] | document["arms"][0]["spec"] == {"seed": 3}
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text("question = ")
     with pytest.raises(SettingsError, match=r"wrong\.toml: Invalid value"):
-        experiment_file(tmp_path / "wrong.toml", read_json)
+        experiment_file(tmp_path / "wrong.toml")
     with pytest.raises(SettingsError, match="No such file"):
-        experiment_file(tmp_path / "none.toml", read_json)
+        experiment_file(tmp_path / "none.toml")
 
 
 def test_a_number_that_is_not_finite_is_told_at_its_field(tmp_path: Path) -> None:
     file = tmp_path / "e.toml"
     file.write_text("margin = nan\n[[arms]]\nspec.timeout_s = 1e400\n")
     with pytest.raises(InvalidInput) as refused:
-        experiment_file(file, read_json)
+        experiment_file(file)
     assert [error.field for error in refused.value.fields] == ["margin", "arms.0.spec.timeout_s"]
 
 
 def test_a_slug_stands_for_a_bundled_experiment() -> None:
-    quick, _ = experiment_file(Path("event-loop"), read_json)
-    whole, _ = experiment_file(Path("event-loop"), read_json, full=True)
+    quick = experiment_file(Path("event-loop"))
+    whole = experiment_file(Path("event-loop"), full=True)
     assert (quick["question"], quick["blocks"], whole["blocks"]) == ("uvloop or asyncio?", 4, 10)
 
 

@@ -19,7 +19,7 @@ from control_plane.experiments.experiment_file import (
     bundled_documents,
     bundled_experiment,
 )
-from control_plane.jobs.confirmations import confirm_experiment
+from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import experiment_left_s
 from control_plane.jobs.run_service import RunService
@@ -123,11 +123,12 @@ def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep)
 
 
 class ConfirmBody(BaseModel):
-    """How a confirmation differs from what is offered."""
+    """How a confirmation differs from what is offered; `start` false tells what it would be."""
 
     model_config = ConfigDict(extra="forbid")
 
     blocks: Annotated[int, Field(strict=True)] | None = None
+    start: Annotated[bool, Field(strict=True)] = True
 
 
 @router.post("/experiments/runs/{experiment_id}/confirm")
@@ -142,8 +143,11 @@ def confirm(
 
     All arms, or of more than six the baseline and the winner. `blocks` is its own maximum; as many
     as would settle it where none is named. The same Idempotency-Key gives the same one.
+    With `"start": false` nothing is queued, and its document returned.
     """
     blocks = body.blocks if body else None
+    if body and not body.start:
+        return confirmation_document(store, service, experiment_id, blocks)
     made = confirm_experiment(store, service, experiment_id, blocks, key)
     return _told(store, service, made.id)
 

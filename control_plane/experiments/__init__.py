@@ -57,6 +57,9 @@ def document_of(given: Document) -> Document:
     return {"workload": {"streams": streams}, "trials": given.get("trials", TRIALS)}
 
 
+DECIDED_BLOCKS = 10
+"""The most blocks of an experiment over runs that are measured already."""
+
 NOISE_BLOCKS = 10
 
 

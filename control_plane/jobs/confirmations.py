@@ -64,14 +64,20 @@ def confirm_experiment(
     Raises Conflict where it is not over or an arm is missing, InvalidInput and QueueFull as for any
     experiment.
     """
+    key = f"{experiment_id}.{key or new_id()}"
+    document = confirmation_document(store, service, experiment_id, blocks)
+    seed = Random(f"{document['seed']}.{key}").randrange(2**32)
+    return service.submit_experiment({**document, "seed": seed}, key=key)
+
+
+def confirmation_document(
+    store: Store, service: RunService, experiment_id: str, blocks: int | None = None
+) -> Document:
+    """Return what `confirm_experiment` would queue, but with the seed of the first experiment."""
     judged = judged_now(store, experiment_id)
     chosen = _confirmation(judged, service.limits.max_trials - 1)
-    key = f"{experiment_id}.{key or new_id()}"
-    document = _document(judged, chosen) | {
-        "blocks": chosen.blocks if blocks is None else blocks,
-        "seed": Random(f"{judged.experiment.design.seed}.{key}").randrange(2**32),
-    }
-    return service.submit_experiment(document, key=key)
+    document = _document(judged, chosen) | {"seed": judged.experiment.design.seed}
+    return document | {"blocks": chosen.blocks if blocks is None else blocks}
 
 
 def _confirmation(judged: JudgedExperiment, most_blocks: int) -> Confirmation:

@@ -10,13 +10,14 @@ from typing import Literal
 from control_plane.analysis.differences import measured_commit
 from control_plane.analysis.prose import joined, plain_text
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
-from control_plane.analysis.prose.run_sentences import headline
+from control_plane.analysis.prose.run_sentences import arms_elsewhere, headline, load_elsewhere
+from control_plane.analysis.validity import TheirValidity, their_validity
 from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound, refuse
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, AnyTarget, Spec
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.experiments.experiment_file import stored_document
@@ -58,26 +59,12 @@ class TheirTarget:
 
 
 @dataclass(frozen=True)
-class TheirValidity:
-    """What the gates there found of an arm, or of a run; how it ended where it was not judged."""
-
-    name: str
-    outcome: str
-    reasons: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """`“A” was suspect there: The client was busy.`"""
-        reasons = f": {' '.join(self.reasons)}" if self.reasons else "."
-        return f"“{self.name}” was {self.outcome} there{reasons}"
-
-
-@dataclass(frozen=True)
 class Repeat:
     """What a click would start here, and set beside what `machine` measured.
 
     `specs` by arm, of a run under its title; none where `wrong` says what is missing. `commands`
-    are the command lines in full, `addresses` servers that run already and get the load.
+    are the command lines in full, `addresses` servers that run already and get the load, of which
+    `elsewhere` says what those of other machines get.
     `requests` are those of all arms; `writing` of them may change what the target keeps. `sentence`
     is what they found.
     """
@@ -95,6 +82,7 @@ class Repeat:
     specs: tuple[tuple[str, Spec], ...]
     commands: tuple[str, ...]
     addresses: tuple[str, ...]
+    elsewhere: tuple[str, ...]
     seconds: float | None
     wrong: tuple[FieldError, ...]
 
@@ -153,7 +141,6 @@ def planned_repeat(
     if not wrong:
         specs, wrong = _resolved(document, service, is_experiment=theirs.experiment is not None)
         wrong += _served_by_same(targets, served, wrong)
-    started = [spec.target.started for _, spec in specs]
     requests = [request for _, run in theirs.runs for _, request in run.spec.requests()]
     return Repeat(
         subject=subject,
@@ -169,8 +156,9 @@ def planned_repeat(
         ),
         document=document,
         specs=specs,
-        commands=tuple(dict.fromkeys(service.server_command(each) for each in started if each)),
+        commands=_commands(specs, service),
         addresses=tuple(dict.fromkeys(spec.target.url for _, spec in specs if spec.target.url)),
+        elsewhere=_elsewhere(theirs.experiment, specs),
         seconds=_seconds(document, specs, service, of_experiment=theirs.experiment is not None),
         wrong=tuple(wrong),
     )
@@ -212,19 +200,11 @@ def repeat_document(planned: Repeat, started: StartedRepeat | None) -> Document:
         "specs": {name: write_spec(spec) for name, spec in planned.specs},
         "commands": list(planned.commands),
         "addresses": list(planned.addresses),
+        "elsewhere": list(planned.elsewhere),
         "seconds": planned.seconds,
         "missing": [{"field": each.field, "message": each.message} for each in planned.wrong],
         "started": vars(started) if started else None,
     }
-
-
-def their_validity(name: str, run: Run) -> TheirValidity:
-    """Return what the gates found of a run that came from elsewhere."""
-    if run.validity is None or run.validity.outcome is None:
-        ended = "not judged" if run.state is State.FINISHED else run.state.value
-        return TheirValidity(name, ended, (run.reason,) if run.reason else ())
-    reasons = tuple(reason.text for reason in run.validity.reasons)
-    return TheirValidity(name, run.validity.outcome, reasons)
 
 
 def repeatable(store: Store, subject: str) -> Repeatable:
@@ -378,6 +358,16 @@ def _resolved(
         return tuple((name, draft.spec) for name, draft in arms), []
     except InvalidInput as error:
         return (), list(error.fields) or [FieldError("", str(error))]
+
+
+def _commands(specs: Sequence[tuple[str, Spec]], service: RunService) -> tuple[str, ...]:
+    started = (spec.target.started for _, spec in specs)
+    return tuple(dict.fromkeys(service.server_command(each) for each in started if each))
+
+
+def _elsewhere(experiment: Experiment | None, specs: Sequence[tuple[str, Spec]]) -> tuple[str, ...]:
+    given = [spec for _, spec in specs]
+    return arms_elsewhere(given, given[0].trials) if experiment and given else load_elsewhere(given)
 
 
 def _seconds(

@@ -24,6 +24,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     ratio_with_interval,
 )
 from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.analysis.validity import their_validity
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import experiment_address
@@ -37,7 +38,6 @@ from control_plane.experiments.experiment_file import (
     bundled_experiments,
 )
 from control_plane.jobs.experiment_job import judged_now
-from control_plane.jobs.repeats import their_validity
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store

@@ -16,6 +16,7 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose import joined
+from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.run_labels import called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, NotFound
@@ -24,7 +25,7 @@ from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Pin, Run
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import share
-from control_plane.experiments import noise_experiment
+from control_plane.experiments import DECIDED_BLOCKS, noise_experiment
 from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiment,
@@ -146,9 +147,6 @@ def measure_noise(
     """Start an experiment whose arms are the same, and show it; once for each key."""
     made = service.submit_experiment(noise_experiment(), key=f"{key}.noise" if key else None)
     return RedirectResponse(experiment_address(made.id), 303)
-
-
-DECIDED_BLOCKS = 10
 
 
 @router.post("/experiments/of-runs")
@@ -337,6 +335,9 @@ def current_part(store: Store, service: RunService, experiment_id: str) -> Exper
 def _part(judged: JudgedExperiment, store: Store, service: RunService) -> ExperimentFragment:
     most = service.limits.max_trials - 1
     part = experiment_part(judged, service.hints, service.expected_seconds, most)
+    specs = [run.spec for run in judged.runs if run and not run.origin]
+    blocks = max(judged.experiment.design.blocks, part.offer.blocks if part.offer else 0)
+    part = replace(part, elsewhere=arms_elsewhere(specs, blocks))
     with suppress(NotFound):
         if theirs := judged.experiment.design.repeats:
             return replace(part, beside=beside_theirs(judged, judged_now(store, theirs)))

@@ -81,7 +81,10 @@ class PredictionLine:
 
 @dataclass(frozen=True)
 class ExperimentFragment(View):
-    """What changes while an experiment is measured."""
+    """What changes while an experiment is measured.
+
+    `elsewhere`: which other machines get how much once it is measured again.
+    """
 
     template: ClassVar[str] = "partials/experiment.html"
     id: str
@@ -108,6 +111,7 @@ class ExperimentFragment(View):
     design: tuple[tuple[str, str], ...]
     toml: str
     beside: BesideTheirs | None = None
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def by_chance(self) -> str:

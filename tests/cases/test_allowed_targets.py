@@ -6,34 +6,45 @@ No run of these tests begins: the queue takes none. No name is looked up.
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane.app import create_app
+from control_plane.cli_options import tell_load_elsewhere
 from control_plane.dashboard_server import asked_token
 from control_plane.domain.errors import InvalidInput, SettingsError
+from control_plane.domain.experiment import read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.target_addresses import allowed_target
 from control_plane.jobs import recover
 from control_plane.local_dashboard import LocalDashboard
 from control_plane.settings import Settings
-from control_plane.store.store import open_store
-from tests.builders.runs import BLOCKED, finished
+from control_plane.store.bundles import write_bundle
+from control_plane.store.store import Draft, open_store
+from tests.builders.runs import ASYNC, BLOCKED, finished, led
 from tests.dashboard import Dashboard, items_spec, provide_database
+from tests.html import read_html
 from tests.in_process import in_process
-from tests.pages.form_page import Pairs, changed, form_of_page, send, wrong
+from tests.pages.form_page import Pairs, changed, form_of_page, send
 from tests.pages.stored import words
 
 ALLOWED = "http://bench.test:8000"
 OTHER = "http://bench.test:8001"
 LIMITS = Limits(max_queue=0, allowed_targets=(allowed_target("bench.test:8000"),))
+ARMS = [{"name": name, "spec": {"client": {"strategy": name}}} for name in ("raw", "httpx")]
+EXPERIMENT = {"question": "Which?", "arms": ARMS, "blocks": 4}
 
 
 def spec_for(url: str) -> dict[str, Any]:
     return items_spec(target={"url": url}, trials=3)
+
+
+def told_of(url: str) -> str:
+    return f"{url} is another machine: it gets 4 users for 200 requests, 3 times, each after 0.1 s"
 
 
 def form_for(looplab: Dashboard, url: str) -> Pairs:
@@ -51,10 +62,8 @@ def open_to_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]
 def test_each_entry_takes_what_is_allowed_alone(
     open_to_one: Dashboard, url: str, status: int
 ) -> None:
-    """The full queue refuses what the field does not."""
-    clients = ("raw", "httpx")
-    arms = [{"name": name, "spec": {"client": {"strategy": name}}} for name in clients]
-    document = {"question": "Which?", "spec": spec_for(url), "arms": arms}
+    """The full queue refuses what the field does not; what is taken is asked back first."""
+    document = {**EXPERIMENT, "spec": spec_for(url)}
     for path, body, field in (
         ("/api/runs", spec_for(url), "target.url"),
         ("/api/experiments", document, "arms.0.spec.target.url"),
@@ -63,11 +72,23 @@ def test_each_entry_takes_what_is_allowed_alone(
         assert answer.status_code == status
         fields = [error["field"] for error in answer.json()["fields"]]
         assert fields[:1] == ([field] if status == 422 else [])
-    answer = send(open_to_one, "/runs", form_for(open_to_one, url))
-    assert answer.status_code == status
-    assert ("target.url" in wrong(answer.text)) == (status == 422)
-    text = json.dumps(spec_for(url))
-    assert send(open_to_one, "/runs/spec", [("spec", text)]).status_code == status
+    for path, pairs in (
+        ("/runs", form_for(open_to_one, url)),
+        ("/runs/spec", [("spec", json.dumps(spec_for(url)))]),
+    ):
+        answer = send(open_to_one, path, pairs)
+        if status == 429:
+            assert (answer.status_code, "Nothing was started yet" in answer.text) == (409, True)
+            agreed = {"name": "agreed", "form": "spec-form" if "spec" in path else "new-run"}
+            (told,) = [
+                field.attributes["value"]
+                for field in read_html(answer.text).all("input")
+                if agreed.items() <= field.attributes.items()
+            ]
+            assert f"{url} is another machine: it gets " in told
+            answer = send(open_to_one, path, [*pairs, ("agreed", told)])
+        assert answer.status_code == status
+        assert ("not on this machine" in answer.text) == (status == 422)
 
 
 def test_the_plan_says_in_red_who_is_asked_and_how_much(open_to_one: Dashboard) -> None:
@@ -84,6 +105,62 @@ def test_a_pasted_address_is_the_target_where_it_may_be_asked(open_to_one: Dashb
         pasted = [*changed(pairs, target="bundled"), ("paste", f"curl {url}/items")]
         page = send(open_to_one, "/runs/new/pasted", pasted).text
         assert (url in dict(form_of_page(page, "/runs"))["target.url"]) == (filled == "url")
+
+
+def test_each_page_says_who_would_be_asked_again_and_how_much(tmp_path: Path) -> None:
+    store = open_store(provide_database(tmp_path / "runs.db"))
+    specs = [
+        read_spec(spec_for(ALLOWED) | {"client": {"strategy": strategy}}, LIMITS)
+        for strategy in ("raw", "httpx")
+    ]
+    runs = [finished(store, spec, ASYNC).id for spec in specs]
+    store.pin(runs[0], "release 2.3")
+    submitted = read_experiment({**EXPERIMENT, "spec": spec_for(ALLOWED)})
+    drafts = [(arm.name, Draft(replace(specs[0], trials=4), ALLOWED)) for arm in submitted.arms]
+    made = store.add_experiment(submitted.question, submitted.design, drafts, 100)
+    for arm in made.arms:
+        led(store, store.run(arm.run_id or ""), ASYNC)
+    store.close()
+    with in_process(tmp_path, limits=LIMITS) as looplab:
+        assert told_of(ALLOWED) in words(looplab.get(f"/runs/{runs[0]}").text)
+        compared = words(looplab.get(f"/compare?runs={','.join(runs)}").text)
+        # Two arms of 10 blocks, two of which may be measured again, and the burnt trial: once
+        # beside Refresh of the pin, once beside the experiment over these runs.
+        assert compared.count(f"{ALLOWED} is another machine") == 2
+        assert compared.count("4 users for 200 requests, at most 25 times") == 2
+        shown = words(looplab.get(f"/experiments/{made.id}").text)
+        assert "4 users for 200 requests, at most 11 times" in shown
+        for path in (f"/runs/{runs[0]}.html", f"/experiments/{made.id}.html"):
+            assert "is another machine" not in looplab.get(path).text
+
+
+def test_a_repeat_says_so_before_its_button(open_to_one: Dashboard, tmp_path: Path) -> None:
+    store = open_store(provide_database(tmp_path / "theirs.db"))
+    theirs = finished(store, read_spec(items_spec(trials=3, title="theirs"), LIMITS), ASYNC).id
+    store.close()
+    write_bundle(tmp_path / "theirs.db", tmp_path / "theirs.looplab", [theirs])
+    bundle = (tmp_path / "theirs.looplab").read_bytes()
+    taken = open_to_one.client.post("/api/import", content=bundle)
+    assert taken.status_code == 200, taken.text
+    page = read_html(open_to_one.get(f"/repeat/{theirs}?url.0={ALLOWED}").text)
+    (red,) = [each for each in page.all("p") if each.attributes.get("class") == "load-elsewhere"]
+    assert told_of(ALLOWED) in red.text
+    body = {"serve": {"bundled": {"url": ALLOWED}}}
+    planned = open_to_one.post(f"/api/repeats/{theirs}", body).json()
+    assert [told_of(ALLOWED) in line for line in planned["elsewhere"]] == [True]
+    assert open_to_one.post(f"/api/repeats/{theirs}", {}).json()["elsewhere"] == []
+
+
+def test_the_command_line_says_so_before_it_hands_in(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_load_elsewhere(spec_for(OTHER), Limits())
+    assert told_of(OTHER) in capsys.readouterr().err
+    document = {**EXPERIMENT, "spec": spec_for(ALLOWED)}
+    tell_load_elsewhere(document | {"control": True, "blocks": 3}, Limits())
+    # Three arms, whose blocks are rounded up to a Latin square of theirs.
+    assert "for 200 requests, at most 13 times" in capsys.readouterr().err
+    for silent in (spec_for("http://127.0.0.1:9000"), spec_for("http://["), items_spec(), {}):
+        tell_load_elsewhere(silent, Limits())
+    assert capsys.readouterr().err == ""
 
 
 def test_a_run_is_not_begun_again_once_that_is_not_allowed_any_more(tmp_path: Path) -> None:

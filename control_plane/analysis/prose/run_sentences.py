@@ -1,6 +1,7 @@
 """The run page in words: its sentence, the lede, and the banner of what went wrong."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +13,11 @@ from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.gates import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless
 from control_plane.domain.documents import run_document
+from control_plane.domain.experiment import spare_blocks
 from control_plane.domain.result import EarlyRequests, Summary, Validity
 from control_plane.domain.run import Live, Run, RunDetail, State
-from control_plane.domain.spec import BUNDLED, Stream
+from control_plane.domain.spec import BUNDLED, Spec, Stream
+from control_plane.domain.target_addresses import is_here
 from control_plane.domain.times_and_percentiles import (
     GREYED,
     Times,
@@ -27,6 +30,34 @@ from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count, figures, number_of, seconds, were
 
 _REMEDIES = {"404": "Correct the path", "405": "Correct the method or the path"}
+
+
+def load_elsewhere(specs: Iterable[Spec]) -> tuple[str, ...]:
+    """Return which other machines these runs ask, and how much; empty where load stays here."""
+    asked = _asked_elsewhere((spec, spec.trials) for spec in specs)
+    return tuple(f"{gets}, {number_of(times, 'time')}{warm}." for (gets, warm), times in asked)
+
+
+def arms_elsewhere(specs: Iterable[Spec], blocks: int) -> tuple[str, ...]:
+    """Return the same of the arms of an experiment, with the negative control.
+
+    The burnt trial counts, and blocks that are measured again.
+    """
+    most = blocks + spare_blocks(blocks)
+    asked = _asked_elsewhere((spec, most) for spec in specs)
+    return tuple(f"{gets}, at most {times + 1:,} times{warm}." for (gets, warm), times in asked)
+
+
+def _asked_elsewhere(specs: Iterable[tuple[Spec, int]]) -> Iterable[tuple[tuple[str, str], int]]:
+    """Return who gets what, and after which warm-up, with the number of trials that ask it."""
+    asked = Counter[tuple[str, str]]()
+    for spec, trials in specs:
+        if spec.target.started is None and not is_here(spec.target.url):
+            streams = spec.workload.streams
+            load = " and ".join(f"{each.load.long_label} for {each.stop.label}" for each in streams)
+            warm = f", each after {spec.warmup_s:g} s of warm-up" if spec.warmup_s else ""
+            asked[f"{spec.target.url} is another machine: it gets {load}", warm] += trials
+    return asked.items()
 
 
 def nothing_completed(run: Run) -> bool:

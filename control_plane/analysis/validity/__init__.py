@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.domain.result import Reason, Summary, Trial
+from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
@@ -147,3 +148,27 @@ class Gate:
         """Return the limits of a run of this spec, as the table of gates has them."""
         limits = self.limits_of_spec(spec) if self.limits_of_spec else self.limits
         return limits.text(self.format.limit)
+
+
+@dataclass(frozen=True)
+class TheirValidity:
+    """What the gates there found of an arm, or of a run; how it ended where it was not judged."""
+
+    name: str
+    outcome: str
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """`“A” was suspect there: The client was busy.`"""
+        reasons = f": {' '.join(self.reasons)}" if self.reasons else "."
+        return f"“{self.name}” was {self.outcome} there{reasons}"
+
+
+def their_validity(name: str, run: Run) -> TheirValidity:
+    """Return what the gates found of a run that came from elsewhere."""
+    if run.validity is None or run.validity.outcome is None:
+        ended = "not judged" if run.state is State.FINISHED else run.state.value
+        return TheirValidity(name, ended, (run.reason,) if run.reason else ())
+    reasons = tuple(reason.text for reason in run.validity.reasons)
+    return TheirValidity(name, run.validity.outcome, reasons)

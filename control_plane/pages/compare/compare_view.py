@@ -39,14 +39,16 @@ from control_plane.analysis.prose.comparison_sentences import (
     sessions_text,
     shared_cause,
 )
+from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.experiment import Experiment
+from control_plane.domain.experiment import Experiment, rounded_blocks
 from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Pin, Run, RunDetail, State
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count
+from control_plane.experiments import DECIDED_BLOCKS
 from control_plane.pages.compare.numbers_table import (
     NumbersTable,
     StreamRows,
@@ -217,6 +219,12 @@ class CompareFragment(View):
     experiment: Experiment | None = None
     pins: tuple[Pin, ...] = ()
     key: str = field(default_factory=partial(token_urlsafe, 12))
+
+    @property
+    def load_elsewhere(self) -> tuple[str, ...]:
+        """Which other machines get how much once an experiment measures its specs again."""
+        specs = [run.spec for run in self.comparison.runs]
+        return arms_elsewhere(specs, rounded_blocks(len(specs), DECIDED_BLOCKS))
 
 
 @dataclass(frozen=True)

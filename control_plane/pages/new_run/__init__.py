@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes import Remedy, remedies
+from control_plane.analysis.prose.run_sentences import load_elsewhere
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
@@ -33,6 +34,7 @@ from control_plane.pages.form.fields import field_message
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import check_form
 from control_plane.pages.new_run.new_run_view import (
+    ASKS_ELSEWHERE,
     NewRunPage,
     Notice,
     new_run_page,
@@ -48,7 +50,7 @@ from control_plane.pages.new_run.new_run_view import (
     with_pasted,
     with_picked,
 )
-from control_plane.pages.new_run.preview import with_check_result
+from control_plane.pages.new_run.preview import plan_elsewhere, with_check_result
 from control_plane.pages.site.templating import fragment, page
 from control_plane.pages.urls import NEW_RUN
 
@@ -142,6 +144,9 @@ def start(request: Request, form: FormDep, service: RunServiceDep) -> Response:
     read = check_form(whole, service)
     if read.messages:
         return _response(request, new_run_page(whole, service, idempotency_key(form)), 422)
+    if plan_elsewhere(read) != _agreed(form):
+        shown = new_run_page(whole, service, idempotency_key(form))
+        return _response(request, replace(shown, notice=ASKS_ELSEWHERE), 409)
     try:
         if read.experiment is not None:
             key = idempotency_key(form)
@@ -158,11 +163,21 @@ def start_spec(request: Request, form: FormDep, service: RunServiceDep) -> Respo
     """Start a run from the JSON of its spec."""
     text = form.text("spec")
     try:
-        return redirect_to_runs(service.submit([read_document(text)], key=idempotency_key(form)))
+        document = read_document(text)
+        if (elsewhere := load_elsewhere([service.check(document)])) != _agreed(form):
+            shown = new_run_page(_preset_form("items", service), service, idempotency_key(form))
+            asked = replace(shown, spec_text=text, spec_elsewhere=elsewhere)
+            return _response(request, replace(asked, notice=ASKS_ELSEWHERE), 409)
+        return redirect_to_runs(service.submit([document], key=idempotency_key(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
         shown = new_run_page(_preset_form("items", service), service, new_idempotency_key())
         refused = replace(shown, spec_text=text, spec_errors=spec_errors_of(error))
         return _response(request, refused, status_of(error))
+
+
+def _agreed(form: FormData) -> tuple[str, ...]:
+    """Return what the page said of load on other machines when its button was pressed."""
+    return tuple(form.text("agreed").splitlines())
 
 
 @router.post("/runs/new/offer")

@@ -147,11 +147,18 @@ class Notice:
     plain: bool = False
 
 
+ASKS_ELSEWHERE = Notice(
+    "Nothing was started yet: another machine would get load",
+    "Who is asked and how much stands in red beside Start, which starts it now.",
+)
+
+
 @dataclass(frozen=True)
 class NewRunPage(View):
     """`wrong` holds messages by field name; `preset` is the one that is shown, or "".
 
-    `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused. `kept` says
+    `spec_text` is the JSON in the box below the form, `spec_errors` why it was refused,
+    `spec_elsewhere` which other machines it asks. `kept` says
     by field name where its secrets come from. `varied`: a field is varied.
     """
 
@@ -173,6 +180,7 @@ class NewRunPage(View):
     notice: Notice | None
     spec_text: str
     spec_errors: tuple[str, ...]
+    spec_elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from control_plane.analysis.prose.run_sentences import arms_elsewhere, load_elsewhere
 from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
-from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.progress import Phases
@@ -149,7 +149,7 @@ def plan_view(form: FormData, read: CheckedForm, service: RunService) -> PlanVie
         others=len(read.documents) - 1,
         toml=experiment_toml(_hidden(experiment, shown)) if experiment else "",
         wrong=tuple(_wrong(form, read)),
-        elsewhere=tuple(dict.fromkeys(_elsewhere(specs))),
+        elsewhere=plan_elsewhere(read),
     )
 
 
@@ -159,6 +159,13 @@ def planned_specs(read: CheckedForm) -> tuple[Spec, ...]:
         return read.specs
     blocks = read.experiment["blocks"]
     return tuple(replace(spec, trials=blocks) for spec in read.specs)
+
+
+def plan_elsewhere(read: CheckedForm) -> tuple[str, ...]:
+    """Return which other machines the runs of a form ask, and how much."""
+    if read.experiment is None:
+        return load_elsewhere(read.specs)
+    return arms_elsewhere(read.specs, read.experiment["blocks"])
 
 
 def _hidden(experiment: Document, shown: Sequence[Document]) -> Document:
@@ -249,19 +256,6 @@ def _stand_ins(specs: Sequence[Spec], service: RunService) -> Iterator[str]:
         for package, instead in service.stand_ins(spec.target):
             where = f"the environment of {spec.target.application}"
             yield f"{package} is not installed in {where}: {instead} is used."
-
-
-def _elsewhere(specs: Sequence[Spec]) -> Iterator[str]:
-    """Yield which other machine each spec asks, and how much."""
-    for spec in specs:
-        if spec.target.started is None and not is_here(spec.target.url):
-            loads = " and ".join(
-                f"{stream.load.long_label} for {stream.stop.label}"
-                for stream in spec.workload.streams
-            )
-            warm = f", each after {spec.warmup_s:g} s of warm-up" if spec.warmup_s else ""
-            how_often = f"{number_of(spec.trials, 'time')}{warm}"
-            yield f"{spec.target.url} is another machine: it gets {loads}, {how_often}."
 
 
 def _brief(document: Document) -> Document:

@@ -25,6 +25,7 @@ from control_plane.analysis.prose.run_sentences import (
     banner,
     headline,
     lede,
+    load_elsewhere,
     requests_before_text,
 )
 from control_plane.analysis.validity.gates import GateRow, gate_rows
@@ -215,6 +216,11 @@ class RunPage(View):
     command: str = ""
     experiment: Experiment | None = None
     pin: Pin | None = None
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Which other machines get how much once it is run again."""
+        return () if self.run.origin else load_elsewhere([self.run.spec])
 
 
 def run_page(
