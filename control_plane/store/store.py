@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.experiment import BlockVariance
 from control_plane.domain.peer_result import PeerReader, ToldOfFile
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
@@ -13,7 +14,6 @@ from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
-from control_plane.store.experiment_findings import ExperimentFindings
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
 from control_plane.store.pins_and_deletions import Deletions, Pins
@@ -21,10 +21,10 @@ from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.schema import check, prepare
 from control_plane.store.share_links import ShareLinks
-from control_plane.store.stored_experiments import Experiments
+from control_plane.store.stored_experiments import Experiments, experiment_row
 from control_plane.store.stored_peers import PeerResults
 from control_plane.store.stored_trends import Trends
-from control_plane.store.tables import AddedConfigurationRow, Meta
+from control_plane.store.tables import AddedConfigurationRow, BlockVarianceRow, Meta
 from control_plane.store.writer import Writer
 
 __all__ = ["Draft", "RunListPage", "Store", "open_store"]
@@ -74,6 +74,33 @@ class AddedConfigurations:
             session.delete(row)
 
 
+class BlockVariances:
+    """Tells how much blocks of the experiments so far varied."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def block_variances(
+        self, machine: str | None = None, kind: str | None = None, before: str | None = None
+    ) -> list[BlockVariance]:
+        """Return how much blocks varied on a machine under one kind of load, None for all of them.
+
+        `before`: only of experiments that were handed in before this one.
+        """
+        chosen = select(BlockVarianceRow)
+        for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
+            chosen = chosen if value is None else chosen.where(col(column) == value)
+        with self._database.read() as session:
+            if before is not None:
+                seq = experiment_row(session, before).seq
+                chosen = chosen.where(col(BlockVarianceRow.experiment) < seq)
+            rows = session.exec(chosen.order_by(col(BlockVarianceRow.experiment))).all()
+            return [
+                BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
+                for row in rows
+            ]
+
+
 class Store(
     Reader,
     Writer,
@@ -82,7 +109,7 @@ class Store(
     PeerResults,
     AddedConfigurations,
     Experiments,
-    ExperimentFindings,
+    BlockVariances,
     Pins,
     Trends,
     ShareLinks,

@@ -30,12 +30,12 @@ from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
-from control_plane.store.experiment_findings import experiment_row, keep_findings_of
 from control_plane.store.mapping import Draft, readable, unpack_histogram
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
 from control_plane.store.tables import (
     DELETED,
+    BlockVarianceRow,
     ExperimentArmRow,
     ExperimentBlockRow,
     ExperimentRow,
@@ -264,6 +264,11 @@ class Experiments:
             finished_run(session, run_id, *result)
             keep_findings_of(session, experiment_id, findings)
 
+    def keep_findings(self, experiment_id: str, findings: Findings) -> None:
+        """Keep what was found of an experiment that is over."""
+        with self._database.write() as session:
+            keep_findings_of(session, experiment_id, findings)
+
     def experiment_of(self, run_id: str) -> Experiment | None:
         """Return the experiment that a run is an arm of; None where it is none."""
         with self._database.read() as session:
@@ -274,6 +279,29 @@ class Experiments:
                 .where(RunRow.id == run_id, RunRow.state != DELETED)
             ).first()
             return None if row is None else whole_experiment(session, row)
+
+
+def experiment_row(session: Session, experiment_id: str) -> ExperimentRow:
+    """Return the row of an experiment. Raises NotFound."""
+    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == experiment_id)).first()
+    if row is None:
+        raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
+    return row
+
+
+def keep_findings_of(session: Session, experiment_id: str, findings: Findings) -> None:
+    """Write what was found of an experiment, with the verdict on each of its arms."""
+    row = experiment_row(session, experiment_id)
+    row.sentence = findings.sentence
+    row.noise = adapter(dict[str, MetricNoise]).dump_json(dict(findings.noise)).decode()
+    arms = select(ExperimentArmRow).where(ExperimentArmRow.experiment == row.seq)
+    for arm in session.exec(arms).all():
+        arm.verdict = findings.verdicts.get(arm.name, "")
+    session.exec(delete(BlockVarianceRow).where(col(BlockVarianceRow.experiment) == row.seq))
+    session.add_all(
+        BlockVarianceRow(experiment=row.seq or 0, **vars(variance))
+        for variance in findings.variances
+    )
 
 
 def _wrong_confirmation(
