@@ -85,10 +85,9 @@ def install_probe() -> None:
         return
     try:
         hooks = import_module("looplab_probe.hooks")
-        process_log = import_module("looplab_probe.process_log")
     except (ImportError, SyntaxError):
         return
-    process_log.PROCESS_LOG.install()
+    hooks.PROCESS_LOG.install()
     hooks.install()
 
 

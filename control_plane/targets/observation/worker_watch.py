@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from control_plane.targets.inside.looplab_probe.process_log import (
+from control_plane.targets.inside.looplab_probe.hooks import (
     BORN,
     ENDED,
     FORKED,

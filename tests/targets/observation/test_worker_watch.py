@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.inside.looplab_probe.process_log import FORKED, LOG_NAME
+from control_plane.targets.inside.looplab_probe.hooks import FORKED, LOG_NAME
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from tests.targets.family import Family, family, kill, run_another_program
