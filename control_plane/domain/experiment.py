@@ -10,8 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, refuse
-from control_plane.domain.limits import bounded, bounded_text, counted
-from control_plane.domain.load_models import Checked
+from control_plane.domain.limits import Checked, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import (
     METRIC,
     MOST_OBJECTIVES,

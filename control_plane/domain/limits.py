@@ -1,11 +1,89 @@
-"""The tests that one value can fail, each with the message that names value, limit and remedy."""
+"""How documents are checked: types of what they describe, and the tests that one value can fail,
+each with the message that names value, limit and remedy.
+
+What pydantic has to know of a type is made where a document is read: load workers take the same
+types, and start without pydantic.
+"""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.target_addresses import AllowedTarget
+
+if TYPE_CHECKING:
+    from pydantic import ConfigDict, GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+ONE_OF = "one_of"
+STRICT: "ConfigDict" = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
+
+
+class Checked:
+    """What is checked by its types where a document is read, and trusted where code makes it."""
+
+    __pydantic_config__: ClassVar["ConfigDict"] = STRICT
+
+
+@dataclass(frozen=True)
+class ReadAs:
+    """Marks a type, in `Annotated`: where documents are read, `kind` returns what stands for it."""
+
+    kind: Callable[[], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        del source
+        return handler(self.kind())
+
+
+def kind_told_by(key: str, union: Any) -> ReadAs:
+    """Return the mark of `union`, whose members have different values of one key."""
+
+    def kind() -> Any:
+        from pydantic import Discriminator
+
+        return Annotated[union, Discriminator(key)]
+
+    return ReadAs(kind)
+
+
+def kind_told_by_shape(
+    kinds: Mapping[str, Any],
+    name_of: Callable[[Any], str | None],
+    error: str | None = None,
+    message: str | None = None,
+) -> ReadAs:
+    """Return the mark of a union: `name_of` tells from a value which of `kinds` it is.
+
+    `error` and `message` are type and text of the error of a value that is none of them.
+    """
+
+    def kind() -> Any:
+        from pydantic import Discriminator, Tag
+
+        tagged = (Annotated[member, Tag(name)] for name, member in kinds.items())
+        told = Discriminator(name_of, custom_error_type=error, custom_error_message=message)
+        return Annotated[reduce(or_, tagged), told]
+
+    return ReadAs(kind)
+
+
+def kind_told_by_keys(kinds: Mapping[str, Any]) -> ReadAs:
+    """Return the mark of a union of objects, each of which has one of the keys and no other."""
+
+    def name_of(value: Any) -> str | None:
+        has = value.__contains__ if isinstance(value, dict) else partial(hasattr, value)
+        present = [key for key in kinds if has(key)]
+        return present[0] if len(present) == 1 else None
+
+    return kind_told_by_shape(kinds, name_of, ONE_OF, f"Give exactly one of {', '.join(kinds)}.")
+
 
 MAX_BUNDLE_BYTES = 1_000_000_000
 """How large a file of results from elsewhere may be."""

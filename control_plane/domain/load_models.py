@@ -7,22 +7,21 @@ else asks what `LoadModel` answers.
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Discriminator, Tag
-
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
-from control_plane.domain.limits import Limits, Wrong, bounded, counted
+from control_plane.domain.limits import (
+    Checked,
+    Limits,
+    Wrong,
+    bounded,
+    counted,
+    kind_told_by,
+    kind_told_by_shape,
+)
 from control_plane.domain.units import number_of, seconds
 
 LEAST_RATE_PER_S = 0.1
 MAX_STEPS = 100
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class Checked:
-    """What is checked by its types where a document is read, and trusted where code makes it."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
 
 class LoadModel(Checked):
@@ -266,8 +265,8 @@ def _rate_kind(value: Any) -> str:
 
 
 Rate = Annotated[
-    Annotated[float, Tag("constant")] | Annotated[tuple[RateStep, ...], Tag("steps")],
-    Discriminator(_rate_kind),
+    float | tuple[RateStep, ...],
+    kind_told_by_shape({"constant": float, "steps": tuple[RateStep, ...]}, _rate_kind),
 ]
 
 
@@ -393,4 +392,4 @@ class Periodic(LoadModel):
 
 
 AnyLoad = Closed | Burst | Open | Periodic
-Load = Annotated[AnyLoad, Discriminator("model")]
+Load = Annotated[AnyLoad, kind_told_by("model", AnyLoad)]

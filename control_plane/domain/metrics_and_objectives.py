@@ -6,8 +6,7 @@ from math import inf
 from typing import Any, Literal
 
 from control_plane.domain.errors import FieldError
-from control_plane.domain.limits import bounded, bounded_text, counted
-from control_plane.domain.load_models import Checked
+from control_plane.domain.limits import Checked, bounded, bounded_text, counted
 from control_plane.domain.times_and_percentiles import GREYED, PERCENTILES
 from control_plane.domain.units import WRITTEN
 

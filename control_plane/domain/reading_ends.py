@@ -4,10 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Tag
-
-from control_plane.domain.load_models import Checked
-from control_plane.domain.request_bodies_and_values import one_of
+from control_plane.domain.limits import Checked, kind_told_by_keys
 from control_plane.domain.units import SPACE, number_of
 
 
@@ -50,17 +47,11 @@ class UntilEvent(Checked):
 EVENT_STREAM = "text/event-stream"
 """The media type of server-sent events (HTML, 9.2)."""
 
-Until = Annotated[
-    Annotated[UntilBytes, Tag("bytes")]
-    | Annotated[UntilSeconds, Tag("seconds")]
-    | Annotated[UntilEvent, Tag("event")],
-    one_of(("bytes", "seconds", "event")),
-]
-"""Where the reading of a response ends that does not end itself; its connection is closed then."""
-
 _KINDS: Mapping[str, Callable[[Any], UntilBytes | UntilSeconds | UntilEvent]] = {
     "bytes": UntilBytes, "seconds": UntilSeconds, "event": UntilEvent,
 }  # fmt: skip
+Until = Annotated[UntilBytes | UntilSeconds | UntilEvent, kind_told_by_keys(_KINDS)]
+"""Where the reading of a response ends that does not end itself; its connection is closed then."""
 
 
 def end_label(written: Mapping[str, Any]) -> str:

@@ -7,24 +7,21 @@ themselves.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    Discriminator,
-    GetPydanticSchema,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
+from control_plane.domain.limits import (
+    Checked,
+    ReadAs,
+    kind_told_by,
+    kind_told_by_keys,
+    kind_told_by_shape,
 )
-
-from control_plane.domain.load_models import Checked
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.units import count, number_of
 
+Serialize = Callable[[Any], Any]
 Json = Any
 """A JSON value: null, boolean, number, string, array or object."""
 Document = dict[str, Any]
@@ -43,12 +40,6 @@ class BaseValue(Checked):
     """
 
     repeat: bool = field(default=False, kw_only=True)
-
-    @model_serializer(mode="wrap")
-    def _without_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave marks out that are not set."""
-        document: dict[str, Any] = write(self)
-        return {name: value for name, value in document.items() if value is not False}
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,13 @@ def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-_Columns = Annotated[tuple[str, ...], AfterValidator(_in_order)]
+def _columns() -> Any:
+    from pydantic import AfterValidator
+
+    return Annotated[tuple[str, ...], AfterValidator(_in_order)]
+
+
+_Columns = Annotated[tuple[str, ...], ReadAs(_columns)]
 """Names whose order says nothing, so that the same ones are written the same way."""
 
 
@@ -128,7 +125,21 @@ class RowValue(BaseValue):
 SingleValue = IntegerValue | SequenceValue | ChoiceValue | StringValue | UuidValue
 """A value that fills the one placeholder of its name."""
 
-Value = Annotated[SingleValue | RowValue, Discriminator("kind")]
+
+def _without_usual(value: BaseValue, write: Serialize) -> dict[str, Any]:
+    """Return a value as JSON, without the marks that are not set."""
+    document: dict[str, Any] = write(value)
+    return {name: part for name, part in document.items() if part is not False}
+
+
+def _value() -> Any:
+    from pydantic import WrapSerializer
+
+    told = kind_told_by("kind", SingleValue | RowValue)
+    return Annotated[SingleValue | RowValue, told, WrapSerializer(_without_usual)]
+
+
+Value = Annotated[SingleValue | RowValue, ReadAs(_value)]
 
 
 def filled_names(values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -230,39 +241,18 @@ class CookieCapture(Checked):
     cookie: str
 
 
-ONE_OF = "one_of"
-_CAPTURES = ("json", "header", "cookie")
-_BODIES = ("json", "text", "form", "multipart", "generated")
-
-
-def one_of(keys: Sequence[str]) -> Discriminator:
-    """Return what tells apart objects that have one of these keys; any others are an error."""
-
-    def kind(value: Any) -> str | None:
-        has = value.__contains__ if isinstance(value, dict) else partial(hasattr, value)
-        present = [key for key in keys if has(key)]
-        return present[0] if len(present) == 1 else None
-
-    message = f"Give exactly one of {', '.join(keys)}."
-    return Discriminator(kind, custom_error_type=ONE_OF, custom_error_message=message)
-
-
 Capture = Annotated[
-    Annotated[JsonCapture, Tag("json")]
-    | Annotated[HeaderCapture, Tag("header")]
-    | Annotated[CookieCapture, Tag("cookie")],
-    one_of(_CAPTURES),
+    JsonCapture | HeaderCapture | CookieCapture,
+    kind_told_by_keys({"json": JsonCapture, "header": HeaderCapture, "cookie": CookieCapture}),
 ]
 """Where an answer has a value that later requests are filled with."""
 
-
+_BODIES = {
+    "json": JsonBody, "text": TextBody, "form": FormBody, "multipart": MultipartBody,
+    "generated": GeneratedBody,
+}  # fmt: skip
 Body = Annotated[
-    Annotated[JsonBody, Tag("json")]
-    | Annotated[TextBody, Tag("text")]
-    | Annotated[FormBody, Tag("form")]
-    | Annotated[MultipartBody, Tag("multipart")]
-    | Annotated[GeneratedBody, Tag("generated")],
-    one_of(_BODIES),
+    JsonBody | TextBody | FormBody | MultipartBody | GeneratedBody, kind_told_by_keys(_BODIES)
 ]
 
 
@@ -312,12 +302,6 @@ class Expectation(Checked):
         fields = ("size_bytes", "text", "json_key")
         return {name: value for name in fields if (value := getattr(self, name)) is not None}
 
-    @model_serializer(mode="wrap")
-    def _as_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any] | list[int]:
-        """Write statuses alone as a list, and leave out what is not expected."""
-        document = {name: value for name, value in write(self).items() if value is not None}
-        return list(document["statuses"]) if document.keys() == {"statuses"} else document
-
 
 def _expectation_kind(value: Any) -> str | None:
     if isinstance(value, list | tuple):
@@ -329,16 +313,26 @@ def _expectation(value: tuple[int, ...] | Expectation) -> Expectation:
     return Expectation(statuses=value) if isinstance(value, tuple) else value
 
 
-_EXPECT = Annotated[
-    Annotated[tuple[int, ...], Tag("list")] | Annotated[Expectation, Tag("object")],
-    Discriminator(
-        _expectation_kind,
-        custom_error_type="expectation",
-        custom_error_message="Give a list of statuses, or an object.",
-    ),
-    AfterValidator(_expectation),
-]
-Expect = Annotated[Expectation, GetPydanticSchema(lambda _source, handler: handler(_EXPECT))]
+def _as_given(expectation: Expectation, write: Serialize) -> dict[str, Any] | list[int]:
+    """Return an expectation as JSON: statuses alone as a list, nothing that is not expected."""
+    document = {name: part for name, part in write(expectation).items() if part is not None}
+    return list(document["statuses"]) if document.keys() == {"statuses"} else document
+
+
+def _expect() -> Any:
+    from pydantic import AfterValidator, WrapSerializer
+
+    kinds = {"list": tuple[int, ...], "object": Expectation}
+    error = "expectation", "Give a list of statuses, or an object."
+    return Annotated[
+        Expectation | tuple[int, ...],
+        kind_told_by_shape(kinds, _expectation_kind, *error),
+        AfterValidator(_expectation),
+        WrapSerializer(_as_given),
+    ]
+
+
+Expect = Annotated[Expectation, ReadAs(_expect)]
 """An expectation; a list is one of statuses alone."""
 
 

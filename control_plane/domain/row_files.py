@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 
-from control_plane.domain.load_models import Checked
+from control_plane.domain.limits import Checked
 from control_plane.domain.units import number_of
 
 STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")

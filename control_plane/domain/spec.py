@@ -7,26 +7,21 @@ The dataclasses give the shape (names and types as in the JSON of the API, unkno
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal
-
-from pydantic import (
-    ConfigDict,
-    Discriminator,
-    Field,
-    GetPydanticSchema,
-    Tag,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from control_plane.domain.client_strategies import StrategyName
-from control_plane.domain.limits import MAX_ERROR_SHARE
-from control_plane.domain.load_models import STRICT, Checked, Load
+from control_plane.domain.limits import (
+    MAX_ERROR_SHARE,
+    ONE_OF,
+    STRICT,
+    Checked,
+    ReadAs,
+    kind_told_by_shape,
+)
+from control_plane.domain.load_models import Load
 from control_plane.domain.metrics_and_objectives import Objective
 from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
-    ONE_OF,
     Body,
     Capture,
     Expect,
@@ -40,6 +35,10 @@ from control_plane.domain.server_command_lines import (
     WorkerName,
 )
 from control_plane.domain.units import number_of, share
+
+if TYPE_CHECKING:
+    from pydantic import ConfigDict, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
@@ -166,8 +165,10 @@ def _target_kind(value: Any) -> str:
 
 
 AnyTarget = Target | UrlTarget
-_Resolved = Annotated[Target, Tag("started")] | Annotated[UrlTarget, Tag("url")]
-_Submitted = _Resolved | Annotated[NamedTarget, Tag("named")]
+_RESOLVED = {"started": Target, "url": UrlTarget}
+_SUBMITTED = _RESOLVED | {"named": NamedTarget}
+_Resolved = Annotated[AnyTarget, kind_told_by_shape(_RESOLVED, _target_kind)]
+_Submitted = Annotated[AnyTarget | NamedTarget, kind_told_by_shape(_SUBMITTED, _target_kind)]
 
 
 @dataclass(frozen=True)
@@ -223,19 +224,6 @@ class BeforeRequest(BaseRequest):
         return f"{self.line} once{' for each user' if self.per == 'user' else ''}"
 
 
-def _never_null(kind: type) -> GetPydanticSchema:
-    """Check a field that may be left out as `kind`: an explicit null is refused."""
-    return GetPydanticSchema(lambda _source, handler: handler(kind))
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    """Keep the null that stands for a field left out from clients that write defaults."""
-    schema.pop("default", None)
-
-
-_LEFT_OUT = Field(json_schema_extra=_without_default)
-
-
 _STOPS = ("requests", "duration_s")
 
 
@@ -243,12 +231,11 @@ _STOPS = ("requests", "duration_s")
 class Stop:
     """When a stream ends: after a number of requests, or after a time. Exactly one is not None."""
 
-    __pydantic_config__ = STRICT | ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [name]} for name in _STOPS]}
-    )
+    __pydantic_config__ = STRICT
 
-    requests: Annotated[int | None, _never_null(int), _LEFT_OUT] = None
-    duration_s: Annotated[float | None, _never_null(float), _LEFT_OUT] = None
+    # One may be left out of a document, but an explicit null is refused.
+    requests: Annotated[int | None, ReadAs(lambda: int)] = None
+    duration_s: Annotated[float | None, ReadAs(lambda: float)] = None
 
     @property
     def label(self) -> str:
@@ -257,18 +244,37 @@ class Stop:
             return f"{self.duration_s:g} s"
         return number_of(self.requests or 0, "request")
 
-    @model_validator(mode="before")
     @classmethod
-    def _exactly_one(cls, value: Any) -> Any:
-        """Count the keys of a JSON object."""
-        names = list(value) if isinstance(value, dict) else []
-        if not isinstance(value, Stop) and len([name for name in _STOPS if name in names]) != 1:
-            raise PydanticCustomError(ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
-        return value
+    def __get_pydantic_json_schema__(
+        cls, stop: "CoreSchema", handler: "GetJsonSchemaHandler"
+    ) -> dict[str, Any]:
+        """Keep the null that stands for a field left out from clients that write defaults."""
+        schema = handler(stop)
+        described = handler.resolve_ref_schema(schema)
+        described["oneOf"] = [{"required": [name]} for name in _STOPS]
+        for name in _STOPS:
+            described["properties"][name].pop("default", None)
+        return schema
 
-    @model_serializer
-    def _as_given(self) -> dict[str, int | float]:
-        return {name: value for name in _STOPS if (value := getattr(self, name)) is not None}
+
+def _exactly_one(value: Any) -> Any:
+    """Count the keys of a JSON object."""
+    names = list(value) if isinstance(value, dict) else []
+    if not isinstance(value, Stop) and len([name for name in _STOPS if name in names]) != 1:
+        from pydantic_core import PydanticCustomError
+
+        raise PydanticCustomError(ONE_OF, f"Give exactly one of {', '.join(_STOPS)}.")
+    return value
+
+
+def _as_given(stop: Stop) -> dict[str, int | float]:
+    return {name: value for name in _STOPS if (value := getattr(stop, name)) is not None}
+
+
+def _stop() -> Any:
+    from pydantic import BeforeValidator, PlainSerializer
+
+    return Annotated[Stop, BeforeValidator(_exactly_one), PlainSerializer(_as_given)]
 
 
 @dataclass(frozen=True)
@@ -277,7 +283,7 @@ class Stream(Checked):
 
     requests: tuple[RequestClass, ...]
     load: Load
-    stop: Stop
+    stop: Annotated[Stop, ReadAs(_stop)]
     name: str = "requests"
     start_after_s: float = 0
 
@@ -345,10 +351,10 @@ class SubmittedSpec:
     `max_error_share`: of the requests of a stream; more errors make the run invalid.
     """
 
-    __pydantic_config__ = STRICT | ConfigDict(title="Spec")
+    __pydantic_config__: ClassVar["ConfigDict"] = {**STRICT, "title": "Spec"}
 
     workload: Workload
-    target: Annotated[_Submitted, Discriminator(_target_kind)] = field(default_factory=Target)
+    target: _Submitted = field(default_factory=Target)
     client: Client = field(default_factory=Client)
     title: str = ""
     tags: tuple[str, ...] = ()
@@ -374,7 +380,7 @@ class SubmittedSpec:
 class Spec(SubmittedSpec):
     """Everything that defines a run; its target is written out."""
 
-    target: Annotated[_Resolved, Discriminator(_target_kind)] = field(default_factory=Target)
+    target: _Resolved = field(default_factory=Target)
 
     @classmethod
     def of(cls, submitted: SubmittedSpec, target: AnyTarget) -> "Spec":

@@ -12,7 +12,8 @@ from control_plane.load import watchdog
 
 if __name__ == "__main__":
     gc.disable()
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # aiohttp reads the certificates of the machine twice when it is imported; here none counts.
+    os.environ["SSL_CERT_FILE"] = os.devnull
     # The imports of a worker last long enough for its parent to die meanwhile.
     watchdog.die_with_parent()
     from control_plane.load import worker

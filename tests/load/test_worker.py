@@ -1,11 +1,14 @@
 """The rules of the window, with real workers and a real server."""
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from control_plane.domain.histogram import merge
+from scripts.budget import ROOT
 from tests.load.hostile import HostileServer
 from tests.load.workers import (
     FORKED,
@@ -230,3 +233,21 @@ def test_the_hard_limit_is_named() -> None:
         "client: 500 connections need 564 open files, the limit is 300: "
         "raise it (ulimit -n 564) or use fewer"
     )
+
+
+def test_a_worker_has_only_what_its_strategy_takes() -> None:
+    """Hundreds of them start in an experiment: what reads documents, pages and tables stays out."""
+    script = (
+        "import sys; from control_plane.load import worker; "
+        "from control_plane.load.strategies import aiohttp_client; "
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = set(found.stdout.split())
+    assert {"numpy", "aiohttp"} <= imported
+    assert not imported & {
+        "pydantic", "pydantic_core", "fastapi", "sqlalchemy", "sqlmodel", "jinja2", "rich",
+        "requests", "httpx", "scipy",
+    }  # fmt: skip
