@@ -22,7 +22,7 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.units import NONE, WRITTEN, about
 from control_plane.jobs.confirmations import offered_confirmation
 from control_plane.jobs.progress import experiment_left_s
-from control_plane.pages.number_cells import AxisTick
+from control_plane.pages.run.run_numbers import AxisTick
 from control_plane.pages.urls import compare_url, run_url
 
 MOST_CAUSES = 5

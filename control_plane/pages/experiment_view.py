@@ -55,7 +55,7 @@ from control_plane.pages.experiment_arms import (
     confirm_offer,
 )
 from control_plane.pages.experiment_cards import BesideTheirs, arm_labels, validity_badges
-from control_plane.pages.number_cells import AxisTick
+from control_plane.pages.run.run_numbers import AxisTick
 from control_plane.pages.site import View
 
 

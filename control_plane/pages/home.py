@@ -13,7 +13,7 @@ from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.jobs.run_service import Configuration, RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentCard, experiment_cards
 from control_plane.pages.form import new_idempotency_key
-from control_plane.pages.run_rows import RunListGroup, phase_text, run_list_groups
+from control_plane.pages.rows_and_cells import RunListGroup, phase_text, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, page
 

@@ -22,7 +22,7 @@ from control_plane.dependencies import StoreDep
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.units import NONE, ratio
 from control_plane.pages.exports import attachment, csv_file, escaped, figure_file
-from control_plane.pages.number_cells import Cell, CellLevel
+from control_plane.pages.rows_and_cells import Cell, CellLevel
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import PEERS, peer_compare_url

@@ -24,13 +24,13 @@ from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
 from control_plane.pages.exports import attachment, escaped, figure_file, markdown_file
 from control_plane.pages.form import FormDep
-from control_plane.pages.number_cells import Cell, ColumnHead
 from control_plane.pages.peer_compare import (
     ShortText,
     measured_markdown,
     peer_compare_page,
 )
 from control_plane.pages.report import reports_of
+from control_plane.pages.rows_and_cells import Cell, ColumnHead
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page

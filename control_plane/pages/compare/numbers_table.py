@@ -25,7 +25,7 @@ from control_plane.domain.times_and_percentiles import (
     percentile_level,
 )
 from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
-from control_plane.pages.number_cells import (
+from control_plane.pages.rows_and_cells import (
     COLUMN_HEADS,
     Cell,
     ColumnHead,

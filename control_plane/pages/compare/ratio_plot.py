@@ -13,7 +13,7 @@ from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import ratio
 from control_plane.pages.compare.numbers_table import FIRST_BYTE, Trust, ratio_trust, shown_ratio
-from control_plane.pages.number_cells import AxisTick
+from control_plane.pages.run.run_numbers import AxisTick
 
 PLOTTED = (
     "throughput_per_s",

@@ -28,8 +28,8 @@ from control_plane.domain.units import (
 )
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.rows_and_cells import PHASES, ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
-from control_plane.pages.run_rows import PHASES, ProgressView, progress_view
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import NO_STORE, fragment
 

@@ -1,5 +1,6 @@
 """The numbers on the page of a run: headline tiles, how far each can be trusted, and tables."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -35,17 +36,13 @@ from control_plane.domain.units import (
     split_bytes,
     split_seconds,
 )
-from control_plane.pages.number_cells import (
+from control_plane.pages.rows_and_cells import (
     COLUMN_HEADS,
     SCALES,
     TIME_PARTS,
-    AxisTick,
     Cell,
     ColumnHead,
-    axis_position,
     error_cell,
-    padded_range,
-    round_ticks,
     time_cell,
     time_unit,
 )
@@ -229,6 +226,41 @@ def _clock_cells(times: Times | None, unit: str) -> tuple[Cell, ...]:
 
 def _times(times: Times | None, unit: str) -> Sequence[Cell]:
     return [time_cell(times, part, unit) for part in TIME_PARTS]
+
+
+@dataclass(frozen=True)
+class AxisTick:
+    """A tick of an axis that the server draws.
+
+    `at` is the place in per cent from the left.
+    """
+
+    at: float
+    text: str
+
+
+def axis_position(value: float, low: float, high: float) -> float:
+    """Return a place in per cent from `low` to `high`; values outside stand at the ends."""
+    if high <= low:
+        return 50.0
+    return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
+
+
+def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round values inside the range, `about` as many of them; `high` above `low`."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [float(f"{step * number:.6g}") for number in range(first, last + 1)]
+
+
+def padded_range(values: Sequence[float], least: float = 0.05) -> tuple[float, float]:
+    """Return a range with room at both sides, at least `least` of the middle away from it."""
+    low, high = min(values), max(values)
+    middle = (low + high) / 2
+    room = max(0.75 * (high - low), least * middle)
+    return max(0.0, middle - room), middle + room
 
 
 COLUMNS = ("p50", "p95", "p99", "max")

@@ -27,7 +27,7 @@ from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.pages.form import FormData, new_idempotency_key
 from control_plane.pages.form.field_types import Section
-from control_plane.pages.run_rows import phase_text
+from control_plane.pages.rows_and_cells import phase_text
 from control_plane.pages.site import View
 from control_plane.store.store import Store
 

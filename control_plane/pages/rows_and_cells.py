@@ -1,9 +1,14 @@
-"""A run as a row of a list, and how far it is: a segment for each trial, its phase as text."""
+"""A run as a row of a list, how far it is, and cells of tables of numbers.
+
+How far: a segment for each trial, its phase as text. A cell: a number with how far it can be
+trusted, and a ratio below it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Literal
 
 from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.charts.metric_charts import trial_sparkline
@@ -12,7 +17,16 @@ from control_plane.analysis.validity import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import Spec
-from control_plane.domain.times_and_percentiles import NO_ANSWER, Times, lost, percentile_level
+from control_plane.domain.times_and_percentiles import (
+    AT_LEAST,
+    NO_ANSWER,
+    PERCENTILES,
+    Times,
+    bounded,
+    lost,
+    percentile_level,
+)
+from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE, SPACE, count, figures, number_of, part_of
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
@@ -293,3 +307,66 @@ def _status(run: Run, progress: Progress | None) -> str:
         return f"number {progress.queue_position} in the queue"
     trials = f"trial {progress.trial} of {progress.trials}, " if progress.trials > 1 else ""
     return f"{trials}{100 * progress.share:.0f} % done"
+
+
+CellLevel = Literal["full", "greyed", "hidden", "void", "alarm"]
+
+TIME_PARTS = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
+COLUMN_HEADS = {"p999": "p99.9"}
+"""How the columns of times are headed where that is not their name."""
+
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table of numbers, with how far it may be believed.
+
+    `below` is the ratio to the baseline, where there is one, and `below_level` its trust.
+    """
+
+    text: str
+    level: CellLevel = "full"
+    below: str = ""
+    below_level: CellLevel = "full"
+
+
+@dataclass(frozen=True)
+class ColumnHead:
+    """`term` is the key of the glossary that explains it; most need none."""
+
+    text: str
+    unit: str = ""
+    term: str = ""
+
+
+def time_unit(summaries: Sequence[Summary]) -> str:
+    """Return one unit for all times of a table, chosen by the shortest median."""
+    times = [stream.response_time_s for stream in summaries if stream.response_time_s]
+    medians = [part.p50 or part.mean_of_completed for part in times]
+    shortest = min(medians, default=0.001)
+    if shortest >= 1:
+        return "s"
+    return "ms" if shortest >= 0.000_1 else "µs"
+
+
+def time_cell(times: Times | None, part: str, unit: str) -> Cell:
+    """Return a time; greyed or hidden by the samples beyond, where `part` is a percentile."""
+    if times is None:
+        return Cell(NONE, "hidden")
+    if lost(times, part):
+        return Cell(NO_ANSWER, "hidden")
+    level: CellLevel = percentile_level(times, part) if part in PERCENTILES else "full"
+    if level == "hidden":
+        return Cell(NONE, "hidden")
+    sign = AT_LEAST if bounded(times, part) else ""
+    return Cell(f"{sign}{figures(getattr(times, part) * SCALES[unit])}", level)
+
+
+def error_cell(summary: Summary) -> Cell:
+    """Return the number, with its share below where it is not zero, and what had no answer."""
+    failed, more = sum(summary.errors.values()), failed_text([summary])
+    if not failed:
+        return Cell("0", below=more)
+    part = part_of(failed, summary.completed + failed)
+    return Cell(count(failed), "alarm", f"{part}; {more}" if more else part)
