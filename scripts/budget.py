@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("control_plane", "target_app")
 FUNCTION_LIMIT = 40
 FILE_LIMIT = 400
-MODULE_LIMIT = 276
+MODULE_LIMIT = 260
 COMMENT_SHARE_LIMIT = 0.05
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

@@ -32,7 +32,6 @@ from control_plane.targets.environment_variables import (
     unread_lines,
     unread_settings,
 )
-from control_plane.targets.http_get import get
 from control_plane.targets.interpreter_packages import (
     choice_to_install,
     default_target,
@@ -47,6 +46,7 @@ from control_plane.targets.run_environment import (
     commit,
     commits_between,
 )
+from control_plane.targets.target_requests import get
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""

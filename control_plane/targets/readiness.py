@@ -12,9 +12,9 @@ import httptools
 
 from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.server_command_lines import called_wrongly
-from control_plane.targets.http_get import unverified_tls
 from control_plane.targets.observation import procfs
 from control_plane.targets.supervisor import Supervisor
+from control_plane.targets.target_requests import unverified_tls
 
 POLL_S = 0.005
 HANDSHAKE_S = 2.0
