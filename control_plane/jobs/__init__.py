@@ -28,6 +28,7 @@ class Runtime:
 
     `instance` marks our processes, `state_dir` holds their files, `own_ports` are no target, and
     `allowed_targets` are some though they are elsewhere.
+    `reached` holds by URL the address that trials of one run or experiment asked; None: of none.
     `priority` tells at which priority the control plane itself works; `applications` are those of
     the settings, by name.
     """
@@ -38,10 +39,19 @@ class Runtime:
     priority: str
     applications: Applications = field(default_factory=dict)
     allowed_targets: tuple[AllowedTarget, ...] = ()
+    reached: dict[str, str] | None = None
 
     async def reach(self, target: AnyTarget) -> RunningTarget:
-        """Return a server that somebody else started. Raises TargetFailed where it cannot be."""
-        return await reach(target.url, self.own_ports, target.host, self.allowed_targets)
+        """Return a server that somebody else started, at the address that was `reached` before.
+
+        Raises TargetFailed where it cannot be.
+        """
+        before = {} if self.reached is None else self.reached
+        found = await reach(
+            target.url, self.own_ports, target.host, self.allowed_targets, before.get(target.url)
+        )
+        before[target.url] = found.url
+        return found
 
     @cached_property
     def interpreters(self) -> Interpreters:

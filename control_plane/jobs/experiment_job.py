@@ -54,8 +54,9 @@ class ExperimentJob:
         blocks = experiment.design.blocks
         # What is sent once is shared out among blocks that are measured again, too.
         self._places = blocks + 1 + spare_blocks(blocks)
+        reached: dict[str, str] = {}
         for job in self._jobs.values():
-            job.places = self._places
+            job.places, job.reached = self._places, reached
         self._now, self._burnt = next(iter(self._jobs.values())), False
         self._prevented = False
         self._begun: ExperimentBlock | None = None

@@ -54,7 +54,8 @@ class RunJob:
     """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends.
 
     `rate_of` tells the throughput of the last run of this kind, None where there is none. What is
-    sent once in a run is shared out among `places`, one for each trial. Trials of a run that was
+    sent once in a run is shared out among `places`, one for each trial. All trials ask the address
+    that the first one `reached`. Trials of a run that was
     paused count as its first ones.
     """
 
@@ -73,6 +74,7 @@ class RunJob:
         self.live_run.deadline_s = spec.timeout_s
         self.termination = Termination(run, store, self.live_run)
         self.places = spec.trials
+        self.reached: dict[str, str] = {}
         self._interpreters = runtime.interpreters
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
@@ -141,7 +143,9 @@ class RunJob:
         """Keep the applications as they are now, and say how long the run will take."""
         # No change of their file may come between two trials.
         applications = dict(self._runtime.applications.items())
-        self._runtime = replace(self._runtime, applications=applications)
+        self._runtime = replace(self._runtime, applications=applications, reached=self.reached)
+        for trial in self.run.trials:
+            self.reached.setdefault(self.run.spec.target.url, trial.target.address)
         self.live_run.expected = expected_phases(self.run.spec, self._rate_of(self.run))
 
     async def trial(self, block: int, shown: int | None = None, *, burnt: bool = False) -> None:

@@ -4,7 +4,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from tests.dashboard import BARE, TERMINAL, until
+from control_plane.jobs import Runtime
+from control_plane.jobs.experiment_job import ExperimentJob
+from control_plane.jobs.run_job import RunJob
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, BLOCKING, THREADED, decided
+from tests.dashboard import BARE, TERMINAL, provide_database, until
 from tests.in_process import in_process
 
 CLASHING = """
@@ -73,3 +78,16 @@ def measured(folder: Path, config: Path) -> dict[str, Any]:
 
         found: dict[str, Any] = until(over, "the experiment is over", 60, every_s=0.2)
         return found
+
+
+def test_all_arms_ask_the_address_that_the_first_one_reached(tmp_path: Path) -> None:
+    store = open_store(provide_database(tmp_path / "runs.db"))
+    made = decided(store, "classic", (BLOCKING, THREADED, ASYNC))
+    runtime = Runtime(store.instance, tmp_path, frozenset(), "normal")
+    runs = [store.run(arm.run_id or "") for arm in made.arms]
+    jobs = {run.id: RunJob(run, store, runtime, lambda _run: None) for run in runs}
+    ExperimentJob(made, jobs, store)
+    store.close()
+    first, *others = jobs.values()
+    first.reached["http://two.test"] = "http://127.0.0.3:80"
+    assert [job.reached for job in others] == [first.reached, first.reached]

@@ -3,13 +3,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from control_plane.domain.errors import TargetFailed
+from control_plane.domain.spec import UrlTarget
 from control_plane.domain.target_addresses import allowed_target
+from control_plane.jobs import Runtime
 from control_plane.targets.launch import free_ports, reach
 from control_plane.targets.observation.worker_watch import EndedWorkers
 from control_plane.targets.running_target import ExternalTarget
@@ -76,6 +81,38 @@ async def test_an_address_beside_loopback_is_reached_where_it_is_allowed() -> No
             with pytest.raises(TargetFailed, match="is this dashboard"):
                 await reach(target.url, {port}, None, (allowed_target(address),))
             assert os.getpid() in target.pids()
+
+
+async def test_every_trial_asks_the_machine_that_the_first_one_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two addresses of loopback stand for two machines behind one name."""
+    port = next(free_ports("127.0.0.2"))
+    leads_to = ["127.0.0.3", "127.0.0.2"]
+    found = socket.getaddrinfo
+
+    def resolved(host: str, *given: Any, **named: Any) -> Any:
+        names = leads_to if host == "two.test" else [host]
+        return [entry for name in names for entry in found(name, *given, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    url, allowed = f"http://two.test:{port}", (allowed_target("two.test"),)
+    runtime = Runtime("a", Path(), frozenset(), "normal", {}, allowed, {})
+    asked = UrlTarget(url)
+    with socket.create_server(("127.0.0.3", port)):
+        assert (await runtime.reach(asked)).url == f"http://127.0.0.3:{port}"
+        with socket.create_server(("127.0.0.2", port)):
+            # That comes first in their order, but a trial asked the other.
+            assert (await runtime.reach(asked)).url == f"http://127.0.0.3:{port}"
+            assert (
+                await replace(runtime, reached={}).reach(asked)
+            ).url == f"http://127.0.0.2:{port}"
+    with socket.create_server(("127.0.0.2", port)):
+        with pytest.raises(TargetFailed, match=rf"^Nothing listens at http://127\.0\.0\.3:{port}"):
+            await runtime.reach(asked)
+        leads_to.remove("127.0.0.3")
+        with pytest.raises(TargetFailed, match=r"^two\.test leads to 127\.0\.0\.2 now, and trials"):
+            await runtime.reach(asked)
 
 
 async def test_who_listens_here_is_not_taken_for_a_server_elsewhere() -> None:
