@@ -89,7 +89,7 @@ class LocalDashboard:
         standing = self._store.standing(ids, baseline)
         found = [self._store.run(run_id) for run_id in standing.ids]
         made = compare(found, standing.baseline, deleted=standing.deleted)
-        decided = with_sessions(made, self._store.repeats)
+        decided = with_sessions(made, self._store)
         return described_comparison(decided.called(self._store.pinned(standing.ids)))
 
     def report(self, ids: Sequence[str]) -> bytes:

@@ -90,12 +90,24 @@ class HasEnvironment(Protocol):
 
 def environment_differences(runs: Sequence[HasEnvironment]) -> tuple[Difference, ...]:
     """Return the lasting facts that differ between the runs whose environment is known."""
-    facts = {
-        run.id: {key: value for key, value in _leaves(run.environment) if key not in PASSING}
-        for run in runs
-        if run.environment is not None
-    }
+    facts = {run.id: _lasting(run.environment) for run in runs if run.environment is not None}
     return tuple(field for field in _compared(facts, ()) if field.differs)
+
+
+def same_environment(first: Environment | None, second: Environment | None) -> bool:
+    """Return whether no lasting fact differs, as of an environment that is not known."""
+    if first is None or second is None or first == second:
+        return True
+    return _told_facts(first) == _told_facts(second)
+
+
+def _told_facts(environment: Environment) -> dict[str, Any]:
+    """Return the lasting facts that are not None, which says as much as none at all."""
+    return {name: fact for name, fact in _lasting(environment).items() if fact is not None}
+
+
+def _lasting(environment: Environment) -> dict[str, Any]:
+    return {name: fact for name, fact in _leaves(environment) if name not in PASSING}
 
 
 @dataclass(frozen=True)

@@ -380,5 +380,5 @@ def comparison(
     standing = store.standing(*compared_ids(runs, baseline))
     found = [store.run(run_id) for run_id in standing.ids]
     made = compare(found, standing.baseline, deleted=standing.deleted)
-    decided = with_sessions(made, store.repeats)
+    decided = with_sessions(made, store)
     return described_comparison(decided.called(store.pinned(standing.ids)))

@@ -221,6 +221,16 @@ class Run:
 
 
 @dataclass(frozen=True)
+class RunOfSpec:
+    """A finished run of some spec: when it began and ended, and the facts it was measured in."""
+
+    id: str
+    begun_at: datetime
+    finished_at: datetime | None
+    environment: Environment | None
+
+
+@dataclass(frozen=True)
 class Pin:
     """A run that is kept under a name, from deletion too, and offered first as a baseline.
 
@@ -254,7 +264,6 @@ Blocks = tuple[tuple[float | None, float | None], ...]
 
 LEAST_TREND_POINTS = 10
 """Fewer points are no trend: nothing is said of steps among them."""
-
 
 AUTO_BASELINE = "auto"
 """Stands for the pinned baseline that most runs of a trend were measured in turns with."""
@@ -314,9 +323,7 @@ class StepMark:
 
 @dataclass(frozen=True)
 class TrendBaseline:
-    """A pinned baseline: the digest of its spec, its name, and how many runs of a trend it was
-    measured in turns with.
-    """
+    """A pinned baseline: digest of its spec, name, and how many runs were measured beside it."""
 
     spec: str
     name: str

@@ -13,7 +13,7 @@ from control_plane.analysis.charts.trial_axis import WHOLE_TRIAL, Span
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
 from control_plane.domain.metrics_and_objectives import METRIC
-from control_plane.domain.run import DeletedRun, Pin, Run, State
+from control_plane.domain.run import DeletedRun, Pin, Run
 from control_plane.pages.urls import COMPARE
 from control_plane.store.store import Store
 
@@ -288,9 +288,6 @@ def parse_compare_query(query: str) -> CompareQuery:
     return read_drawing(read, AskedDrawing(*(given.get(name, "") for name in _DRAWN)))
 
 
-MAX_RECENT = 60
-"""How many of the newest finished runs are looked at."""
-
 MAX_SUGGESTIONS = 10
 
 
@@ -316,26 +313,12 @@ def suggested_runs(store: Store, shown: Run, query: CompareQuery) -> tuple[Sugge
     if query.full:
         return ()
     pins = {pin.run_id: pin for pin in store.pins(shown.spec) if pin.run_id not in query.ids}
-    kept = {run.id: run for run in store.chosen(list(pins))}
+    kept = {run.id: run for run in store.chosen(list(pins))} if pins else {}
     pinned = [
         Suggestion(kept[run_id], alike=True, url=query.adding_baseline(run_id), pin=pin)
         for run_id, pin in pins.items()
         if run_id in kept
     ]
-    wanted, taken = _requests(shown), {*query.ids, *pins}
-    recent = store.runs(limit=MAX_RECENT, state=State.FINISHED).runs
-    newest = [
-        Suggestion(run, _requests(run) == wanted, query.adding(run.id))
-        for run in recent
-        if run.id not in taken
-    ]
-    newest.sort(key=lambda suggestion: not suggestion.alike)
-    return (*pinned, *newest[:MAX_SUGGESTIONS])
-
-
-def _requests(run: Run) -> list[tuple[str, str, str]]:
-    return [
-        (stream.name, request.method, request.path)
-        for stream in run.spec.workload.streams
-        for request in stream.requests
-    ]
+    newest = store.newest_alike(shown.spec, {*query.ids, *pins}, MAX_SUGGESTIONS)
+    others = [Suggestion(run, alike, query.adding(run.id)) for run, alike in newest]
+    return (*pinned, *others)

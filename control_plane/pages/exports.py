@@ -351,7 +351,7 @@ def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) ->
 def _compared(store: Store, query: CompareQuery) -> Comparison:
     runs = [store.run(run_id) for run_id in query.ids]
     made = compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
-    return with_sessions(made, store.repeats).called(store.pinned(query.ids))
+    return with_sessions(made, store).called(store.pinned(query.ids))
 
 
 def figure_file(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:

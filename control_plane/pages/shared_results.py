@@ -171,7 +171,7 @@ class SharedComparison(SharedResult):
 
         Who repeats a run is known unhidden.
         """
-        decided = with_sessions(compared(details, self._query), store.repeats)
+        decided = with_sessions(compared(details, self._query), store)
         hidden = compared(self._details, self._query).called(self._pins)
         rows = zip(hidden.rows, decided.rows, strict=True)
         told = tuple(replace(row, verdicts=found.verdicts) for row, found in rows)

@@ -230,11 +230,9 @@ def run_of(
         finished_at=row.finished_at,
         spec=spec,
         command=facts.command,
-        environment=adapter(dict[str, Any]).validate_json(facts.environment)
-        if facts.environment
-        else None,
+        environment=stored_environment(facts.environment),
         validity=adapter(Validity).validate_json(facts.validity) if facts.validity else None,
-        trials=tuple(_trial(trial, spec) for trial in trials),
+        trials=tuple(stored_trial(trial, spec) for trial in trials),
         streams=tuple(as_told_now(summary, spec) for summary in told),
         log=adapter(tuple[str, ...]).validate_json(facts.log),
         causes=adapter(tuple[Cause, ...]).validate_json(facts.causes) if facts.causes else (),
@@ -248,6 +246,11 @@ def run_of(
     )
 
 
+def stored_environment(text: str | None) -> Environment | None:
+    """Return the facts of an environment from their JSON; None where there is none."""
+    return adapter(dict[str, Any]).validate_json(text) if text else None
+
+
 def _refuse_blobs(*texts: object) -> None:
     """Raise TypeError where a column of texts holds something else: SQLite takes any type."""
     for text in texts:
@@ -255,7 +258,8 @@ def _refuse_blobs(*texts: object) -> None:
             raise TypeError(f"{type(text).__name__} in the place of a text")
 
 
-def _trial(document: str, spec: Spec) -> Trial:
+def stored_trial(document: str, spec: Spec) -> Trial:
+    """Return the trial of a run with that spec from its JSON in the database."""
     trial = adapter(Trial).validate_json(document)
     return replace(trial, streams=tuple(as_told_now(part, spec) for part in trial.streams))
 

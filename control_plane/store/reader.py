@@ -23,6 +23,7 @@ from control_plane.domain.run import (
     TrialResult,
     listed_deleted,
 )
+from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import Slices
 from control_plane.store.database import Database
 from control_plane.store.mapping import (
@@ -49,7 +50,7 @@ from control_plane.store.run_query import (
     tags_of_runs,
     values_of_runs,
 )
-from control_plane.store.run_search import rate_query, repeats_query
+from control_plane.store.run_search import newest_query, requests_in
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -198,6 +199,27 @@ class Reader:
                 find_row(session, missing[0])
             return runs_in_order(session, seqs)
 
+    def newest_alike(
+        self, spec: Spec, without: Collection[str], limit: int
+    ) -> list[tuple[Run, bool]]:
+        """Return some of the newest finished runs, those with the requests of a spec first.
+
+        Each without trials, and with whether its requests are those; none of the ids `without`,
+        and none that cannot be read.
+        """
+        streams = spec.workload.streams
+        wanted = [
+            (each.name, request.method, request.path)
+            for each in streams
+            for request in each.requests
+        ]
+        with self._database.read() as session:
+            rows = session.connection().execute(newest_query(without)).all()
+            alike = {row.id: requests_in(row.spec) == wanted for row in rows}
+            ordered = sorted(rows, key=lambda row: not alike[row.id])
+            runs, _ = runs_of_page(session, [row.seq for row in ordered[:limit]])
+        return [(run, alike[run.id]) for run in runs]
+
     def next_queued(self) -> str | None:
         """Return the id of the run that has waited longest; None when none waits."""
         waiting = select(RunRow.id).where(RunRow.state == State.QUEUED.value)
@@ -327,23 +349,6 @@ class Reader:
         )
         with self._database.read() as session:
             return {row.digest: row.id for row in session.connection().execute(held)}
-
-    def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
-        """Return the requests per second of the last run that is like this; None without one.
-
-        Its first request class has that path, and it is among the 100 last runs of that strategy
-        and configuration. `configuration` is the name of the parts, whatever name they were chosen
-        by.
-        """
-        with self._database.read() as session:
-            rate = session.exec(rate_query(strategy, configuration, path)).first()
-        return rate if isinstance(rate, float) else None
-
-    def repeats(self, run_id: str) -> list[Run]:
-        """Return the newest runs of the spec of a run, as `repeats_query` chooses them."""
-        with self._database.read() as session, readable(run_id):
-            rows = session.exec(repeats_query(find_row(session, run_id))).all()
-            return [whole_run(session, row) for row in rows]
 
 
 def find_row(session: Session, run_id: str) -> RunRow:

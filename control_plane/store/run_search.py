@@ -1,12 +1,16 @@
 """The search of the history: an index of what is written about runs, its tags, and runs alike."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+import orjson
+import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Select,
     String,
     case,
     column,
@@ -17,10 +21,21 @@ from sqlalchemy import (
     text,
 )
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.run import State
-from control_plane.store.tables import ExperimentArmRow, ExperimentRow, RunFacts, RunRow, RunTag
+from control_plane.domain.result import Trial
+from control_plane.domain.run import RunOfSpec, State
+from control_plane.domain.spec_json import spec_digest, stored_spec
+from control_plane.store.database import Database
+from control_plane.store.mapping import readable, stored_environment, stored_trial
+from control_plane.store.tables import (
+    DELETED,
+    ExperimentArmRow,
+    ExperimentRow,
+    RunFacts,
+    RunRow,
+    RunTag,
+    TrialRow,
+)
 
 _TRIGRAM = 3
 SEARCHED = table("run_text", column("rowid", Integer), column("text", String))
@@ -94,6 +109,63 @@ def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
         connection.execute(statement, [{"seq": seq} for seq in seqs])
 
 
+class RunsAlike:
+    """Reads what runs measured that are like others. Each method sees one consistent state."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
+        """Return the requests per second of the last run that is like this; None without one.
+
+        Its first request class has that path, and it is among the 100 last runs of that strategy
+        and configuration. `configuration` is the name of the parts, whatever name they were chosen
+        by.
+        """
+        with self._database.read() as session:
+            rate = session.exec(rate_query(strategy, configuration, path)).first()
+        return rate if isinstance(rate, float) else None
+
+    def repeats(self, run_ids: Sequence[str]) -> dict[str, list[RunOfSpec]]:
+        """Return the newest runs of the spec of each run, as `repeats_query` chooses them.
+
+        A run that is not there is left out.
+        """
+        with self._database.read() as session, readable(*run_ids):
+            rows = session.execute(_of_runs(run_ids, RunRow.spec_digest, RunFacts.spec))
+            digests = {
+                run_id: digest or spec_digest(stored_spec(spec)) for run_id, digest, spec in rows
+            }
+            found = {
+                digest: [
+                    RunOfSpec(row.id, row.started_at or row.created_at, row.finished_at, facts)
+                    for row in session.execute(repeats_query(digest))
+                    for facts in [stored_environment(row.environment)]
+                ]
+                for digest in set(digests.values())
+            }
+        return {run_id: found[digest] for run_id, digest in digests.items()}
+
+    def trials_of_runs(self, run_ids: Sequence[str]) -> dict[str, list[Trial]]:
+        """Return the trials of each run, none of one that is not there."""
+        found: dict[str, list[Trial]] = {run_id: [] for run_id in run_ids}
+        with self._database.read() as session, readable(*run_ids):
+            rows = session.execute(_of_runs(run_ids, RunRow.seq, RunFacts.spec))
+            known = {seq: (run_id, stored_spec(spec)) for run_id, seq, spec in rows}
+            columns: tuple[Any, ...] = (TrialRow.run, TrialRow.document)
+            documents = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(known))
+            for seq, document in session.execute(documents.order_by(col(TrialRow.block))):
+                run_id, spec = known[seq]
+                found[run_id].append(stored_trial(document, spec))
+        return found
+
+
+def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
+    wanted: tuple[Any, ...] = (RunRow.id, *columns)
+    together = sqlalchemy.select(*wanted).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+    return together.where(col(RunRow.id).in_(run_ids), col(RunRow.state) != DELETED)
+
+
 _RATES_LOOKED_AT = 100
 _FIRST_PATH = "$.workload.streams[0].requests[0].path"
 
@@ -117,35 +189,61 @@ def rate_query(strategy: str, configuration: str, path: str) -> Any:
     )
 
 
-_OF_NO_ACCOUNT = ("$.title", "$.tags", "$.seed", "$.trials")
-_REPEATS_LOOKED_AT, _MOST_REPEATS = 500, 30
+_MOST_RECENT = 60
 
 
-def repeats_query(row: RunRow) -> SelectOfScalar[RunRow]:
-    """Return the query of the newest runs of the spec of a run, with itself if it finished.
+def newest_query(without: Collection[str]) -> Select[Any]:
+    """Return the query of `seq`, id and spec of the newest finished runs but some."""
+    columns: tuple[Any, ...] = (RunRow.seq, RunRow.id, RunFacts.spec)
+    return (
+        sqlalchemy.select(*columns)
+        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+        .where(col(RunRow.state) == State.FINISHED.value, col(RunRow.id).not_in(without))
+        .order_by(col(RunRow.seq).desc())
+        .limit(_MOST_RECENT)
+    )
+
+
+def requests_in(text: str | bytes) -> list[tuple[str, str, str]] | None:
+    """Return stream, method and path of each request class of a stored spec; None of a spoilt one.
+
+    A spec is not read whole for that: a page looks at many.
+    """
+    with suppress(ValueError, LookupError, TypeError):
+        return [
+            (stream["name"], request["method"], request["path"])
+            for stream in orjson.loads(text)["workload"]["streams"]
+            for request in stream["requests"]
+        ]
+    return None
+
+
+_MOST_REPEATS = 30
+
+
+def repeats_query(digest: str) -> Select[Any]:
+    """Return the query of the newest runs with that digest of the spec, as `RunOfSpec` has them.
 
     Measured here, in one go, and not invalid. Title, tags, seed and trials may be others.
     """
-    kind = (
-        select(RunRow.seq)
-        .where(RunRow.strategy == row.strategy, RunRow.configuration == row.configuration)
-        .where(RunRow.state == State.FINISHED.value, RunRow.outcome != "invalid")
-        .where(col(RunRow.origin).is_(None))
-        .order_by(col(RunRow.seq).desc())
-        .limit(_REPEATS_LOOKED_AT)
-    )
     paused = (
         select(ExperimentArmRow.run)
         .join(ExperimentRow, col(ExperimentRow.seq) == ExperimentArmRow.experiment)
         .where(ExperimentRow.sessions > 1, col(ExperimentArmRow.run).is_not(None))
     )
-    whole = func.json_valid(RunFacts.spec) == 1
-    spec = case((whole, func.json_remove(RunFacts.spec, *_OF_NO_ACCOUNT)))
-    own = select(spec).where(RunFacts.run == row.seq).scalar_subquery()
-    return (
-        select(RunRow)
-        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-        .where(col(RunRow.seq).in_(kind), col(RunRow.seq).not_in(paused), spec == own)
+    # From the index alone: a night's job makes thousands of runs of one spec.
+    newest = (
+        select(RunRow.seq)
+        .where(RunRow.spec_digest == digest, RunRow.state == State.FINISHED.value)
+        .where(RunRow.outcome != "invalid", col(RunRow.seq).not_in(paused))
         .order_by(col(RunRow.seq).desc())
         .limit(_MOST_REPEATS)
+    )
+    times = (RunRow.started_at, RunRow.created_at, RunRow.finished_at)
+    columns: tuple[Any, ...] = (RunRow.id, *times, RunFacts.environment)
+    return (
+        sqlalchemy.select(*columns)
+        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+        .where(col(RunRow.seq).in_(newest))
+        .order_by(col(RunRow.seq).desc())
     )

@@ -19,6 +19,7 @@ from control_plane.store.mapping import Draft
 from control_plane.store.pins_and_deletions import Deletions, Pins
 from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
+from control_plane.store.run_search import RunsAlike
 from control_plane.store.schema import check, prepare
 from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_experiments import Experiments, experiment_row
@@ -110,6 +111,7 @@ class Store(
     AddedConfigurations,
     Experiments,
     BlockVariances,
+    RunsAlike,
     Pins,
     Trends,
     ShareLinks,

@@ -1,5 +1,6 @@
 """What was written is read back, and lists hold exactly what was asked for."""
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -11,11 +12,20 @@ import pytest
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.result import Validity
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Run, RunOfSpec, State
 from control_plane.store import reader, run_query
 from control_plane.store.run_query import RunOrder
 from control_plane.store.store import Store, open_store
-from tests.builders.runs import ASYNC, BLOCKING, FAILING, finished, items, merged_streams, trial_of
+from tests.builders.runs import (
+    ASYNC,
+    BLOCKING,
+    FAILING,
+    finished,
+    items,
+    merged_streams,
+    trial_of,
+    two_streams,
+)
 from tests.builders.states import draft, in_state, plain
 
 NOWHERE = "0000000000"
@@ -302,8 +312,40 @@ def test_repeats_are_the_runs_of_one_spec_whatever_they_are_called(store: Store)
     finished(store, replace(spec, warmup_s=9.0), ASYNC)
     finished(store, replace(spec, title="invalid"), FAILING)
     store.add([draft(title="waits")])
-    assert [run.id for run in store.repeats(first.id)] == [again.id, first.id]
-    assert [len(run.trials) for run in store.repeats(again.id)] == [2, 1]
+    other = finished(store, replace(spec, timeout_s=9.0), ASYNC)
+    repeats = store.repeats([first.id, again.id, other.id, "0000000000"])
+    listed = {run_id: [run.id for run in runs] for run_id, runs in repeats.items()}
+    own = [again.id, first.id]
+    assert listed == {first.id: own, again.id: own, other.id: [other.id]}
+    assert repeats[first.id][1] == RunOfSpec(
+        first.id, first.started_at or first.created_at, first.finished_at, first.environment
+    )
+    trials = store.trials_of_runs([again.id, first.id, "0000000000"])
+    assert {run_id: len(found) for run_id, found in trials.items()} == {
+        again.id: 2,
+        first.id: 1,
+        "0000000000": 0,
+    }
+    assert tuple(trials[again.id]) == again.trials
+
+
+def test_the_newest_runs_of_the_same_requests_come_first_and_none_that_cannot_be_read(
+    store: Store,
+) -> None:
+    shown, oldest, taken, spoilt, damaged = [finished(store, items(), ASYNC) for _ in range(5)]
+    others = [finished(store, two_streams(), FAILING) for _ in range(2)]
+    store.add([draft(title="waits")])
+    with closing(sqlite3.connect(store.path)) as database, database:
+        for run_id, column, text in (
+            (spoilt.id, "spec", '{"workload": {}}'),
+            (damaged.id, "environment", "["),
+        ):
+            database.execute(
+                f"UPDATE run_facts SET {column} = ? WHERE run = (SELECT seq FROM run WHERE id = ?)",
+                (text, run_id),
+            )
+    found = store.newest_alike(shown.spec, {shown.id, taken.id}, 3)
+    assert [(run.id, alike) for run, alike in found] == [(oldest.id, True), (others[1].id, False)]
 
 
 def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:

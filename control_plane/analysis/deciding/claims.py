@@ -4,10 +4,12 @@ Sessions are runs that were not interleaved. What differs between two runs is al
 did between them. How much that is, only sessions of one spec can tell that lie apart.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from math import isfinite, isnan, nan
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +43,7 @@ from control_plane.analysis.deciding.verdicts import (
     machine_moved,
     share_interval,
 )
-from control_plane.analysis.differences import CHANGED_IN_PAUSE, environment_differences
+from control_plane.analysis.differences import CHANGED_IN_PAUSE, same_environment
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
 from control_plane.domain.metrics_and_objectives import (
@@ -53,7 +55,7 @@ from control_plane.domain.metrics_and_objectives import (
     ObjectiveOutcome,
 )
 from control_plane.domain.result import Summary, Trial, Validity
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import Run, RunOfSpec, State
 from control_plane.domain.times_and_percentiles import PERCENTILES, bounded, percentile_level
 
 Measured = tuple[float, Interval]
@@ -244,13 +246,27 @@ def validity_so_far(run: Run) -> Validity:
 APART = timedelta(minutes=10)
 """A run that begins sooner after another belongs to its session."""
 
-Sessions = Sequence[Sequence[Run]]
+Sessions = Sequence[Sequence[RunOfSpec]]
+SessionTrials = Sequence[Sequence[Trial]]
+"""The trials of each session."""
 
 
-def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[Run]]) -> Comparison:
+class KnownRuns(Protocol):
+    """The runs that are stored."""
+
+    def repeats(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[RunOfSpec]]:
+        """Return the runs of the spec of each run."""
+        ...
+
+    def trials_of_runs(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[Trial]]:
+        """Return the trials of each run."""
+        ...
+
+
+def with_sessions(comparison: Comparison, known: KnownRuns) -> Comparison:
     """Return the comparison with what sessions decide, and how many there are of each spec.
 
-    `repeats_of` returns the runs of the spec of a run. Intervals of a metric hold for all of its
+    Intervals of a metric hold for all of its
     verdicts at once; throughput of the first stream with a ratio decides. Nothing is
     decided as long as a run is not over, and of a side that has no ratio: refused, or without a
     result.
@@ -264,56 +280,67 @@ def with_sessions(comparison: Comparison, repeats_of: Callable[[str], Sequence[R
     waits = any(not run.state.terminal for run in comparison.runs)
     if waits or comparison.baseline not in ids or len(able) < 2:
         return comparison
-    repeats = {run.id: repeats_of(run.id) for run in able}
-    found = {run.id: sessions_of(run, repeats[run.id]) for run in able}
-    base = comparison.run(comparison.baseline)
-    enough = [run for run in able if len(found[run.id]) >= LEAST_BLOCKS]
-    others = [run.id for run in enough if not _alike(base, run, repeats)]
-    rows = tuple(_decided(comparison, row, found, others) for row in comparison.rows)
+    repeats = known.repeats(ids)
+    found = {run.id: sessions_of(run, repeats.get(run.id, ())) for run in able}
     counts = {run_id: len(sessions) for run_id, sessions in found.items()}
+    base = comparison.run(comparison.baseline)
+    enough = [run for run in able if counts[run.id] >= LEAST_BLOCKS]
+    others = [run.id for run in enough if not _alike(base, run, repeats)]
+    if not others or base not in enough:
+        return replace(comparison, sessions=counts)
+    trials = _trials_of({run_id: found[run_id] for run_id in (base.id, *others)}, known)
+    rows = tuple(_decided(comparison, row, trials) for row in comparison.rows)
     return replace(comparison, rows=rows, sessions=counts)
 
 
-def sessions_of(run: Run, repeats: Sequence[Run]) -> Sessions:
+def _trials_of(found: Mapping[str, Sessions], known: KnownRuns) -> dict[str, SessionTrials]:
+    runs = chain.from_iterable(chain.from_iterable(found.values()))
+    trials = known.trials_of_runs(list({run.id for run in runs}))
+    return {
+        run_id: [[trial for run in session for trial in trials[run.id]] for session in sessions]
+        for run_id, sessions in found.items()
+    }
+
+
+def sessions_of(run: Run, repeats: Sequence[RunOfSpec]) -> Sessions:
     """Return the runs of a spec in the environment of one of them, in sessions that lie apart."""
-    alike = [each for each in repeats if not environment_differences((run, each))]
-    sessions: list[list[Run]] = []
-    for each in sorted(alike, key=lambda each: each.started_at or each.created_at):
-        begun = each.started_at or each.created_at
+    alike = [each for each in repeats if same_environment(run.environment, each.environment)]
+    sessions: list[list[RunOfSpec]] = []
+    for each in sorted(alike, key=lambda each: each.begun_at):
         ended = sessions[-1][-1].finished_at if sessions else None
-        if ended is not None and begun - ended < APART:
+        if ended is not None and each.begun_at - ended < APART:
             sessions[-1].append(each)
         else:
             sessions.append([each])
     return sessions
 
 
-def _alike(baseline: Run, run: Run, repeats: Mapping[str, Sequence[Run]]) -> bool:
+def _alike(baseline: Run, run: Run, repeats: Mapping[str, Sequence[RunOfSpec]]) -> bool:
     """Return whether a run is of the spec and in the environment of the baseline.
 
     Runs of one spec have the same repeats, in which older ones are not.
     """
-    known = {each.id for each in repeats[baseline.id]}
-    same_spec = any(each.id in known for each in repeats[run.id])
-    return run.id == baseline.id or (same_spec and not environment_differences((baseline, run)))
+    known = {each.id for each in repeats.get(baseline.id, ())}
+    same_spec = any(each.id in known for each in repeats.get(run.id, ()))
+    return run.id == baseline.id or (
+        same_spec and same_environment(baseline.environment, run.environment)
+    )
 
 
 def _decided(
-    comparison: Comparison,
-    row: MetricComparison,
-    found: Mapping[str, Sessions],
-    others: Sequence[str],
+    comparison: Comparison, row: MetricComparison, trials: Mapping[str, SessionTrials]
 ) -> MetricComparison:
-    """Return a metric with a verdict on each of the `others`, which are not like the baseline."""
-    metric, base = METRIC[row.metric], found[comparison.baseline]
+    """Return a metric with a verdict on each run of `trials` but the baseline."""
+    metric = METRIC[row.metric]
     if metric.less_is_better is None or metric.unit == "share":
         return row
     stream = _stream(comparison, row)
-    values = {run_id: _values(metric, stream, found[run_id]) for run_id in others}
+    values = {run_id: _values(metric, stream, sessions) for run_id, sessions in trials.items()}
+    base, family = values.pop(comparison.baseline), len(trials) - 1
     verdicts = {
         run_id: replace(verdict, role="primary" if _decides(comparison, row) else "exploratory")
         for run_id, contender in values.items()
-        if (verdict := _verdict(metric, _values(metric, stream, base), contender, len(others)))
+        if (verdict := _verdict(metric, base, contender, family))
     }
     return replace(row, verdicts=verdicts)
 
@@ -363,11 +390,8 @@ def _verdict(
     )
 
 
-def _values(metric: Metric, stream: str, sessions: Sessions) -> list[float] | None:
+def _values(metric: Metric, stream: str, sessions: SessionTrials) -> list[float] | None:
     """Return ln of the metric of each session, a mean over trials; None where one lacks it."""
-    rows = [
-        [trial_value(stream, trial, metric) for run in session for trial in run.trials]
-        for session in sessions
-    ]
+    rows = [[trial_value(stream, trial, metric) for trial in session] for session in sessions]
     means = [float(log_values([row])[0].mean()) if row else nan for row in rows]
     return means if all(map(isfinite, means)) else None

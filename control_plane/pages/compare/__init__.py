@@ -93,7 +93,7 @@ def current_fragment(store: Store, service: RunService, query: CompareQuery) -> 
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    comparison = with_sessions(compared(details, query), store.repeats)
+    comparison = with_sessions(compared(details, query), store)
     comparison = comparison.called(store.pinned(query.ids))
     shown = compare_fragment(details, comparison, query, progress, live)
     pins = tuple(pin for pin in store.pins() if pin.run_id in query.ids)

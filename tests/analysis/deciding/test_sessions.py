@@ -1,7 +1,7 @@
 """What runs that were not interleaved decide, over sessions of their specs."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +10,8 @@ from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.deciding.claims import sessions_of, with_sessions
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
-from control_plane.domain.result import Validity
-from control_plane.domain.run import Run
+from control_plane.domain.result import Trial, Validity
+from control_plane.domain.run import Run, RunOfSpec
 from tests.builders.trials import START, run, spec, summary, trial, with_spaces
 
 INVALID = Validity("invalid", ())
@@ -31,15 +31,38 @@ def measured(number: int, per_s: float, minutes: float, **chosen) -> Run:
     )
 
 
+@dataclass(frozen=True)
+class Known:
+    """The runs of the spec of each run."""
+
+    by_run: Mapping[str, Sequence[Run]]
+
+    def repeats(self, run_ids: Sequence[str]) -> dict[str, list[RunOfSpec]]:
+        return {run_id: [of_spec(run) for run in self.by_run[run_id]] for run_id in run_ids}
+
+    def trials_of_runs(self, run_ids: Sequence[str]) -> dict[str, tuple[Trial, ...]]:
+        stored = {run.id: run for side in self.by_run.values() for run in side}
+        return {run_id: stored[run_id].trials for run_id in run_ids}
+
+
+def sides(*runs: Sequence[Run]) -> Known:
+    """Sides whose runs are of one spec each."""
+    return Known({run.id: side for side in runs for run in side})
+
+
+def of_spec(run: Run) -> RunOfSpec:
+    begun_at = run.started_at or run.created_at
+    return RunOfSpec(run.id, begun_at, run.finished_at, run.environment)
+
+
 QUICK = [measured(at, 1_500 + 10 * at, 20 * at) for at in range(3)]
 SLOW = [measured(8 + at, 1_000 + 10 * at, 20 * at, spec=spec("blocking")) for at in range(3)]
 
 
 def decided(first: Sequence[Run], second: Sequence[Run]) -> Comparison:
     """The last run of either side compared, the others known."""
-    known = {run.id: side for side in (first, second) for run in side}
     made = compare([first[-1], second[-1]], first[-1].id)
-    return with_sessions(made, known.__getitem__)
+    return with_sessions(made, sides(first, second))
 
 
 def test_three_sessions_of_each_side_decide() -> None:
@@ -61,7 +84,7 @@ def test_runs_that_follow_each_other_are_one_session(minutes: int) -> None:
     close = [replace(each, started_at=START + timedelta(minutes=minutes * at),
                      finished_at=START + timedelta(minutes=minutes * at, seconds=9))
              for at, each in enumerate(QUICK)]  # fmt: skip
-    assert [len(session) for session in sessions_of(close[0], close)] == [3]
+    assert [len(session) for session in sessions_of(close[0], [*map(of_spec, close)])] == [3]
     found = decided(SLOW, close)
     assert not found.row("items", "throughput_per_s").verdicts
     assert dict(found.sessions) == {SLOW[2].id: 3, QUICK[2].id: 1}
@@ -72,14 +95,14 @@ def test_another_environment_is_no_session_of_it_and_another_boot_is() -> None:
     facts = QUICK[0].environment or {}
     other = replace(QUICK[0], environment={**facts, "python": "3.12.1"})
     booted = replace(QUICK[1], environment={**facts, "boot_id": "b"})
-    assert sessions_of(QUICK[2], [other, booted, QUICK[2]]) == [[booted], [QUICK[2]]]
+    known, again, own = map(of_spec, (other, booted, QUICK[2]))
+    assert sessions_of(QUICK[2], [known, again, own]) == [[again], [own]]
 
 
 def test_intervals_of_several_runs_hold_at_once_and_one_metric_decides() -> None:
     third = [measured(11 + at, 999 + 9 * at, 20 * at, spec=spec("threaded")) for at in range(3)]
-    known = {each.id: side for side in (SLOW, QUICK, third) for each in side}
     made = compare([SLOW[2], QUICK[2], third[2]], SLOW[2].id)
-    found = with_sessions(made, known.__getitem__).row("items", "throughput_per_s").verdicts
+    found = with_sessions(made, sides(SLOW, QUICK, third)).row("items", "throughput_per_s").verdicts
     alone = decided(SLOW, QUICK)
     (single,) = alone.row("items", "throughput_per_s").verdicts.values()
     wider = found[QUICK[2].id]
@@ -101,7 +124,9 @@ def test_a_session_without_a_number_gives_no_interval() -> None:
 def test_nothing_is_decided_of_the_same_spec_or_of_an_invalid_side() -> None:
     older = [replace(each, id=f"a00000000{each.id[-1]}") for each in QUICK[:2]]
     for runs in (QUICK[1:], [QUICK[2], older[0]], older):
-        again = with_sessions(compare(runs, runs[0].id), lambda _: QUICK)
+        again = with_sessions(
+            compare(runs, runs[0].id), Known(dict.fromkeys([run.id for run in runs], QUICK))
+        )
         assert not any(row.verdicts for row in again.rows)
     invalid = [*QUICK[:2], replace(QUICK[2], validity=INVALID)]
     assert not decided(SLOW, invalid).sessions
