@@ -98,7 +98,7 @@ def stopped(number: int, folder: Path) -> dict[str, Any]:
     state, role = STATES[number % 3], STOPPABLE[number // 3 % 3]
     with dashboard(folder) as looplab:
         spec = long_spec(warmup_s=5 if state == "warming" else 0, timeout_s=1)
-        spec["workload"]["streams"][0]["stop"] = {"duration_s": 3}
+        spec["workload"]["streams"][0]["stop"] = {"duration_s": 8}
         run_id = looplab.submit(spec)
         if state != "starting":
             looplab.until_state(run_id, {state})
