@@ -7,8 +7,9 @@ from rich.console import Console
 
 from control_plane import cli_output
 from control_plane.analysis.client_ceiling import ceiling_document, ceiling_of, ceiling_spec
-from control_plane.analysis.comparison import compare, rename_stream
+from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.analysis.run_labels import rename_stream
 from control_plane.cli_output import ProgressLines
 from control_plane.domain.documents import run_document
 from control_plane.domain.result import Progress, Reason, Validity

@@ -1,10 +1,14 @@
-"""Letter, mark, colour and short name of each run of a page, and the names of configurations."""
+"""What runs are called side by side: letter, mark, colour and short name, names of configurations.
+
+Only streams that have another name in each run get a common one.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from control_plane.domain.run import Run
+from control_plane.domain.result import Summary
+from control_plane.domain.run import Live, Run, RunDetail
 from control_plane.domain.spec import AnyTarget
 from control_plane.domain.units import number_of
 
@@ -243,3 +247,58 @@ def _configuration_name(run: Named, earlier: Sequence[Named]) -> str:
         if other_name != name and other_target == target:
             return f"{name} (same settings as {other})"
     return name
+
+
+def single_stream_names(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the name of the only stream of each run, by run id, where the names differ.
+
+    Empty where a run has several streams, or where all have one name. A run without a result
+    decides nothing: it is left out where it has several.
+    """
+    streams = {run.id: run.spec.workload.streams for run in runs}
+    names = {run_id: several[0].name for run_id, several in streams.items() if len(several) == 1}
+    alone = all(run.id in names for run in runs_with_result(runs))
+    return names if alone and len(set(names.values())) > 1 else {}
+
+
+def runs_with_result(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return the runs that have a result or may yet get one; all where there is none of them."""
+    return tuple(run for run in runs if not run.resultless) or tuple(runs)
+
+
+def rename_stream(run: Run, name: str) -> Run:
+    """Return a run of one stream with that stream called `name`."""
+    (stream,) = run.spec.workload.streams
+    workload = replace(run.spec.workload, streams=(replace(stream, name=name),))
+    trials = (replace(trial, streams=_renamed(trial.streams, name)) for trial in run.trials)
+    return replace(
+        run,
+        spec=replace(run.spec, workload=workload),
+        streams=_renamed(run.streams, name),
+        trials=tuple(trials),
+    )
+
+
+def rename_stream_of_detail(detail: RunDetail, run: Run) -> RunDetail:
+    """Return the detail of a run of one stream, under the name that `run` gives the stream."""
+    name = run.spec.workload.streams[0].name
+
+    def renamed(by_stream: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(zip((name,), by_stream.values(), strict=False))
+
+    return replace(
+        detail,
+        run=run,
+        streams=renamed(detail.streams),
+        timelines=renamed(detail.timelines),
+        slices=renamed(detail.slices),
+    )
+
+
+def rename_stream_of_live(live: Live, name: str) -> Live:
+    """Return the state of a run of one stream with that stream called `name`."""
+    return replace(live, streams=tuple(replace(stream, name=name) for stream in live.streams))
+
+
+def _renamed(streams: Sequence[Summary], name: str) -> tuple[Summary, ...]:
+    return tuple(replace(stream, name=name) for stream in streams)

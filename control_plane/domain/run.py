@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.metrics_and_objectives import (
     JudgedObjective,
@@ -14,7 +15,6 @@ from control_plane.domain.metrics_and_objectives import (
 from control_plane.domain.result import (
     Cause,
     Environment,
-    Gauges,
     Progress,
     Summary,
     Timeline,

@@ -10,9 +10,10 @@ from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
 from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.reading_ends import EVENT_STREAM
-from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import Second, merge_seconds

@@ -19,12 +19,12 @@ from control_plane.analysis.differences import after_pause
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
-from control_plane.domain.result import Cause, Environment, Gauges, Summary, Validity
+from control_plane.domain.gauges_and_stacks import Gauges, telling_frame
+from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
-from control_plane.domain.stack_frames import telling_frame
 from control_plane.jobs import Runtime
 from control_plane.jobs.progress import LiveRun, expected_phases
 from control_plane.jobs.run_end import Termination

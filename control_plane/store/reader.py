@@ -12,8 +12,9 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.ids import no_run
-from control_plane.domain.result import Gauges, Timeline
+from control_plane.domain.result import Timeline
 from control_plane.domain.run import (
     Run,
     RunDetail,

@@ -13,17 +13,9 @@ from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import Experiment, read_experiment
+from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
 from control_plane.domain.limits import Limits
-from control_plane.domain.result import (
-    Cause,
-    ClientUse,
-    Environment,
-    Gauges,
-    GaugeSeries,
-    TargetUse,
-    Trial,
-    Validity,
-)
+from control_plane.domain.result import Cause, ClientUse, Environment, TargetUse, Trial, Validity
 from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import read_spec

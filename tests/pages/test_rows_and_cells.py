@@ -2,7 +2,8 @@
 
 import pytest
 
-from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.result import Progress
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
 from control_plane.jobs.progress import Phases

@@ -17,9 +17,15 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
+from control_plane.domain.gauges_and_stacks import (
+    Frame,
+    Gauges,
+    Stall,
+    frames,
+    loop_waited,
+    telling_frame,
+)
 from control_plane.domain.limits import BUSY_SHARE
-from control_plane.domain.result import Gauges, Stall
-from control_plane.domain.stack_frames import Frame, frames, loop_waited, telling_frame
 from control_plane.domain.units import number_of, seconds
 
 _DEFINES = {"def", "class"}

@@ -8,7 +8,8 @@ from math import ceil, inf
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot
-from control_plane.domain.result import Cause, Gauges, SecondColumns, Stall, Timeline, WorkerSeries
+from control_plane.domain.gauges_and_stacks import Gauges, Stall, WorkerSeries
+from control_plane.domain.result import Cause, SecondColumns, Timeline
 from control_plane.domain.stream_record import Slices
 
 SHORTEST_S = 0.25

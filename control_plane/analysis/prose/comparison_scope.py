@@ -9,17 +9,11 @@ from operator import attrgetter
 
 from pydantic_core import to_json
 
-from control_plane.analysis.comparison import (
-    Comparison,
-    MetricComparison,
-    invalid,
-    runs_with_result,
-    stream_of,
-)
+from control_plane.analysis.comparison import Comparison, MetricComparison, invalid, stream_of
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.prose import Sentence, joined, listed_runs, number, sentence
 from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
-from control_plane.analysis.run_labels import RunLabel, unshared
+from control_plane.analysis.run_labels import RunLabel, runs_with_result, unshared
 from control_plane.domain.run import Run, State, listed_deleted
 from control_plane.domain.spec import BaseRequest, RequestClass
 from control_plane.domain.times_and_percentiles import cut_off, furthest_known, unanswered_clause

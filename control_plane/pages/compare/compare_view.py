@@ -22,14 +22,7 @@ from control_plane.analysis.charts.run_timelines import (
     run_timelines_legend,
 )
 from control_plane.analysis.charts.shift import shift_chart
-from control_plane.analysis.comparison import (
-    PRIMARY,
-    Comparison,
-    compare,
-    invalid,
-    rename_stream_of_detail,
-    rename_stream_of_live,
-)
+from control_plane.analysis.comparison import PRIMARY, Comparison, compare, invalid
 from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line
 from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
@@ -40,7 +33,11 @@ from control_plane.analysis.prose.comparison_sentences import (
     shared_cause,
 )
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
-from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.run_labels import (
+    RunLabel,
+    rename_stream_of_detail,
+    rename_stream_of_live,
+)
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment, rounded_blocks
 from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER

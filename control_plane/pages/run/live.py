@@ -15,7 +15,8 @@ from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.analysis.validity.load_gates import SENT
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.result import Gauges, Progress
+from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.units import (
     NONE,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.domain.result import Gauges, Reason, Stall, Validity
+from control_plane.domain.gauges_and_stacks import Gauges, Stall
+from control_plane.domain.result import Reason, Validity
 from tests.analysis.causes.watched import (
     APP,
     IDLE,

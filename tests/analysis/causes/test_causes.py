@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.load_models import Open
-from control_plane.domain.result import Censored, Gauges, Reason, Validity
+from control_plane.domain.result import Censored, Reason, Validity
 from control_plane.domain.spec import Target
 from tests.analysis.causes.watched import asked, cause_of, evidence, worker
 from tests.builders.trials import known, spec, summary, with_spaces

@@ -7,7 +7,8 @@ import pytest
 
 from control_plane.analysis.charts.figure import EndLabel, line, window_axis, y_axis
 from control_plane.analysis.charts.panels import Panel, collection_panel, core_axis, stacked
-from control_plane.domain.result import Timeline, WorkerSeries
+from control_plane.domain.gauges_and_stacks import WorkerSeries
+from control_plane.domain.result import Timeline
 from tests.builders.segments import trial_segments
 from tests.builders.trials import gauges, known, with_spaces
 

@@ -1,12 +1,14 @@
-"""The frames of a stack, each written `file:line function`; stacks are innermost first.
+"""What is seen of processes while they work: gauges by time, and stacks of event loops.
 
-Files lie below the folder of the application, or begin with that of libraries.
+A frame of a stack is written `file:line function`, stacks are innermost first. Files lie below the
+folder of the application, or begin with that of libraries.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Literal
 
 _FRAME = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
 _LIBRARY = re.compile(r"(?:^|/)(?:(?:site|dist)-packages|lib/python3[.\d]*)/|^<|/looplab_probe/")
@@ -106,3 +108,69 @@ class LoopSamples:
     places: tuple[tuple[tuple[str, ...], int], ...] = ()
     cpu_share: float | None = None
     delayed_share: float | None = None
+
+
+@dataclass(frozen=True)
+class GaugeSeries:
+    """Samples of one process each `interval_s` from the window's start; shares of one core.
+
+    The pid 0 stands for many processes of the target that ended. `program`: the name of one that
+    the settings count to the target; "" for its own.
+    """
+
+    pid: int
+    role: Literal["target", "client", "control"]
+    cpu_share: tuple[float, ...]
+    memory_bytes: tuple[int, ...]
+    program: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerSeries:
+    """One worker of the target seen from inside, each `interval_s`; None where it was not.
+
+    `loop_lag_s`: the longest lag of its event loop in the interval. `tokens_busy` of `tokens_total`
+    threads of the pool work, `tokens_waiting` requests wait for one. `in_flight`: requests at its
+    end. `completed`: requests answered in it. `gc_s`: time in garbage collection. `stalls` is how
+    often the loop stood still, `stalled_s` how long; `Gauges.stalls` may hold the longest only.
+    """
+
+    pid: int
+    loop_lag_s: tuple[float | None, ...]
+    tokens_busy: tuple[int | None, ...]
+    tokens_waiting: tuple[int | None, ...]
+    in_flight: tuple[int | None, ...]
+    completed: tuple[int | None, ...]
+    gc_s: tuple[float | None, ...]
+    tokens_total: int | None = None
+    stalls: int = 0
+    stalled_s: float = 0.0
+    samples: LoopSamples = field(default_factory=LoopSamples)
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The event loop of `worker` (its pid) stood still from `at_s` of the window on.
+
+    `stack` is what its thread did meanwhile: one `file:line function` for each frame, innermost
+    first. Of `samples` stacks in this time `alike` stood in the same function of the application,
+    and `there` of them in the same line; the commonest of those is shown.
+    """
+
+    worker: int
+    at_s: float
+    duration_s: float
+    stack: tuple[str, ...]
+    samples: int = 0
+    alike: int = 0
+    there: int = 0
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """What was sampled during a trial. `workers` is empty where the probe was not there."""
+
+    interval_s: float
+    processes: tuple[GaugeSeries, ...]
+    workers: tuple[WorkerSeries, ...] = ()
+    stalls: tuple[Stall, ...] = ()
