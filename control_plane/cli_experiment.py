@@ -1,10 +1,11 @@
 """What `looplab experiment` and `repeat` read and print; exit codes that say what verdicts say."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
-from unicodedata import category
 
 import typer
 from rich import box
@@ -29,7 +30,14 @@ from control_plane.cli_output import (
     print_line,
     print_table,
 )
-from control_plane.dashboard_client import DashboardClient, NoDashboard, Report
+from control_plane.dashboard_client import (
+    DashboardClient,
+    NoDashboard,
+    Report,
+    fetch_shared,
+    is_address,
+    printable,
+)
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import experiment_address, is_id
 from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
@@ -248,7 +256,9 @@ MOST_NAMED_RESULTS = 12
 @measuring_commands.command("repeat", epilog=EXIT_CODES)
 def repeat_result(
     context: typer.Context,
-    result: Annotated[str, typer.Argument(help="A bundle with one result, or its id here.")],
+    result: Annotated[
+        str, typer.Argument(help="A bundle with one result, a share link, or its id here.")
+    ],
     application: Annotated[
         list[str] | None,
         typer.Option("--application", help="What serves it here: NAME, or THEIRS=NAME."),
@@ -265,17 +275,17 @@ def repeat_result(
 
     What is started comes from your settings; of theirs nothing is run.
     """
-    with connect(settings_of(context, db)) as dashboard:
-        subject = _subject_of(result, dashboard)
+    with _bundle_of(result) as named, connect(settings_of(context, db)) as dashboard:
+        subject = _subject_of(named, dashboard)
         targets = dashboard.repeat(subject, {}, start=False)["targets"]
         known = [target["name"] for target in targets]
         chosen = [_serving("application", application, known), _serving("url", url, known)]
         serve = {name: chosen[0].get(name, {}) | chosen[1].get(name, {}) for name in chain(*chosen)}
         planned = dashboard.repeat(subject, serve, start=False)
         for line in () if as_json else _repeat_lines(planned, start=start):
-            print_line(_printable(line))
+            print_line(printable(line))
         for line in planned["elsewhere"]:
-            complain(_printable(line))
+            complain(printable(line))
         code = BAD_INPUT if planned["missing"] else 0
         if start and not planned["missing"]:
             planned = dashboard.repeat(subject, serve, start=True)
@@ -285,21 +295,33 @@ def repeat_result(
     raise typer.Exit(code)
 
 
+@contextmanager
+def _bundle_of(result: str) -> Iterator[str]:
+    """Give the file that a share link leads to, for as long; anything else as it is."""
+    if not is_address(result):
+        yield result
+        return
+    with tempfile.TemporaryDirectory(prefix="looplab-shared-") as folder:
+        file = Path(folder) / "shared.looplab"
+        fetch_shared(result, file)
+        yield str(file)
+
+
 def _subject_of(result: str, dashboard: DashboardClient) -> str:
     """Return the id of what is repeated; a bundle is taken over first. Raises SettingsError."""
     file = Path(result)
     if not file.is_file():
         if not is_id(result):
-            raise SettingsError(f"{result} is no file, and no id of a result.")
+            raise SettingsError(f"{result} is no file, no share link, and no id of a result.")
         return result
     from control_plane.store.bundles import is_sqlite
 
     if not is_sqlite(file):
-        raise SettingsError(f"{file} is no bundle: looplab export --bundle makes one.")
+        raise SettingsError(f"{file.name} is no bundle: looplab export --bundle makes one.")
     holds: list[str] = dashboard.import_file(file, ToldOfFile(file.name))["holds"]
     if len(holds) != 1:
         named = f": name one of them, {', '.join(holds[:MOST_NAMED_RESULTS])}" if holds else ""
-        raise SettingsError(f"{file} holds {number_of(len(holds), 'result')}{named}.")
+        raise SettingsError(f"{file.name} holds {number_of(len(holds), 'result')}{named}.")
     return holds[0]
 
 
@@ -327,6 +349,8 @@ def _repeat_lines(planned: Document, *, start: bool) -> Iterator[str]:
     for request in planned["requests"]:
         yield f"  sends {request}{', which writes' if request in planned['writing'] else ''}"
     for target in planned["targets"]:
+        if target["code"]:
+            yield f"Their {target['name']}: {target['code']}"
         if target["command"]:
             commit = f", commit {target['commit']}," if target["commit"] else ""
             yield f"They started {target['name']}{commit} with (not run): {target['command']}"
@@ -336,11 +360,6 @@ def _repeat_lines(planned: Document, *, start: bool) -> Iterator[str]:
     yield from (f"Missing here: {each['message']}" for each in planned["missing"])
     if not start and not planned["missing"]:
         yield f"Takes about {about(planned['seconds'])}. Nothing is started without --start."
-
-
-def _printable(line: str) -> str:
-    """Return a line without what would move the cursor or colour a terminal: others wrote it."""
-    return "".join("?" if category(char).startswith("C") else char for char in line)
 
 
 def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bool) -> int:
@@ -358,5 +377,5 @@ def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bo
         print_experiment(found, dashboard.url)
         doubts = [each["text"] for each in planned["validity"] if each["outcome"] != "valid"]
         told = " ".join([planned["sentence"], *doubts])
-        print_line(_printable(f"On {planned['machine']}: {told}"))
+        print_line(printable(f"On {planned['machine']}: {told}"))
     return experiment_exit_code(found, strict=False)

@@ -1,21 +1,35 @@
-"""What the command line talks to, and the dashboard that has the database as one of them."""
+"""What the command line talks to, and the dashboard that has the database as one of them.
 
+Of dashboards of other people it takes what their share links give.
+"""
+
+import asyncio
+import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
-from control_plane.domain.errors import FieldError, InvalidInput, LooplabError, NotFound
+from control_plane.domain.errors import (
+    FieldError,
+    InvalidInput,
+    LooplabError,
+    NotFound,
+    SettingsError,
+)
 from control_plane.domain.ids import experiment_address, peer_address, report_address
+from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
 from control_plane.store.instance_lock import read_lock
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
     from requests import Response
 
 Report = Callable[[Document], None]
@@ -244,3 +258,85 @@ class RemoteDashboard:
 
     def _no_looplab(self, error: Exception) -> LooplabError:
         return LooplabError(f"{self.url} does not answer as a Looplab: {error}")
+
+
+_SHARED = re.compile(r"(https?://[^\s?#]+/shared/[^\s/?#]+)(?:[/?#]\S*)?")
+CONNECTS_S = 10
+_REFUSED = {
+    401: "asks for a login, which share links do without",
+    404: "has no such share link: it ended, was revoked, or is not whole",
+    429: "had too many wrong links from here",
+    503: "makes no bundle while it measures",
+}
+
+
+def is_address(text: str) -> bool:
+    """Return whether this is meant as an address, and not as a file."""
+    return text.startswith(("http://", "https://"))
+
+
+def printable(text: str) -> str:
+    """Return what others wrote as one line that neither moves a cursor nor colours a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def fetch_shared(address: str, file: Path) -> None:
+    """Write the bundle of a share link of another Looplab to a file.
+
+    `address` is that of the link or of one of its forms; certificates are verified. Raises
+    SettingsError for another address, LooplabError with why the bundle did not come whole.
+    """
+    link = _SHARED.fullmatch(address)
+    if link is None:
+        raise SettingsError(
+            f"{printable(address[:200])} is no share link: give https://HOST/shared/TOKEN."
+        )
+    parts = urlsplit(link[1])
+    named = printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"[:200])
+    # What sends requests takes a fifth of a second to import, which no other command waits for.
+    import aiohttp
+
+    try:
+        asyncio.run(_fetch(f"{link[1]}/recipe.looplab", named, file))
+    except TimeoutError:
+        raise LooplabError(f"{named} did not give the bundle in time.") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        why = printable(str(error)[:200] or type(error).__name__)
+        raise LooplabError(f"{named} gave no bundle: {why}.") from None
+
+
+async def _fetch(url: str, named: str, file: Path) -> None:
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(IMPORTS_S, sock_connect=CONNECTS_S, sock_read=ANSWERS_S)
+    asked = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "looplab"}
+    async with (
+        aiohttp.ClientSession(timeout=limits, headers=asked, auto_decompress=False) as session,
+        session.get(url, allow_redirects=False) as response,
+    ):
+        if response.status != 200:
+            raise LooplabError(f"{named} {_refusal(response)}.")
+        digest = await _write(response, named, file)
+        if response.headers.get("X-Content-SHA256", digest) != digest:
+            raise LooplabError(f"{named} gave another file than it says (sha256): try again.")
+
+
+async def _write(response: "ClientResponse", named: str, file: Path) -> str:
+    """Write the body to a file, and return its digest. Raises LooplabError where it is too long."""
+    digest = hashlib.sha256()
+    with file.open("wb") as written:
+        async for piece in response.content.iter_any():
+            digest.update(piece)
+            if written.tell() + len(piece) > MAX_BUNDLE_BYTES:
+                raise LooplabError(f"{named} gives more than {MAX_BUNDLE_BYTES:,} bytes.")
+            written.write(piece)
+    return digest.hexdigest()
+
+
+def _refusal(response: "ClientResponse") -> str:
+    """Return why it gives no bundle: `makes no bundle while it measures: try again in 30 s`."""
+    if led_to := response.headers.get("Location"):
+        return f"leads to {printable(led_to[:200])}: give that address"
+    why = _REFUSED.get(response.status, f"answers {response.status}")
+    wait = response.headers.get("Retry-After", "")
+    return f"{why}: try again in {wait} s" if wait.isascii() and wait.isdecimal() else why

@@ -24,10 +24,14 @@ STREAM_NAME = "workload.streams.0.name"
 CHANGED_IN_PAUSE = "changed_in_pause"
 BOOTED_IN_PAUSE = "booted_in_pause"
 _BOOT = "boot_id"
+_CALLED = ("application_package", "application_directory")
 PASSING = frozenset(
-    {"load_before", "load_average", "stopped_before", _BOOT, CHANGED_IN_PAUSE, BOOTED_IN_PAUSE}
+    {
+        *("load_before", "load_average", "stopped_before"),
+        *(_BOOT, CHANGED_IN_PAUSE, BOOTED_IN_PAUSE, *_CALLED),
+    }
 )
-"""Facts of the moment: no part of what the environment is."""
+"""Facts of the moment, and names of the code: no part of what the environment is."""
 
 _OF_COMMIT = frozenset(
     f"application_{name}" for name in ("commit", "commit_subject", "dirty", "changes")
@@ -142,6 +146,13 @@ def measured_commit(facts: Environment, application: str | None) -> MeasuredComm
         return None
     subject, changes = (facts.get(f"application_{fact}") for fact in ("commit_subject", "changes"))
     return MeasuredCommit(str(commit), str(subject or ""), str(changes or ""))
+
+
+def named_code(facts: Environment) -> str:
+    """Return `package shop 2.3.1, directory shop/api`: by what others find it; "" if not known."""
+    kinds = (name.removeprefix("application_") for name in _CALLED)
+    found = zip(kinds, map(facts.get, _CALLED), strict=True)
+    return ", ".join(f"{kind} {name}" for kind, name in found if isinstance(name, str))
 
 
 @dataclass(frozen=True)

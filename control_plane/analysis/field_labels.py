@@ -109,6 +109,8 @@ LABELS = {
     "server_settings": "Read beside the command line",
     "application_commit": "Commit of the application",
     "application_commit_subject": "Subject of that commit",
+    "application_package": "Package of the application",
+    "application_directory": "Directory of the application",
     "application_dirty": "Application differs from its commit",
     "application_changes": "Digest of what differs",
 }

@@ -226,6 +226,8 @@ class Redaction:
             hidden.add("target_program")
         if "hosts" not in self._shown:
             hidden.add("boot_id")
+        if "paths" not in self._shown:
+            hidden.add("application_directory")
         kept = {
             name: fact if name in _OF_SYSTEM else self._changed(fact)
             for name, fact in stored.items()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from control_plane.analysis.differences import measured_commit
+from control_plane.analysis.differences import measured_commit, named_code
 from control_plane.analysis.prose import joined, plain_text
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.analysis.prose.run_sentences import arms_elsewhere, headline, load_elsewhere
@@ -44,15 +44,16 @@ class Served:
 class TheirTarget:
     """A target as they have it: an application of their settings, or the address of a server.
 
-    `command` is how they started it, and `commit` of which code, as far as that is told: texts to
-    read. `missing`: why it cannot be measured here as it is; empty where it can. `here` says which
-    code an application here has, and `differs` that theirs had another; empty where nothing is
-    known.
+    `command` is how they started it, `commit` of which code, `code` the package and the directory
+    of that, as far as they are told: texts to read. `missing`: why it cannot be measured here as it
+    is; empty where it can. `here` says which code an application here has, and `differs` that
+    theirs had another; empty where nothing is known.
     """
 
     name: str
     command: str
     commit: str
+    code: str
     missing: str
     here: str
     differs: str
@@ -254,7 +255,14 @@ def _their_targets(
             missing = f"They measured a server that ran already, {name}: say what serves it here."
         elif name not in known:
             missing = f"This Looplab has no application {name}: say what serves it here."
-        yield TheirTarget(name, run.command or "", theirs.named if theirs else "", missing, *code)
+        yield TheirTarget(
+            name,
+            run.command or "",
+            theirs.named if theirs else "",
+            named_code(run.environment or {}),
+            missing,
+            *code,
+        )
 
 
 def _refuse_unknown(served: Mapping[str, Served], known: Sequence[str]) -> None:

@@ -42,6 +42,7 @@ from control_plane.targets.observation.machine import (
 )
 from control_plane.targets.run_environment import (
     application_code,
+    application_names,
     application_revision,
     of_client_only,
     run_environment,
@@ -198,7 +199,8 @@ class RunJob:
         # The start tells what is wrong with its env_file.
         with suppress(TargetFailed):
             settings = unasked_settings(application, started)
-        return {**application_revision(application.directory), **settings}
+        directory = application.directory
+        return {**application_revision(directory), **application_names(directory), **settings}
 
     def _code(self) -> str | None:
         """Return which code the next trial measures; it may have been edited since the last one."""

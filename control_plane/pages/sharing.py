@@ -61,7 +61,10 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_NAMES: dict[Showable, tuple[str, str]] = {
     "hosts": ("Host names, and addresses of targets elsewhere", "host names"),
-    "paths": ("Paths of files, and the lines that causes name", "paths of files"),
+    "paths": (
+        "Paths of files, the directory of the application, and the lines that causes name",
+        "paths of files",
+    ),
     "environment": ("Values of environment variables that its server reads", "values of variables"),
     "commands": ("Command lines, and names of other programs", "commands and other programs"),
 }

@@ -1,15 +1,19 @@
 """The environment of a run: machine, packages and revision of the application, stored with it."""
 
 import hashlib
+import json
 import os
 import platform
 import re
 import subprocess
+import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
+from control_plane.domain.request_bodies_and_values import as_object
 from control_plane.domain.result import Environment
 from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages
@@ -181,6 +185,48 @@ def application_code(directory: Path) -> str | None:
     if commit is None:
         return None
     return " + ".join([str(commit)[:_DIGITS], *([str(changes)] if changes else [])])
+
+
+_PACKAGES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "pyproject.toml": (("project",), ("tool", "poetry")),
+    "Cargo.toml": (("package",),),
+    "package.json": ((),),
+}
+"""Files that name a package and its version, and the tables in which they do."""
+
+
+def application_names(directory: Path) -> Environment:
+    """Return by which names others find the code: of its package, and of its directory.
+
+    That of the directory stands behind those of its repository; no name of anything around it.
+    """
+    told = None if _is_strange(directory) else _git(directory, "rev-parse", "--show-toplevel")
+    whole = directory.resolve()
+    root = Path(os.fsdecode(told.rstrip(b"\n"))) if told else whole
+    inside = whole.relative_to(root) if whole.is_relative_to(root) else Path()
+    folders = [root / inside, *(root / above for above in inside.parents)]
+    packages = (_package(folder / name) for folder in folders for name in _PACKAGES)
+    return {
+        "application_package": next(filter(None, packages), None),
+        "application_directory": str(root.name / inside)[:_SUBJECT_LENGTH],
+    }
+
+
+def _package(file: Path) -> str:
+    """Return `shop 2.3.1`, or the name alone; empty where the file is not there or names none."""
+    try:
+        text = read_file(file, MOST_SOURCE_FILE_BYTES).decode()
+        whole = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return ""
+    for keys in _PACKAGES[file.name]:
+        found = whole
+        for key in keys:
+            found = as_object(as_object(found).get(key))
+        named = [as_object(found).get(name) for name in ("name", "version")]
+        if isinstance(named[0], str):
+            return " ".join(part for part in named if isinstance(part, str))[:_SUBJECT_LENGTH]
+    return ""
 
 
 _COMMIT = re.compile("[0-9a-f]{7,64}")

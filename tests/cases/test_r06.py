@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.run_environment import application_revision, commits_between
+from control_plane.targets.run_environment import (
+    application_names,
+    application_revision,
+    commits_between,
+)
 from tests.in_process import in_process
 
 CASE = Path(__file__).parent / "R06"
@@ -70,6 +74,41 @@ def test_the_commits_of_a_step_are_told_by_its_repository(repository: Path) -> N
     assert commits_between(repository, last, first) == ()
     assert commits_between(repository, "0" * 40, last) == ()
     assert commits_between(repository, "--all", last) == ()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "package"),
+    [
+        ("pyproject.toml", '[project]\nname = "shop"\nversion = "2.3.1"', "shop 2.3.1"),
+        ("pyproject.toml", '[project]\nname = "shop"\ndynamic = ["version"]', "shop"),
+        ("pyproject.toml", '[tool.poetry]\nname = "shop"\nversion = "2"', "shop 2"),
+        ("Cargo.toml", '[package]\nname = "shop"\nversion = "0.1.0"', "shop 0.1.0"),
+        ("package.json", '{"name": "@acme/shop", "version": "3.0.0"}', "@acme/shop 3.0.0"),
+        ("package.json", '["shop"]', None),
+        ("pyproject.toml", '[project]\nname = 7\n[tool]\npoetry = "x"', None),
+        ("pyproject.toml", "[project", None),
+    ],
+)
+def test_code_is_called_by_its_package_and_its_directory(
+    repository: Path, file: str, content: str, package: str | None
+) -> None:
+    (repository / file).write_text(content)
+    below = repository / "services" / "api"
+    below.mkdir(parents=True)
+    named = {"application_package": package}
+    assert application_names(repository) == named | {"application_directory": repository.name}
+    inside = f"{repository.name}/services/api"
+    assert application_names(below) == named | {"application_directory": inside}
+
+
+def test_nothing_around_a_folder_without_a_repository_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "around"')
+    alone = tmp_path / "shop"
+    alone.mkdir()
+    assert application_names(alone) == {
+        "application_package": None,
+        "application_directory": "shop",
+    }
 
 
 CHANGES = """

@@ -49,6 +49,8 @@ PRIVATE = {
     "target_program": "/srv/canary/bin/python",
     "target_packages": {"shop": "file:///data2/canary/shop"},
     "application_commit_subject": "Move to canary-host",
+    "application_directory": "canary",
+    "application_package": "shop 2.3.1",
 }
 PATH = "/home/movies?api_key=canary-key&token=canary-token&from=ci.canary.io"
 TITLE = "on canary-host from /home/canary/shop.py"

@@ -1,0 +1,119 @@
+"""Share links of other people's dashboards: their bundle comes whole, or one line says why not."""
+
+import re
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from control_plane import dashboard_client
+from control_plane.dashboard_client import fetch_shared
+from control_plane.domain.errors import LooplabError
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
+from tests.dashboard import dashboard, provide_database
+from tests.test_cli import Call, call
+
+__all__ = ["call"]
+
+NAMED = {"application_package": "shop 2.3.1", "application_directory": "shop/service"}
+
+
+def shared(url: str, post: Callable[..., object], **fields: object) -> str:
+    made = post("/shares", data={"kind": "run", "days": 1, **fields})
+    found = re.search(rf"{re.escape(url)}/shared/[\w-]+", str(getattr(made, "text", "")))
+    assert found is not None
+    return found[0]
+
+
+def test_a_share_link_is_repeated_by_its_address(call: Call, tmp_path: Path) -> None:
+    """In whatever form of the link it was copied; its directory is told where paths are shown."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    store = open_store(provide_database(folder / "runs.db"))
+    facts = {**ENVIRONMENT, **NAMED}
+    ids = [finished(store, items(title="theirs", trials=1), ASYNC, facts).id for _ in range(2)]
+    store.close()
+    with dashboard(folder) as theirs:
+        hidden = shared(theirs.url, theirs.client.post, subject=ids[0])
+        shown = shared(theirs.url, theirs.client.post, subject=ids[1], show="paths")
+        for link, code in (
+            (f"{hidden}/recipe.looplab", "package shop 2.3.1"),
+            (f"{shown}?x=1#y", "package shop 2.3.1, directory shop/service"),
+        ):
+            told = call(["repeat", link])
+            assert told.returncode == 0, told.stderr
+            assert "theirs, measured on machine-" in told.stdout
+            assert f"Their bundled: {code}\n" in told.stdout
+        ended = call(["repeat", f"{theirs.url}/shared/{'x' * 32}"])
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+        assert f"{theirs.url} has no such share link" in ended.stderr
+    gone = call(["repeat", hidden])
+    assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
+    assert f"{theirs.url} gave no bundle: " in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        ("302 Found\r\nLocation: http://127.0.0.1:1/x\x1b[2J", r"leads to http://127\.0\.0\.1:1/x"),
+        ("503 Busy\r\nRetry-After: 30", "makes no bundle while it measures: try again in 30 s"),
+        ("429 Wait\r\nRetry-After: soon\x1b", "had too many wrong links from here"),
+        ("418 Teapot", "answers 418"),
+        ("200 OK\r\nX-Content-SHA256: 0", "gave another file than it says"),
+        ("200 OK\r\nContent-Length: 99", "gave no bundle: "),
+        ("no http", "gave no bundle: "),
+    ],
+)
+def test_what_does_not_come_whole_is_one_line(tmp_path: Path, response: str, said: str) -> None:
+    with pytest.raises(LooplabError, match=said) as refused:
+        asked_once(response, tmp_path / "file")
+    assert str(refused.value).isprintable()
+
+
+def test_a_bundle_has_a_most_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard_client, "MAX_BUNDLE_BYTES", 3)
+    with pytest.raises(LooplabError, match="gives more than 3 bytes"):
+        asked_once("200 OK\r\nContent-Length: 4\r\n\r\nlong", tmp_path / "file")
+
+
+def test_one_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard_client, "IMPORTS_S", 0.2)
+    with pytest.raises(LooplabError, match="did not give the bundle in time"):
+        asked_once("200 OK\r\nContent-Length: 4\r\n\r\n", tmp_path / "file", stays=True)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/runs/abc", "https://", "http://a/shared/"])
+def test_another_address_is_refused_before_anybody_is_asked(address: str, tmp_path: Path) -> None:
+    with pytest.raises(LooplabError, match="is no share link: give https://HOST/shared/TOKEN"):
+        fetch_shared(address, tmp_path / "file")
+
+
+def test_what_is_asked_names_no_password(tmp_path: Path) -> None:
+    with pytest.raises(LooplabError) as refused:
+        fetch_shared("http://user:canary@127.0.0.1:1/shared/x", tmp_path / "file")
+    assert "canary" not in str(refused.value)
+    assert "http://127.0.0.1:1 gave no bundle" in str(refused.value)
+
+
+def asked_once(response: str, file: Path, *, stays: bool = False) -> None:
+    """Fetch from a server that sends these bytes, whatever is asked, and ends the connection."""
+    head = response if "no http" in response else f"HTTP/1.1 {response}"
+    content = head if "\r\n\r\n" in head else f"{head}\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(content.encode())
+                if stays:
+                    connection.recv(1)
+
+        answered = threads.submit(answer)
+        try:
+            fetch_shared(f"http://127.0.0.1:{server.getsockname()[1]}/shared/token", file)
+        finally:
+            answered.result(10)
