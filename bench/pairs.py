@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from scipy import stats
+import scipy
 
 Measure = Callable[[], float]
 
@@ -28,7 +28,7 @@ def ratios(name: str, ours: Measure, other: Measure, pairs: int) -> list[float]:
 def interval(found: Sequence[float]) -> tuple[float, float]:
     """Where the geometric mean of the ratios lies with 95 % confidence: paired t on logarithms."""
     logs = [math.log(ratio) for ratio in found]
-    margin = stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    margin = scipy.stats.t.ppf(0.975, len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
     middle = statistics.fmean(logs)
     return math.exp(middle - margin), math.exp(middle + margin)
 

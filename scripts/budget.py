@@ -10,6 +10,7 @@ import statistics
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,32 +34,41 @@ class Function:
 
 @dataclass(frozen=True)
 class Source:
-    """One file, parsed; `path` is relative to the checkout."""
+    """One file, parsed when it is first asked for; `path` is relative to the checkout."""
 
     path: str
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """The whole tree, in no order of its own."""
+        return tuple(ast.walk(self.tree))
 
     @property
     def lines(self) -> int:
         return len(self.text.splitlines())
 
-    def comments(self) -> Iterator[tuple[int, str]]:
+    @cached_property
+    def comments(self) -> tuple[tuple[int, str], ...]:
         """Line number and text of each comment."""
-        for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
+        return tuple(
+            (token.start[0], token.string)
+            for token in tokenize.generate_tokens(io.StringIO(self.text).readline)
+            if token.type == tokenize.COMMENT
+        )
 
 
 def sources(*folders: str) -> list[Source]:
     """Every Python file below the folders of the checkout, in a fixed order."""
     paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return [read(path) for path in paths]
-
-
-def read(path: Path) -> Source:
-    text = path.read_text(encoding="utf-8")
-    return Source(path.relative_to(ROOT).as_posix(), text, ast.parse(text))
+    return [
+        Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
+        for path in paths
+    ]
 
 
 def functions(source: Source) -> Iterator[Function]:
@@ -80,9 +90,7 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[Function]:
 
 def comment_share(files: list[Source]) -> float:
     """Lines with a comment over all lines, 0 to 1."""
-    return sum(len(list(file.comments())) for file in files) / max(
-        1, sum(file.lines for file in files)
-    )
+    return sum(len(file.comments) for file in files) / max(1, sum(file.lines for file in files))
 
 
 def nearest_rank(values: list[int], share: float) -> int:

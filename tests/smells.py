@@ -29,8 +29,8 @@ SPEC_TYPES = {
 
 def markup(source: Source) -> Iterator[str]:
     """HTML or JavaScript inside strings that are not docstrings."""
-    documentation = {id(node) for node in _docstrings(source.tree)}
-    for node in ast.walk(source.tree):
+    documentation = {id(node) for node in _docstrings(source)}
+    for node in source.nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) not in documentation and (
@@ -39,8 +39,8 @@ def markup(source: Source) -> Iterator[str]:
             yield f"{source.path}:{node.lineno} {node.value[:60]!r}"
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.expr]:
-    for node in ast.walk(tree):
+def _docstrings(source: Source) -> Iterator[ast.expr]:
+    for node in source.nodes:
         if isinstance(node, ast.Expr):
             yield node.value
 
@@ -84,7 +84,7 @@ def _handed_on(statement: ast.stmt) -> list[str]:
 
 def broad_excepts(source: Source) -> Iterator[str]:
     """Handlers and `suppress` for everything, except those that clean up and raise again."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises_again(node):
             yield f"{source.path}:{node.lineno}"
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
@@ -106,7 +106,7 @@ def shapes(sources: list[Source]) -> Iterator[str]:
     """Dictionaries with the same four or more keys, written out in more than one place."""
     places: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.Dict) and len(keys := _literal_keys(node)) >= SMALL_SHAPE:
                 places[keys].append(f"{source.path}:{node.lineno}")
     for keys, where in places.items():
@@ -121,7 +121,9 @@ def _literal_keys(node: ast.Dict) -> tuple[str, ...]:
 
 def unexplained(source: Source) -> Iterator[str]:
     """Exceptions to a check without a code or a reason, and comments about the work."""
-    for line, comment in source.comments():
+    if not (DIRECTIVE.search(source.text) or ISSUE.search(source.text)):
+        return
+    for line, comment in source.comments:
         directive = DIRECTIVE.search(comment)
         reasoned = directive and directive["code"] and re.search(r"\w+ \w+", directive["reason"])
         if (directive and not reasoned) or ISSUE.search(comment):
@@ -130,7 +132,7 @@ def unexplained(source: Source) -> Iterator[str]:
 
 def imported_modules(source: Source) -> Iterator[str]:
     """Absolute names of everything imported, at any depth of the file."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -158,7 +160,7 @@ def module_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
 def class_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
     """The name of each class, at any depth, with its file."""
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 yield node.name, source.path
 
@@ -176,7 +178,9 @@ def value_names(sources: list[Source]) -> Iterator[tuple[str, str]]:
 
 def unnamed(source: Source) -> Iterator[str]:
     """Variables and arguments called `one` in place of what they hold."""
-    for node in ast.walk(source.tree):
+    if not re.search(r"\bone\b", source.text):
+        return
+    for node in source.nodes:
         match node:
             case ast.Name(id="one", ctx=ast.Store()) | ast.arg(arg="one"):
                 yield f"{source.path}:{node.lineno}"
@@ -184,7 +188,7 @@ def unnamed(source: Source) -> Iterator[str]:
 
 def asks_for_class(source: Source) -> Iterator[str]:
     """Questions for the class of a target, a stop or a load: `isinstance`, or a case of `match`."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.MatchClass):
             asked: list[ast.expr] = [node.cls]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":

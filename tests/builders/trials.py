@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -52,7 +53,8 @@ def histogram(*times_ms: float) -> Histogram:
 
 
 def second(index: int, *times_ms: float, errors: int = 0) -> Second:
-    return Second(index, errors, histogram(*times_ms), histogram(*times_ms))
+    times = histogram(*times_ms)
+    return Second(index, errors, times, times)
 
 
 def record(*seconds: Second, duration_s: float | None = None, **chosen) -> StreamRecord:
@@ -98,8 +100,13 @@ def spread(median_ms: float, count: int, seed: int = 1) -> list[float]:
 
 
 def steady(median_ms: float, per_second: int = 500, seconds: int = 3, **chosen) -> StreamResult:
-    rows = [second(index, *spread(median_ms, per_second, index)) for index in range(seconds)]
+    rows = [_steady_second(index, median_ms, per_second) for index in range(seconds)]
     return result(*rows, **chosen)
+
+
+@cache
+def _steady_second(index: int, median_ms: float, count: int) -> Second:
+    return second(index, *spread(median_ms, count, index))
 
 
 def spec(

@@ -52,14 +52,11 @@ def test_the_winner_of_many_arms_is_confirmed_with_the_baseline_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
-    [
-        judged(1.0, 3.0),
-        judged(3.0, 1.0),
-        judged(1.0, 1.01, deleted=0),
-        judged(1.0, 1.01, deleted=1),
-    ],
+    ("factors", "deleted"),
+    [((1.0, 3.0), None), ((3.0, 1.0), None), ((1.0, 1.01), 0), ((1.0, 1.01), 1)],
     ids=["better", "worse", "no baseline", "no contender"],
 )
-def test_what_is_settled_or_gone_is_not_offered(found: JudgedExperiment) -> None:
-    assert offered_confirmation(found, MOST) is None
+def test_what_is_settled_or_gone_is_not_offered(
+    factors: tuple[float, ...], deleted: int | None
+) -> None:
+    assert offered_confirmation(judged(*factors, deleted=deleted), MOST) is None

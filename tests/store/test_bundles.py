@@ -183,7 +183,6 @@ def test_chosen_runs_alone(source: Path, bundle: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "none.looplab").exists()
 
 
-BOMB = zlib.compress(bytes(600_000_000), 1)
 DEEP = "[" * 100_000
 HARM: dict[str, str] = {
     "no JSON": "UPDATE run_facts SET spec = '{'",
@@ -319,9 +318,10 @@ def test_files_of_another_kind_are_refused(
 
 
 def test_a_bomb_does_not_go_off(bundle: Path, store: Store, tmp_path: Path) -> None:
+    bomb = zlib.compress(bytes(600_000_000), 1)
     file = changed(bundle, tmp_path, "SELECT 1")
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE trial_stream SET seconds = ?", (BOMB,))
+        connection.execute("UPDATE trial_stream SET seconds = ?", (bomb,))
     refused(store, file)
 
 

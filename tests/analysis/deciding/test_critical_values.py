@@ -4,7 +4,7 @@ from math import inf, isinf
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 from control_plane.analysis.deciding.critical_values import (
     dunnett,
@@ -17,7 +17,7 @@ from control_plane.analysis.deciding.critical_values import (
 @pytest.mark.parametrize("df", [1, 2, 4.5, 30, 1e6])
 @pytest.mark.parametrize("level", [0.1, 0.05, 1e-4, 1e-9])
 def test_student_is_that_of_scipy(df: float, level: float) -> None:
-    assert student(level, df) == pytest.approx(stats.t.isf(level / 2, df), rel=1e-9)
+    assert student(level, df) == pytest.approx(scipy.stats.t.isf(level / 2, df), rel=1e-9)
     assert student(0, df) == inf
 
 
@@ -47,7 +47,7 @@ def test_finer_steps_change_nothing(contenders: int, df: float, level: float) ->
 def test_dunnett_is_that_of_a_simulation(contenders: int, df: int) -> None:
     correlation = np.full((contenders, contenders), 0.5) + 0.5 * np.eye(contenders)
     reach = dunnett(contenders, df, 0.05)
-    found = stats.multivariate_t(shape=correlation, df=df).cdf(
+    found = scipy.stats.multivariate_t(shape=correlation, df=df).cdf(
         np.full(contenders, reach), lower_limit=np.full(contenders, -reach), random_state=1
     )
     assert found == pytest.approx(0.95, abs=1e-3)
@@ -56,7 +56,7 @@ def test_dunnett_is_that_of_a_simulation(contenders: int, df: int) -> None:
 def test_spending_is_that_of_the_published_boundary() -> None:
     """Five equal looks, 5 % (Lan and DeMets 1983; K. Jennison and B. W. Turnbull, 2000)."""
     levels = nominal_levels((0.2, 0.4, 0.6, 0.8, 1.0), 0.05)
-    bounds = [float(stats.norm.isf(level / 2)) for level in levels]
+    bounds = [float(scipy.stats.norm.isf(level / 2)) for level in levels]
     assert bounds == pytest.approx([4.8769, 3.3569, 2.6803, 2.2898, 2.0310], abs=2e-4)
 
 

@@ -4,8 +4,7 @@ from math import exp, log
 
 import numpy as np
 import pytest
-from scipy import stats
-from scipy.special import digamma
+import scipy
 
 from control_plane.analysis.deciding.critical_values import largest_spread
 from control_plane.analysis.deciding.effects import (
@@ -29,7 +28,7 @@ def effect_of(effect: Effect | None) -> Effect:
 
 def test_a_pair_is_the_paired_t_of_scipy() -> None:
     effect = effect_of(paired_effect(NOISE[0], NOISE[1] + 0.1))
-    wanted = stats.ttest_rel(NOISE[1] + 0.1, NOISE[0]).confidence_interval(0.95)
+    wanted = scipy.stats.ttest_rel(NOISE[1] + 0.1, NOISE[0]).confidence_interval(0.95)
     found = effect.interval(0.05)
     assert (log(found.low), log(found.high)) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
     assert (effect.method, effect.blocks, effect.df) == ("paired", 10, 9)
@@ -38,7 +37,7 @@ def test_a_pair_is_the_paired_t_of_scipy() -> None:
 def test_sessions_are_the_welch_t_of_scipy() -> None:
     sides = NOISE[0, :4], NOISE[1, 6:] * 3 + 0.2
     effect = effect_of(session_effect(*(side.tolist() for side in sides)))
-    wanted = stats.ttest_ind(sides[1], sides[0], equal_var=False).confidence_interval(0.9)
+    wanted = scipy.stats.ttest_ind(sides[1], sides[0], equal_var=False).confidence_interval(0.9)
     found = effect.interval(0.1)
     assert (log(found.low), log(found.high)) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
     more = (NOISE[0, :4].tolist(), (NOISE[1] * 3 + 0.2).tolist())
@@ -116,7 +115,7 @@ def test_smyths_moments_find_what_the_variances_came_from() -> None:
     assert fit_prior(seen[:7].tolist(), [4.0] * 7) is None
     alike = fit_prior([4e-4] * 8, [4.0] * 8)
     assert alike is not None
-    assert alike.variance == pytest.approx(4e-4 * 2 / exp(digamma(2)))
+    assert alike.variance == pytest.approx(4e-4 * 2 / exp(scipy.special.digamma(2)))
     assert alike.df == np.inf
 
 

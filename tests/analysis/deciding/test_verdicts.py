@@ -3,7 +3,7 @@
 from math import inf, log
 
 import pytest
-from scipy import stats
+import scipy
 
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import Effect, Interval
@@ -141,7 +141,7 @@ def test_predictions_are_ranges() -> None:
 @pytest.mark.parametrize(("failed", "requests"), [(0, 10), (3, 1_000), (10, 10), (500, 1_000)])
 @pytest.mark.parametrize("level", [0.05, 0.1])
 def test_the_score_interval_is_that_of_scipy(failed: int, requests: int, level: float) -> None:
-    wanted = stats.binomtest(failed, requests).proportion_ci(1 - level, method="wilson")
+    wanted = scipy.stats.binomtest(failed, requests).proportion_ci(1 - level, method="wilson")
     found = wilson(failed, requests, student(level, inf))
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import theilslopes
 
 from control_plane.analysis.validity.steadiness import (
     drift_share,
@@ -55,7 +55,7 @@ def test_an_hour_is_thinned_out_and_keeps_its_slope():
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))
 def test_the_slope_is_that_of_scipy(values):
     x = np.arange(len(values), dtype=np.float64)
-    expected = theilslopes(values, x)[0]
+    expected = scipy.stats.theilslopes(values, x)[0]
     assert theil_sen(x, np.array(values)) == pytest.approx(expected, rel=1e-9, abs=1e-6)
 
 
