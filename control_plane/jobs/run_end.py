@@ -1,4 +1,4 @@
-"""How a run ends: which end it takes, and that the store takes it, once and whole.
+"""How a run ends: which end it takes, when silence is one, and that the store takes it whole.
 
     undecided ── finish(): result and state in one transaction ───────────→ finished
         │
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
 from control_plane.domain.errors import (
     Conflict,
     DatabaseBusy,
@@ -31,10 +32,12 @@ from control_plane.domain.errors import (
     StoreError,
     TrialFailed,
 )
+from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import SecretFinder
-from control_plane.jobs.progress import LiveRun
+from control_plane.domain.spec import Spec
+from control_plane.jobs.progress import LiveRun, StreamProgress
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 
@@ -255,3 +258,67 @@ async def _carried_through(call: Callable[[], Any]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+class IdleTimeout:
+    """How long nothing was answered in one stream.
+
+    Errors count as responses where they come more often than requests that only run into their
+    deadline could: at most one for each user and deadline.
+    """
+
+    def __init__(self, users: int, timeout_s: float) -> None:
+        self._users, self._timeout_s = users, timeout_s
+        self._completed = self._errors = -1
+        self._since_s = 0.0
+        self.lasts_s = 0.0
+
+    def look(self, completed: int, errors: int, now_s: float) -> None:
+        """Take down the counts so far."""
+        overdue = self._users * ((now_s - self._since_s) / self._timeout_s + 1)
+        if completed != self._completed or errors - self._errors > overdue:
+            self._completed, self._errors, self._since_s = completed, errors, now_s
+        self.lasts_s = now_s - self._since_s
+
+
+def longest_silence_s(progress: StreamProgress, timeout_s: float) -> float:
+    """Return the seconds without a response that a target may take: two deadlines and a second
+    beyond the longest time in which the stream may rightly be still. A second more where responses
+    without an end have begun, so that what became of the last ones is known.
+    """
+    stream, load = progress.stream, progress.stream.load
+    still_s = stream.start_after_s + load.ramp_up_s + load.longest_pause_s
+    return 2 * timeout_s + 1 + still_s + bool(progress.open_ends)
+
+
+def silence_reason(progress: StreamProgress, spec: Spec) -> str:
+    """Return why nothing of a stream ended for so long, and what to do.
+
+    Answers went on without an end, or there was none.
+    """
+    timeout_s, streams = spec.timeout_s, spec.workload.streams
+    if (endless := _endless(progress, timeout_s)) is not None:
+        kind, media_type = endless
+        text = endless_text(progress.stream.requests[kind], media_type, f"within {timeout_s:g} s")
+        return f"{text}. {UNTIL_REMEDY}"
+    where = f" in stream {progress.stream.name}" if len(streams) > 1 else ""
+    limit = f"two requests of timeout_s ({timeout_s:g} s) would have ended"
+    longest_s = longest_silence_s(progress, timeout_s)
+    return (
+        f"target stopped answering: nothing answered for {longest_s:.0f} s, in which {limit}{where}"
+    )
+
+
+def _endless(progress: StreamProgress, timeout_s: float) -> tuple[int, str] | None:
+    """Return place and media type of the request class whose answers have no end; None of none.
+
+    Most of the requests that went out after the last one that completed must have been answered:
+    a target that hangs begins no answer.
+    """
+    last = max((second.index for second in progress.seconds if second.completed), default=-1)
+    after = [second for second in progress.seconds if second.index > last + timeout_s]
+    begun = sum(second.first_byte.total for second in after if second.first_byte)
+    if not progress.open_ends or 2 * begun <= sum(second.timeouts for second in after):
+        return None
+    place, media_type = max(progress.open_ends.items(), key=lambda known: known[1] == EVENT_STREAM)
+    return int(place), media_type

@@ -24,7 +24,8 @@ from control_plane.domain.stream_record import (
 )
 from control_plane.jobs import Runtime
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
-from control_plane.jobs.progress import IdleTimeout, LiveRun, longest_silence_s, silence_reason
+from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.run_end import IdleTimeout, longest_silence_s, silence_reason
 from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import (
     Draining,

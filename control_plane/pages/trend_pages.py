@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.percentiles import Sparkline
+from control_plane.analysis.charts.metric_charts import Sparkline
 from control_plane.analysis.charts.trend_chart import change_text, course, trend_chart, written
 from control_plane.analysis.differences import EnvironmentChange, MeasuredCommit
 from control_plane.analysis.field_labels import text_of

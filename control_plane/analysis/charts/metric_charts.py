@@ -1,4 +1,4 @@
-"""Charts of the metrics of runs: ratios to a baseline, bars, and the trials of a run in a list."""
+"""Charts of the metrics of runs: ratios to a baseline, bars, and the sparklines of lists."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
+    FIRST,
     RIGHT,
     Annotations,
     Figure,
@@ -17,19 +18,25 @@ from control_plane.analysis.charts.figure import (
     annotation,
     label_room,
     line,
+    nines,
     plot,
     plot_height,
     spread,
     x_axis,
     y_axis,
 )
-from control_plane.analysis.charts.percentiles import Sparkline
 from control_plane.analysis.comparison import PRIMARY, Comparison, invalid, stream_of, value_of
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
-from control_plane.domain.times_and_percentiles import GREYED, Times
+from control_plane.domain.times_and_percentiles import (
+    GREYED,
+    PERCENTILES,
+    Times,
+    cut_off,
+    no_answer_text,
+)
 from control_plane.domain.units import figures, rate, ratio
 
 CHARTED = {
@@ -301,6 +308,23 @@ def stream_names(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
+TALLEST = 100
+"""The top of the scale: a hundred times the median."""
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """Points in a box of 100 by 100 with y downwards, for the points of an SVG polyline."""
+
+    points: tuple[tuple[float, float], ...]
+    label: str
+
+    @property
+    def text(self) -> str:
+        """Return `0,100 36.2,80`: as an SVG polyline takes it."""
+        return " ".join(f"{x:g},{y:g}" for x, y in self.points)
+
+
 LEAST_SPREAD = 0.1
 """Trials that lie within a tenth of the middle one are drawn on this scale, not on a finer one."""
 
@@ -321,3 +345,33 @@ def trial_sparkline(rates_per_s: Sequence[float]) -> Sparkline:
     )
     ends = f"{figures(min(rates_per_s))} to {rate(max(rates_per_s))}"
     return Sparkline(points, f"throughput of {len(shares)} trials: {ends}")
+
+
+def sparkline(times: Times | None) -> Sparkline:
+    """Return percentiles over the median, from p50 to where fewer than 10 samples lie beyond.
+
+    A flat line is a short tail.
+    """
+    if times is None or not times.p50:
+        return Sparkline((), "not measured")
+    known = {
+        name: value / times.p50
+        for name in PERCENTILES
+        if times.support.get(name, 0) >= GREYED and (value := times.percentile(name))
+    }
+    width = nines(PERCENTILES["p999"]) - FIRST
+    points = tuple(
+        (round(100 * (nines(PERCENTILES[name]) - FIRST) / width, 2), _y(factor))
+        for name, factor in known.items()
+    )
+    if len(points) < 2:
+        return Sparkline((), "too few samples")
+    last, factor = list(known.items())[-1]
+    name = "p99.9" if last == "p999" else last
+    beyond = f"; {no_answer_text(times.unanswered)}" if times.unanswered and cut_off(times) else ""
+    return Sparkline(points, f"{name} is {figures(factor, 2)} times p50{beyond}")
+
+
+def _y(factor: float) -> float:
+    height = math.log(max(1.0, factor)) / math.log(TALLEST)
+    return round(100 * (1 - min(1.0, height)), 2)

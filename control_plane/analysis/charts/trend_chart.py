@@ -18,7 +18,7 @@ from control_plane.analysis.charts.figure import (
     x_axis,
     y_axis,
 )
-from control_plane.analysis.charts.percentiles import Sparkline
+from control_plane.analysis.charts.metric_charts import Sparkline
 from control_plane.analysis.charts.shift import round_ticks, signed
 from control_plane.analysis.trend import Trend, TrendStep
 from control_plane.domain.units import SPACE, WRITTEN, ratio, seconds, split_bytes
