@@ -15,7 +15,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -23,6 +22,7 @@ from control_plane import __version__, api, pages
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
+from control_plane.access.middleware import StaticAssets
 from control_plane.access.route_roles import methods_at
 from control_plane.api.monitoring import Metrics, count_requests
 from control_plane.dependencies import spec_schemas
@@ -91,13 +91,13 @@ def create_app(
         routes=[*api.API_ROUTES, *pages.PAGE_ROUTES],
         lifespan=_lifespan(settings, store, runtime, metrics, login),
     )
-    app.mount("/static", StaticFiles(directory=settings.static_dir), name="static")
+    app.mount("/static", StaticAssets(settings.static_dir, _loads), name="static")
     app.add_exception_handler(LooplabError, _looplab_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
-    add_guards(app, host_names(settings), login, _refused)
+    add_guards(app, host_names(settings), login, _refused, _loads)
     count_requests(app, metrics)
     return app
 
@@ -146,6 +146,12 @@ def host_names(settings: Settings) -> set[str]:
         names |= {address.address for address in addresses if address.family in INTERNET}
         names.add(socket.gethostname())
     return names
+
+
+def _loads(scope: Scope) -> bool:
+    """Return whether a run has load now: processor time spent here counts against it."""
+    service: RunService = scope["state"]["service"]
+    return service.loads()
 
 
 def _refused(scope: Scope, status: int, message: str) -> Response:

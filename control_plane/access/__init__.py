@@ -9,6 +9,8 @@ from control_plane.access.http_errors import error_response
 from control_plane.access.login import Login, LoginMiddleware, Refuse
 from control_plane.access.middleware import (
     BodyLimitMiddleware,
+    Busy,
+    CompressionMiddleware,
     HostMiddleware,
     MethodsMiddleware,
     OriginMiddleware,
@@ -22,21 +24,30 @@ def _refused(scope: Scope, status: int, message: str) -> ASGIApp:
     return error_response(status, message)
 
 
+def _never(scope: Scope) -> bool:
+    del scope
+    return False
+
+
 def add_guards(
-    app: FastAPI, names: Collection[str], login: Login | None = None, refuse: Refuse = _refused
+    app: FastAPI,
+    names: Collection[str],
+    login: Login | None = None,
+    refuse: Refuse = _refused,
+    busy: Busy = _never,
 ) -> None:
     """Put the guards around the whole application, its own error pages included.
 
     `names`: the host names under which it may be called, beside those of loopback. Without a
-    `login` everybody may do everything; `refuse` makes the responses to those who may not. Raises
-    LookupError for a route that the policy does not list.
+    `login` everybody may do everything; `refuse` makes the responses to those who may not. Nothing
+    is compressed while it is `busy`. Raises LookupError for a route that the policy does not list.
     """
     if forgotten := unlisted(app):
         raise LookupError(f"No role in access/route_roles.py for: {', '.join(forgotten)}.")
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:
-        inside = BodyLimitMiddleware(MethodsMiddleware(build()))
+        inside = BodyLimitMiddleware(MethodsMiddleware(CompressionMiddleware(build(), busy)))
         checked = OriginMiddleware(LoginMiddleware(inside, login, refuse))
         return SecurityHeadersMiddleware(HostMiddleware(checked, names))
 

@@ -48,9 +48,10 @@ async def request(
 ) -> Response:  # fmt: skip
     """Send the body in the given parts; the answer, also when the application then raises."""
     scope: Scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
-        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "root_path": "", "client": ("127.0.0.1", 40_000), "server": ("127.0.0.1", 8200),
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
+        "method": method, "scheme": "http", "path": path, "raw_path": path.encode(),
+        "query_string": b"", "root_path": "", "client": ("127.0.0.1", 40_000),
+        "server": ("127.0.0.1", 8200),
         "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
     }  # fmt: skip
     coming: list[Message] = [
