@@ -18,10 +18,11 @@ from control_plane.analysis.peer_comparison import (
     other_machine,
     ratio_note,
 )
+from control_plane.analysis.prose import escaped
 from control_plane.dependencies import StoreDep
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.units import NONE, ratio
-from control_plane.pages.exports import attachment, csv_file, escaped, figure_file
+from control_plane.pages.exports import attachment, csv_file, figure_file
 from control_plane.pages.rows_and_cells import Cell, CellLevel
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page

@@ -18,11 +18,12 @@ from control_plane.analysis.peer_comparison import (
     COMPARED_PERCENTILES,
     measurement_of_peer,
 )
+from control_plane.analysis.prose import escaped
 from control_plane.dependencies import StoreDep
 from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
-from control_plane.pages.exports import attachment, escaped, figure_file, markdown_file
+from control_plane.pages.exports import attachment, figure_file, markdown_file
 from control_plane.pages.form import FormDep
 from control_plane.pages.peer_compare import (
     ShortText,

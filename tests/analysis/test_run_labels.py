@@ -21,7 +21,7 @@ from control_plane.analysis.run_labels import (
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
 from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
-from control_plane.pages.exports import markdown
+from control_plane.pages.compare import markdown
 from tests.builders.trials import detail, run, spec, steady
 
 

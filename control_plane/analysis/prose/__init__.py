@@ -1,5 +1,6 @@
 """Results in words: sentences in parts, so that a template can mark runs and numbers in them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,3 +65,11 @@ def joined(words: Iterable[str]) -> str:
     """Return the words as `a`, `a and b`, `a, b and c`."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

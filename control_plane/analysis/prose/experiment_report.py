@@ -1,14 +1,13 @@
 """An experiment for those who do not open its page: a comment of a pull request, and JUnit."""
 
-import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from control_plane.analysis.prose import escaped
 from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, number_of, ratio
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|@~&-])")
 _AGAINST = {"worse", "broken", "failed"}
 MEANS = (
     "Values and ratios: geometric means over blocks. A guardrail has the 90 % interval, "
@@ -171,7 +170,7 @@ def _doubted(case: ET.Element, doubt: str) -> None:
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", _plain(text))
+    return escaped(_plain(text))
 
 
 def _plain(text: str) -> str:

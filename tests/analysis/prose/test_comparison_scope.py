@@ -27,7 +27,7 @@ from control_plane.domain.request_bodies_and_values import (
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import BeforeRequest, RequestClass, Target, UrlTarget, Workload
-from control_plane.pages.exports import markdown
+from control_plane.pages.compare import markdown
 from tests.builders.trials import run, spec
 
 

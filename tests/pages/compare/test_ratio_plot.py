@@ -8,9 +8,9 @@ import pytest
 from control_plane.analysis.charts.metric_charts import metric_ratios
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
+from control_plane.pages.compare import markdown
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
 from control_plane.pages.compare.ratio_plot import ratio_plot
-from control_plane.pages.exports import markdown
 from control_plane.pages.run.run_numbers import axis_position, padded_range, round_ticks
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, FAILING, detail_of, items
