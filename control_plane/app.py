@@ -45,7 +45,7 @@ from control_plane.pages.site.routes import login_page
 from control_plane.pages.site.templating import error_page
 from control_plane.pages.urls import SHARED
 from control_plane.settings import Settings
-from control_plane.store.share_links import SharedBundles
+from control_plane.store.share_links import SharedFiles
 from control_plane.store.store import Store
 
 
@@ -61,7 +61,7 @@ class LifespanState(TypedDict):
     login: Login | None
     guesses: Guesses
     pace: PollingPace
-    shared_bundles: SharedBundles
+    shared_files: SharedFiles
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]
@@ -115,7 +115,7 @@ def _lifespan(
                 "service": service,
                 "metrics": metrics,
                 "render_cache": RenderCache(),
-                "shared_bundles": SharedBundles(),
+                "shared_files": SharedFiles(),
                 "answers": ExperimentAnswers(),
                 "login": login,
                 "guesses": Guesses(),

@@ -13,7 +13,7 @@ from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path
 from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.errors import SettingsError
-from control_plane.domain.ids import compared_ids, peer_address, run_address
+from control_plane.domain.ids import compared_ids, is_digest, peer_address, run_address
 from control_plane.domain.peer_result import PEER_KINDS
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import number_of
@@ -123,10 +123,12 @@ Exit codes:
 def export_results(
     context: typer.Context,
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Runs and experiments; all if none is named.")
+        list[str] | None,
+        typer.Argument(help="Runs, experiments, specs of trends; all if none is named."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="One page: a run, up to 12, an experiment.")
+        Path | None,
+        typer.Option("--html", help="One page: a run, up to 12, an experiment, a trend."),
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="A bundle for another Looplab (.looplab).")
@@ -150,7 +152,8 @@ def export_results(
 
 
 def _export_page(settings: Settings, file: Path, ids: list[str], *, as_json: bool) -> None:
-    runs, _ = compared_ids(",".join(ids), None)
+    is_trend = len(ids) == 1 and is_digest(ids[0])
+    runs = tuple(ids) if is_trend else compared_ids(",".join(ids), None)[0]
     with connect(settings) as dashboard:
         content = dashboard.report(runs)
     _write_new(file, content)

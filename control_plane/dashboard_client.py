@@ -21,7 +21,7 @@ from control_plane.domain.errors import (
     NotFound,
     SettingsError,
 )
-from control_plane.domain.ids import experiment_address, peer_address, report_address
+from control_plane.domain.ids import experiment_address, is_digest, peer_address, report_address
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import TERMINAL, State
@@ -66,7 +66,7 @@ class DashboardClient(Protocol):
         """
 
     def report(self, ids: Sequence[str]) -> bytes:
-        """Return the page of a run, an experiment, or several runs as one HTML file.
+        """Return the page of a run, an experiment, several runs or a trend as one HTML file.
 
         Raises NotFound, or InvalidInput where one is not over.
         """
@@ -159,7 +159,9 @@ class RemoteDashboard:
     def report(self, ids: Sequence[str]) -> bytes:
         peers = f"/peers/compare.html?results={','.join(ids)}"
         places = [report_address(ids), peers]
-        if len(ids) == 1:
+        if is_digest(ids[0]):
+            del places[1:]
+        elif len(ids) == 1:
             places[1:] = [f"{experiment_address(ids[0])}.html", f"{peer_address(ids[0])}.html"]
         for place in places[:-1]:
             with suppress(NotFound):

@@ -1,7 +1,9 @@
 """What endpoints share: what they take of application and request, and what OpenAPI tells of it."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN
 from control_plane.analysis.trend import Trend, TrendAxis, TrendStep, trend_document, trend_of
+from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import checked_id, new_id
 from control_plane.domain.metrics_and_objectives import TREND_METRICS
 from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
@@ -100,6 +103,80 @@ def mark_of(trend: Trend, step: TrendStep) -> StepMark:
     """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
     seq = trend.points[step.at].run.seq
     return step.mark or StepMark(new_id(), seq, seq, datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class StepChange:
+    """What is done to a step: add, move, reject or note; restore it, or forget one that was added.
+
+    The step stands before `run`; `origin` tells it from another that does, where it is not empty.
+    `to`: the run that an added or moved one is to stand before.
+    """
+
+    do: str
+    run: str = ""
+    origin: str = ""
+    to: str = ""
+    note: str = ""
+
+
+def change_step(store: Store, spec: str, query: TrendQuery, change: StepChange) -> TrendKey:
+    """Do to a step what is asked for; return the key of its trend.
+
+    Raises InvalidInput at the field, Conflict where too many steps are kept, else as `read_trend`.
+    """
+    found = read_trend(store, spec, query)
+    key, title = found.runs.key, found.runs.title
+    mark = _changed(found, change)
+    if change.do != "forget" and (change.do != "restore" or mark.note):
+        store.keep_mark(key, mark, title)
+    elif mark.id in {each.id for each in found.runs.marks}:
+        store.drop_mark(key, mark, title)
+    return key
+
+
+def _changed(trend: Trend, change: StepChange) -> StepMark:
+    """Return what is kept of a step after a change. Raises InvalidInput."""
+    do, now, note = change.do, datetime.now(UTC), change.note.replace("\r\n", "\n")
+    if do == "add":
+        return StepMark(new_id(), None, _seq(trend, change), now, note)
+    steps = (trend.steps, trend.rejected)
+    step = _step(trend, steps[::-1] if do == "restore" else steps, change)
+    mark = replace(mark_of(trend, step), changed_at=now)
+    if do == "move":
+        return replace(mark, place=_seq(trend, change, step))
+    if do == "note":
+        return replace(mark, note=note)
+    places = {"reject": None, "restore": mark.found, "forget": mark.found}
+    if do not in places:
+        raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
+    if step.origin == "added" and do != "forget":
+        raise _wrong("do", "Somebody added this step: forget it.")
+    return replace(mark, place=places[do])
+
+
+def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], change: StepChange) -> TrendStep:
+    run_id, origin = change.run, change.origin
+    for step in chain.from_iterable(steps):
+        if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
+            return step
+    raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
+
+
+def _seq(trend: Trend, change: StepChange, moved: TrendStep | None = None) -> int:
+    """Return the run that a step is to stand before: not the first, and where no other stands."""
+    run_id = change.to
+    others = {step.at for step in trend.steps if step != moved}
+    for at, point in enumerate(trend.points[1:], start=1):
+        if point.run.id == run_id and at in others:
+            raise _wrong("to", f"A step stands before run {run_id} already.")
+        if point.run.id == run_id:
+            return point.run.seq
+    raise _wrong("to", f"Run {run_id[:20]!r} is no point of this trend behind the first.")
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, (FieldError(field, message),))
 
 
 _ERROR = {

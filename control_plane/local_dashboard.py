@@ -17,7 +17,7 @@ from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
-from control_plane.domain.ids import experiment_address
+from control_plane.domain.ids import experiment_address, is_digest
 from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
@@ -94,6 +94,7 @@ class LocalDashboard:
 
     def report(self, ids: Sequence[str]) -> bytes:
         # Templates, which other commands need not wait for.
+        from control_plane.dependencies import TrendQuery
         from control_plane.pages.compare_query import CompareQuery
         from control_plane.pages.peer_compare import peer_compare_page
         from control_plane.pages.peer_pages import peer_page
@@ -101,6 +102,8 @@ class LocalDashboard:
 
         folders = (self._settings.templates_dir, self._settings.static_dir)
         reports = Reports(*folders, self._store, self._started())
+        if is_digest(ids[0]):
+            return reports.trend(ids[0], TrendQuery()).encode()
         if self._store.peer_ids(ids):
             if len(ids) == 1:
                 return reports.one_file(peer_page(self._store.peer(ids[0]), ())).encode()

@@ -21,13 +21,7 @@ from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.domain.documents import moment
 from control_plane.domain.ids import run_address
 from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric
-from control_plane.domain.run import (
-    LEAST_TREND_POINTS,
-    Blocks,
-    StepMark,
-    TrendRun,
-    TrendRuns,
-)
+from control_plane.domain.run import LEAST_TREND_POINTS, Blocks, StepMark, TrendRun, TrendRuns
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, figures, number_of, share
 
@@ -119,6 +113,11 @@ class Trend:
         """The name of the pinned baseline that the points are ratios to; "" of plain numbers."""
         spec = self.runs.key.baseline
         return next((each.name for each in self.runs.baselines if each.spec == spec), spec)
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream that is followed."""
+        return self.runs.key.stream or self.runs.spec.workload.streams[0].name
 
     @property
     def title(self) -> str:
@@ -338,7 +337,7 @@ def trend_document(trend: Trend) -> Document:
     return {
         "spec": key.spec,
         "title": runs.title,
-        "stream": key.stream or runs.spec.workload.streams[0].name,
+        "stream": trend.stream,
         "metric": key.metric,
         "unit": trend.metric.unit,
         "less_is_better": trend.metric.less_is_better,

@@ -8,6 +8,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, NotFound
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PATTERN = re.compile(rf"[{_ALPHABET}]{{10}}")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 def new_id() -> str:
@@ -18,6 +19,11 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Return whether the text has the shape of an id."""
     return _PATTERN.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Return whether the text has the shape of the digest of a spec, which names a trend."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def checked_id(run_id: str) -> str:
@@ -48,7 +54,9 @@ def peer_address(peer_id: str) -> str:
 
 
 def report_address(ids: Sequence[str]) -> str:
-    """Return the address of one HTML file with the page of a run, or of several side by side."""
+    """Return the address of one HTML file: of a run, of several side by side, or of a trend."""
+    if is_digest(ids[0]):
+        return f"/trends/{ids[0]}.html"
     if len(ids) > 1:
         return f"/compare.html?runs={','.join(ids)}"
     return f"{run_address(ids[0])}.html"

@@ -35,7 +35,7 @@ from control_plane.domain.result import (
     Trial,
     Validity,
 )
-from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.run import Run, RunDetail, TrendBaseline, TrendRuns
 from control_plane.domain.spec import BeforeRequest, Spec, Target
 from control_plane.domain.stream_record import FailedResponse
 
@@ -44,7 +44,7 @@ Showable = Literal["hosts", "paths", "environment", "commands"]
 
 SHOWABLE: tuple[Showable, ...] = get_args(Showable)
 
-HIDDEN_LINE = "a hidden line"
+HIDDEN_LINE, SOMEBODY = "a hidden line", "somebody"
 HIDDEN_BY_LINK, OF_REQUESTS = "hidden_by_link", "requests"
 """The fact of a run that came by a share link: what that hid, `requests` where they lack parts."""
 
@@ -115,6 +115,27 @@ class Redaction:
             objectives=tuple(map(self._of_stream, run.objectives)),
             log=(),
             causes=tuple(map(self._cause, run.causes)),
+        )
+
+    def trend(self, runs: TrendRuns) -> TrendRuns:
+        """Return the runs of a trend, redacted: of their machine, their spec and its steps."""
+        key, baseline = runs.key, "baseline" if runs.key.baseline else ""
+        facts = {id(run.environment): run.environment for run in runs.runs}
+        told = {which: self._environment(known) or {} for which, known in facts.items()}
+        stream, machine = self.stream(key.stream), self.text(key.machine)
+        pins = (each for each in runs.baselines if baseline and each.spec == key.baseline)
+        return replace(
+            runs,
+            key=replace(key, spec="", stream=stream, baseline=baseline, machine=machine),
+            spec=self._spec(runs.spec),
+            title=self.text(runs.title),
+            runs=tuple(replace(run, environment=told[id(run.environment)]) for run in runs.runs),
+            marks=tuple(
+                replace(mark, note=self.text(mark.note), made_by=mark.made_by and SOMEBODY)
+                for mark in runs.marks
+            ),
+            baselines=tuple(TrendBaseline(baseline, self.text(p.name), p.runs) for p in pins),
+            machines=(machine,),
         )
 
     def experiment(self, experiment: Experiment) -> Experiment:

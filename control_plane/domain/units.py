@@ -75,6 +75,12 @@ def count(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
 
+def change(value: float, unit: str) -> str:
+    """Return a change as a part of what was: `+360 %`; of a share, `−0.40 points`."""
+    sign = "" if value == 0 else "+" if value > 0 else "−"
+    return f"{sign}{figures(abs(100 * value), 2)}{SPACE}{'points' if unit == 'share' else '%'}"
+
+
 def number_of(number: float, noun: str) -> str:
     """Return a count with its noun: `1 request`, `1,024 requests`."""
     return f"{count(number)} {noun}{'' if round(number) == 1 else 's'}"

@@ -14,7 +14,14 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 
 from control_plane import __version__
-from control_plane.dependencies import ExperimentId, RunId
+from control_plane.dependencies import (
+    ExperimentId,
+    RunId,
+    TrendQuery,
+    TrendQueryDep,
+    TrendSpec,
+    read_trend,
+)
 from control_plane.domain.errors import Conflict
 from control_plane.domain.private_names import without_secrets
 from control_plane.domain.run import Run
@@ -26,6 +33,7 @@ from control_plane.pages.exports import attachment, file_stem
 from control_plane.pages.run import TrialNumber, result_view
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import environment_of
+from control_plane.pages.trend_pages import commits_known, trend_page
 from control_plane.store.store import Store
 
 _ASSET = "asset:"
@@ -83,6 +91,12 @@ class Reports:
         runs = self.store.arm_runs(found)
         return self.one_file(view, experiment_curves(self.store, found, runs))
 
+    def trend(self, spec: str, query: TrendQuery) -> str:
+        """Return the page of a trend. Raises as `read_trend`."""
+        found = read_trend(self.store, spec, query)
+        between = commits_known(found, self.service)
+        return self.one_file(trend_page(found, query, between, for_others=True))
+
     def one_file(self, view: View, curves: View | None = None) -> str:
         """Return a page as one file; `curves` stand where the page would ask for them."""
         return self._written(view, self._written(curves, "") if curves else "")
@@ -123,6 +137,13 @@ def experiment_html(request: Request, experiment_id: ExperimentId) -> HTMLRespon
     """Return the page of an experiment as one file."""
     text = reports_of(request).experiment(experiment_id)
     return HTMLResponse(text, headers=attachment(f"looplab-experiment-{experiment_id}.html"))
+
+
+@router.get("/trends/{spec}.html")
+def trend_html(request: Request, spec: TrendSpec, query: TrendQueryDep) -> HTMLResponse:
+    """Return the page of a trend as one file."""
+    text = reports_of(request).trend(spec, query)
+    return HTMLResponse(text, headers=attachment(f"looplab-trend-{spec}.html"))
 
 
 def _refuse_unfinished(runs: Sequence[Run]) -> None:

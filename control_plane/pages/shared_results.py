@@ -1,29 +1,39 @@
 """One result as its share link shows it: each of its forms, without what the link hides."""
 
-import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
-from typing import ClassVar
+from urllib.parse import parse_qsl
 
 from control_plane.analysis.charts.figure import Figure, Table
 from control_plane.analysis.charts.metric_charts import BarChart
-from control_plane.analysis.charts.preview_picture import Drawn, drawn_lines, drawn_marks
+from control_plane.analysis.charts.preview_picture import (
+    Drawn,
+    Picture,
+    drawn_lines,
+    drawn_marks,
+    drawn_trend,
+)
+from control_plane.analysis.charts.trend_chart import trend_chart, trend_table
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
-from control_plane.analysis.differences import Difference, hidden_difference
+from control_plane.analysis.differences import Difference, EnvironmentChange, hidden_difference
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
-from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_report import experiment_markdown, trend_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.analysis.trend import Trend, trend_document, trend_of
+from control_plane.dependencies import RAW, TrendQuery, read_trend
 from control_plane.domain.documents import run_document
-from control_plane.domain.errors import NotFound
+from control_plane.domain.errors import Conflict, InvalidInput, NotFound
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.redaction import Redaction
-from control_plane.domain.run import RunDetail
+from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
@@ -43,32 +53,22 @@ from control_plane.pages.exports import COMPARE_COLUMNS, RUN_COLUMNS, compare_ro
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
 from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
-from control_plane.store.share_links import ShareLink
+from control_plane.pages.trend_pages import TrendPage, trend_page
+from control_plane.store.share_links import ShareLink, ShareSubject
 from control_plane.store.store import Store
-
-
-@dataclass(frozen=True)
-class PreviewPicture(View):
-    """The main figure of a result, as other programs show it beside a link: 1,200 by 630.
-
-    `title` is the sentence by lines; `note` says what the result is worth.
-    """
-
-    template: ClassVar[str] = "partials/picture.svg"
-    title: tuple[str, ...]
-    note: str
-    drawn: Drawn
 
 
 class SharedResult(ABC):
     """A redacted result, in each form that its link gives.
 
-    `sentence` leads its page; `description` says more; `note` what it is worth.
+    `sentence` leads its page; `description` says more; `note` what it is worth, with a `doubt`
+    where that is little.
     """
 
     sentence: str
     description: str
     note: str
+    doubt: bool
 
     @abstractmethod
     def page(self) -> View:
@@ -98,11 +98,14 @@ class SharedResult(ABC):
         """Return what its page asks for once it stands; None where it asks for nothing."""
         return None
 
-    def picture(self) -> PreviewPicture:
+    def picture(self) -> Picture:
         """Return its main figure as a picture."""
         percentiles = next(figure for figure in self.figures() if figure.name == "percentiles")
         assert isinstance(percentiles, Figure)
-        return _picture(self, drawn_lines(percentiles.plot))
+        return self._picture(drawn_lines(percentiles.plot))
+
+    def _picture(self, drawn: Drawn) -> Picture:
+        return Picture(self.sentence, self.note, self.doubt, drawn)
 
 
 class SharedRun(SharedResult):
@@ -120,6 +123,7 @@ class SharedRun(SharedResult):
         self._page = run_page(self._detail, trial=None, others=(), key="")
         self.description = self._page.lede or ", ".join(self._page.facts)
         self.note = validity_text(run) or run.state.value
+        self.doubt = run.validity is None or run.validity.outcome != "valid"
 
     def page(self) -> RunPage:
         why = explained(self._detail, self._limits)
@@ -158,7 +162,9 @@ class SharedComparison(SharedResult):
         self._comparison = self._fragment.comparison
         self.sentence = plain_text(self._fragment.title)
         self.description = plain_text(self._fragment.caveats) or ", ".join(self._fragment.facts)
-        self.note = ", ".join(badge.text for badge in self._fragment.badges)
+        badges = self._fragment.badges
+        self.note = ", ".join(badge.text for badge in badges)
+        self.doubt = any(badge.outcome != "valid" for badge in badges)
 
     def _with_verdicts(self, details: Sequence[RunDetail], store: Store) -> Comparison:
         """Return the comparison with what sessions decide, and that what is hidden differs.
@@ -217,6 +223,7 @@ class SharedExperiment(SharedResult):
         self.sentence = plain_text(self._part.title)
         self.description = plain_text(self._part.rest) or ", ".join(self._part.facts)
         self.note = ", ".join(text for _, text in self._part.badges)
+        self.doubt = any(kind != "valid" for kind, _ in self._part.badges)
 
     def page(self) -> ExperimentPage:
         return ExperimentPage(self._judged.experiment, self._part, None)
@@ -239,14 +246,127 @@ class SharedExperiment(SharedResult):
     def markdown(self, address: str) -> str:
         return experiment_markdown(self.document(), address)
 
-    def picture(self) -> PreviewPicture:
+    def picture(self) -> Picture:
         marks = self._part.groups[0].marks if self._part.groups else ()
-        return _picture(self, drawn_marks([mark for mark in marks if mark.at is not None]))
+        return self._picture(drawn_marks([mark for mark in marks if mark.at is not None]))
 
     @cached_property
     def _curves(self) -> ExperimentCurves:
         found = self._judged.experiment
         return experiment_curves(self._store, found, self._runs, self._stream)
+
+
+class SharedTrend(SharedResult):
+    """A trend as it is when its link is opened, with the runs that came since.
+
+    No repository is asked which commits lie in its steps: nobody starts a program by a link.
+    """
+
+    def __init__(self, link: ShareLink, store: Store) -> None:
+        spec, query = _asked_trend(link.of.subject)
+        known = _trend_with_points(store, spec, query)
+        newest = store.run(known.points[-1].run.id)
+        facts = {id(point.run.environment): point.run.environment for point in known.points}
+        measured = [replace(newest, environment=each) for each in facts.values()]
+        redaction = Redaction([*measured, *_of_machines(newest, known)], link.shown)
+        hidden = redaction.trend(known.runs)
+        self._trend = _with_hidden_changes(
+            trend_of(hidden, axis=known.axis, margin=known.margin), known
+        )
+        self._page = trend_page(self._trend, query, lambda *_: (), for_others=True)
+        self.sentence = self._trend.sentence
+        self.description = self._page.lede or ", ".join(self._page.facts)
+        self.note, self.doubt = ", ".join(self._page.facts), False
+
+    def page(self) -> TrendPage:
+        return self._page
+
+    def figures(self) -> Sequence[Figure | BarChart]:
+        return (trend_chart(self._trend),)
+
+    def document(self) -> Document:
+        return trend_document(self._trend)
+
+    def numbers(self) -> Table:
+        return trend_table(self._trend)
+
+    def grid(self) -> Table:
+        return self.numbers()
+
+    def markdown(self, address: str) -> str:
+        return trend_markdown(self.document(), address)
+
+    def picture(self) -> Picture:
+        return self._picture(drawn_trend(trend_chart(self._trend).plot))
+
+
+def trend_subject(store: Store, subject: str) -> ShareSubject:
+    """Return a trend as it is looked at now: of one machine, and of the same numbers later.
+
+    Raises as `read_trend`, and Conflict for one without a point.
+    """
+    spec, query = _asked_trend(subject)
+    found = read_trend(store, spec, query)
+    if not found.points:
+        raise Conflict("This trend has no point yet.")
+    key = found.runs.key
+    kept = query.changed(machine=key.machine, against=key.baseline or RAW)
+    return ShareSubject("trend", f"{key.spec}?{kept}", f"{found.title}, {found.runs.title}")
+
+
+def _asked_trend(subject: str) -> tuple[str, TrendQuery]:
+    """Return the spec of a shared trend, and how it is looked at. Raises InvalidInput."""
+    spec, _, encoded = subject.partition("?")
+    try:
+        return spec, TrendQuery.model_validate(dict(parse_qsl(encoded)))
+    except ValueError:
+        raise InvalidInput("This is not the address of a trend.") from None
+
+
+def carried(link: ShareLink, store: Store) -> tuple[tuple[str, ...], list[Run], Experiment | None]:
+    """Return what the bundle of a link carries: ids, runs that tell what to hide, an experiment.
+
+    Raises NotFound where it was deleted.
+    """
+    if link.of.kind == "experiment":
+        experiment = store.experiment(link.of.subject)
+        return (experiment.id,), [run for run in store.arm_runs(experiment) if run], experiment
+    if link.of.kind == "run":
+        ids: tuple[str, ...] = (link.of.subject,)
+    elif link.of.kind == "comparison":
+        ids = _standing(link, store).ids
+    else:
+        found = _trend_with_points(store, *_asked_trend(link.of.subject))
+        ids = tuple(point.run.id for point in found.points)
+        runs = [store.run(run_id) for run_id in ids]
+        return ids, [*runs, *_of_machines(runs[-1], found)], None
+    return ids, [store.run(run_id) for run_id in ids], None
+
+
+def _of_machines(newest: Run, known: Trend) -> list[Run]:
+    """Return a run as each machine would have it that measured the spec: texts may name any."""
+    return [replace(newest, environment={"hostname": name}) for name in known.runs.machines]
+
+
+def _trend_with_points(store: Store, spec: str, query: TrendQuery) -> Trend:
+    with suppress(NotFound, InvalidInput):
+        found = read_trend(store, spec, query)
+        if found.points:
+            return found
+    raise NotFound("The runs that this link shows were deleted.")
+
+
+def _with_hidden_changes(shown: Trend, known: Trend) -> Trend:
+    """Return a trend that tells also where what is hidden changed, but not how."""
+    told = {change.at: change.differences for change in shown.changes}
+    changes = (
+        EnvironmentChange(
+            change.at,
+            (*hidden_difference(change.differences, own := told.get(change.at, ())), *own),
+        )
+        for change in known.changes
+    )
+    return replace(shown, changes=tuple(changes))
 
 
 def _standing(link: ShareLink, store: Store) -> CompareQuery:
@@ -263,9 +383,6 @@ def shared_result(link: ShareLink, store: Store, service: RunService) -> SharedR
         return SharedRun(link, store, service)
     if link.of.kind == "comparison":
         return SharedComparison(link, store)
+    if link.of.kind == "trend":
+        return SharedTrend(link, store)
     return SharedExperiment(link, store, service)
-
-
-def _picture(result: SharedResult, drawn: Drawn) -> PreviewPicture:
-    title = textwrap.wrap(result.sentence, 50, max_lines=3, placeholder="…")
-    return PreviewPicture(tuple(title), result.note, drawn)

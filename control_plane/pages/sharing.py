@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -17,6 +17,7 @@ from jinja2 import Environment
 from control_plane import __version__
 from control_plane.access.login import Guesses, peer_of
 from control_plane.access.middleware import LOOPBACK_NAMES
+from control_plane.analysis.charts.preview_picture import png_of
 from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import RunServiceDep, StoreDep
@@ -24,7 +25,7 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotF
 from control_plane.domain.ids import checked_id, experiment_address, run_address
 from control_plane.domain.redaction import SHOWABLE, Redaction, Showable
 from control_plane.domain.run import Run
-from control_plane.pages.compare import without_deleted
+from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import parse_compare_query
 from control_plane.pages.exports import (
     FigureName,
@@ -36,15 +37,20 @@ from control_plane.pages.exports import (
 )
 from control_plane.pages.form import FormDep
 from control_plane.pages.report import FrameLoader, PageForOthers, Reports
-from control_plane.pages.shared_results import SharedResult, shared_result
+from control_plane.pages.shared_results import (
+    SharedResult,
+    carried,
+    shared_result,
+    trend_subject,
+)
 from control_plane.pages.site import View
-from control_plane.pages.site.templating import assets, environment, environment_of, page
-from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url
+from control_plane.pages.site.templating import assets, environment_of, page
+from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url, trend_url
 from control_plane.store.bundles import BUNDLE_ENDING
 from control_plane.store.share_links import (
     MOST_SHARED_DAYS,
     SHARED_DAYS,
-    SharedBundles,
+    SharedFiles,
     SharedKind,
     ShareLink,
     ShareSubject,
@@ -55,7 +61,7 @@ NOT_KEPT = {"Cache-Control": "private, no-store", "X-Robots-Tag": "noindex"}
 """What no proxy keeps and no search engine lists: a link that was revoked opens nothing."""
 
 NO_RESULT = "This link opens nothing: it is cut off, was revoked, or has expired."
-_FIGURE_FILE = re.compile(r"/(?:runs/[^/]+|compare)/figures/([a-z-]+)\.csv(?:\?.*)?")
+_FIGURE_FILE = re.compile(r"/(?:runs/[^/]+|compare|trends/[^/]*)/figures/([a-z-]+)\.csv(?:\?.*)?")
 
 router = APIRouter(include_in_schema=False)
 
@@ -71,6 +77,8 @@ SHOWN_NAMES: dict[Showable, tuple[str, str]] = {
 """What is hidden unless its box is ticked: beside the box, and where it is hidden."""
 
 ALWAYS_HIDDEN = ("secrets", "logs", "stacks", "answers to failed requests", "files of rows")
+
+PICTURE_FONTS = ("OpenSans_400Regular.ttf", "OpenSans_600SemiBold.ttf")
 
 DAYS_OFFERED = (1, 7, SHARED_DAYS, 90, MOST_SHARED_DAYS)
 
@@ -160,11 +168,15 @@ def shared_subject(store: Store, kind: str, subject: str) -> ShareSubject:
             if arm is not None:
                 _over(arm)
         return ShareSubject("experiment", experiment.id, experiment.question)
+    if kind == "trend":
+        return trend_subject(store, subject)
     raise _wrong("kind", f"Share one of {', '.join(get_args(SharedKind))}.")
 
 
 def page_of(of: ShareSubject) -> str:
     """Return the address of the page of what is shared."""
+    if of.kind == "trend":
+        return trend_url(of.subject)
     if of.kind == "comparison":
         return f"{COMPARE}?{of.subject}"
     return run_address(of.subject) if of.kind == "run" else experiment_address(of.subject)
@@ -337,15 +349,7 @@ def shared_recipe(
     request: Request, shared: OpenedDep, store: StoreDep, service: RunServiceDep
 ) -> Response:
     """Return the result as a bundle, with which another Looplab shows and repeats it."""
-    link, experiment = shared.link, None
-    if link.of.kind == "comparison":
-        ids = without_deleted(parse_compare_query(link.of.subject), store).ids
-        runs = [store.run(run_id) for run_id in ids]
-    elif link.of.kind == "run":
-        ids, runs = (link.of.subject,), [store.run(link.of.subject)]
-    else:
-        ids, experiment = (link.of.subject,), store.experiment(link.of.subject)
-        runs = [run for run in store.arm_runs(experiment) if run]
+    link, (ids, runs, experiment) = shared.link, carried(shared.link, store)
 
     def made() -> bytes:
         with tempfile.TemporaryDirectory(prefix="looplab-shared-") as folder:
@@ -353,24 +357,36 @@ def shared_recipe(
             store.export_shared(file, ids, link, Redaction(runs, link.shown))
             return file.read_bytes()
 
-    bundles: SharedBundles = request.state.shared_bundles
-    digest = sha256(repr((ids, runs, experiment)).encode("utf-8", "surrogatepass")).hexdigest()
-    measuring = service.queue_status().running is not None
-    content = bundles.bundle(link, digest, measuring=measuring, make=made)
+    name = f"{shared.name}{BUNDLE_ENDING}"
+    content = _kept_file(request, service, name, (ids, runs, experiment), made)
     headers = {
-        **attachment(f"{shared.name}{BUNDLE_ENDING}"),
+        **attachment(name),
         "X-Content-SHA256": sha256(content).hexdigest(),
     }
     return _private(Response(content, media_type="application/vnd.sqlite3", headers=headers))
 
 
-@router.get(f"{SHARED_RESULT}/picture.svg")
-def shared_picture(request: Request, shared: OpenedDep) -> Response:
+@router.get(f"{SHARED_RESULT}/picture.png")
+def shared_picture(request: Request, shared: OpenedDep, service: RunServiceDep) -> Response:
     """Return the main figure as a picture."""
-    settings, view = request.state.settings, shared.result.picture()
-    templates = environment(settings.templates_dir, settings.static_dir)
-    text = templates.get_template(view.template).render(view=view)
-    return _private(Response(text, media_type="image/svg+xml"))
+    picture = shared.result.picture()
+    folder = request.state.settings.static_dir / "vendor"
+
+    def made() -> bytes:
+        return png_of(picture, *((folder / font).read_bytes() for font in PICTURE_FONTS))
+
+    content = _kept_file(request, service, f"{shared.name}.png", picture, made)
+    return _private(Response(content, media_type="image/png"))
+
+
+def _kept_file(
+    request: Request, service: RunService, name: str, of: object, make: Callable[[], bytes]
+) -> bytes:
+    """Return a file that is made anew where what it is of changed. Raises as `SharedFiles.file`."""
+    files: SharedFiles = request.state.shared_files
+    digest = sha256(repr(of).encode("utf-8", "surrogatepass")).hexdigest()
+    measuring = service.queue_status().running is not None
+    return files.file(name, digest, measuring=measuring, make=make)
 
 
 def _private(response: Response) -> Response:

@@ -1,38 +1,45 @@
 """Trends: specs with points enough, the page of one, and what people do to its steps."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_charts import Sparkline
-from control_plane.analysis.charts.trend_chart import change_text, course, trend_chart, written
+from control_plane.analysis.charts.trend_chart import (
+    course,
+    step_text,
+    trend_chart,
+    trend_table,
+    written,
+)
 from control_plane.analysis.differences import EnvironmentChange, MeasuredCommit
 from control_plane.analysis.field_labels import text_of
-from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
+from control_plane.analysis.prose.experiment_report import trend_markdown
+from control_plane.analysis.trend import Trend, TrendPoint, TrendStep, trend_document
 from control_plane.dependencies import (
     RAW,
     RunServiceDep,
+    StepChange,
     StoreDep,
     TrendQuery,
     TrendQueryDep,
     TrendSpec,
-    mark_of,
+    change_step,
     read_trend,
 )
-from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import new_id
+from control_plane.domain.errors import NotFound
 from control_plane.domain.metrics_and_objectives import TREND_METRICS
 from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step
-from control_plane.pages.exports import figure_file
-from control_plane.pages.form import FormData, FormDep
+from control_plane.jobs.run_service import RunService
+from control_plane.pages.exports import FigureName, figure_file, grid_file, markdown_file
+from control_plane.pages.form import FormDep
+from control_plane.pages.import_page import bundle_file
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TRENDS, compare_url, trend_url
@@ -132,8 +139,8 @@ class ChangeRow:
 class TrendPage(View):
     """A metric of all runs of one spec.
 
-    `choices` by what is chosen. `figure_file` has NAME for the name of the figure, `address` is
-    where the steps are changed, `document` the same as JSON.
+    `choices` by what is chosen. `behind` stands behind each address of it, "" or `?metric=…`.
+    `for_others`: in a report or behind a share link, where nothing is chosen and nothing changed.
     """
 
     template: ClassVar[str] = "pages/trend.html"
@@ -142,13 +149,12 @@ class TrendPage(View):
     lede: str
     choices: tuple[tuple[str, tuple[TrendChoice, ...]], ...]
     figure: Figure | None
-    figure_file: str
     steps: tuple[StepCard, ...]
     rejected: tuple[StepCard, ...]
     changes: tuple[ChangeRow, ...]
     offered: tuple[TrendPoint, ...]
-    address: str
-    document: str
+    behind: str
+    for_others: bool = False
     note_length: int = STEP_NOTE_LENGTH
 
 
@@ -164,6 +170,33 @@ def trends(request: Request, store: StoreDep) -> Response:
     return page(request, TrendsPage(tuple(rows)))
 
 
+@router.get(f"{TRENDS}/{{spec}}.md")
+def trend_comment(
+    request: Request, spec: TrendSpec, store: StoreDep, query: TrendQueryDep
+) -> Response:
+    """Return a trend as Markdown."""
+    found = read_trend(store, spec, query)
+    address = trend_url(found.runs.key.spec, query.changed())
+    text = trend_markdown(trend_document(found), f"{str(request.base_url).rstrip('/')}{address}")
+    return markdown_file(text, f"trend-{spec}")
+
+
+@router.get(f"{TRENDS}/{{spec}}.tsv")
+def trend_grid(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Response:
+    """Return the points of a trend as a table for a spreadsheet."""
+    return grid_file(trend_table(read_trend(store, spec, query)), f"trend-{spec}")
+
+
+@router.get(f"{TRENDS}/{{spec}}.looplab")
+def trend_bundle(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Response:
+    """Return the runs of a trend as one file for another Looplab."""
+    points = read_trend(store, spec, query).points
+    if not points:
+        raise NotFound("This trend has no run yet.")
+    ids = [point.run.id for point in points]
+    return bundle_file(f"looplab-trend-{spec}", lambda file: store.export_bundle(file, ids))
+
+
 @router.get(f"{TRENDS}/{{spec}}")
 def trend(
     request: Request,
@@ -176,21 +209,13 @@ def trend(
     if (digest := store.trend_spec(spec)) != spec:
         return RedirectResponse(trend_url(digest, query.changed()), 307)
     found = read_trend(store, spec, query)
-    applications, name = service.applications(), found.runs.spec.target.application
-    return page(
-        request,
-        trend_page(
-            found,
-            query,
-            lambda first, last: commits_of_step(applications, name, (first, last)),
-        ),
-    )
+    return page(request, trend_page(found, query, commits_known(found, service)))
 
 
 @router.get(f"{TRENDS}/{{spec}}/figures/{{name}}.csv")
 def trend_figure(
     spec: TrendSpec,
-    name: Annotated[str, Path(max_length=40)],
+    name: FigureName,
     store: StoreDep,
     query: TrendQueryDep,
 ) -> Response:
@@ -200,88 +225,46 @@ def trend_figure(
 
 
 @router.post(f"{TRENDS}/{{spec}}/steps")
-def change_step(spec: TrendSpec, form: FormDep, store: StoreDep, query: TrendQueryDep) -> Response:
+def change_by_form(
+    spec: TrendSpec, form: FormDep, store: StoreDep, query: TrendQueryDep
+) -> Response:
     """Add, move, reject or annotate a step, put it back, or forget one that was added."""
-    found, do = read_trend(store, spec, query), form.text("do")
-    key, title = found.runs.key, found.runs.title
-    mark = _changed(found, form)
-    if do != "forget" and (do != "restore" or mark.note):
-        store.keep_mark(key, mark, title)
-    elif mark.told_at:
-        store.tell_step(key, replace(mark, made_by=""))
-    elif mark.id in {each.id for each in found.runs.marks}:
-        store.drop_mark(key, mark.id, title)
+    told = {field.name: form.text(field.name) for field in fields(StepChange)}
+    key = change_step(store, spec, query, StepChange(**told))
     return RedirectResponse(f"{trend_url(key.spec, query.changed())}#steps", 303)
 
 
-def _changed(trend: Trend, form: FormData) -> StepMark:
-    """Return what is kept of a step after the deed of a form. Raises InvalidInput."""
-    do, now, note = form.text("do"), datetime.now(UTC), form.text("note").replace("\r\n", "\n")
-    if do == "add":
-        return StepMark(new_id(), None, _seq(trend, form), now, note)
-    steps = (trend.steps, trend.rejected)
-    step = _step(trend, steps[::-1] if do == "restore" else steps, form)
-    mark = replace(mark_of(trend, step), changed_at=now)
-    if do == "move":
-        return replace(mark, place=_seq(trend, form, step))
-    if do == "note":
-        return replace(mark, note=note)
-    places = {"reject": None, "restore": mark.found, "forget": mark.found}
-    if do not in places:
-        raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
-    if step.origin == "added" and do != "forget":
-        raise _wrong("do", "Somebody added this step: forget it.")
-    return replace(mark, place=places[do])
+def commits_known(trend: Trend, service: RunService) -> CommitsBetween:
+    """Return what finds the commits after one up to another, where the application is known."""
+    applications, name = service.applications(), trend.runs.spec.target.application
+    return lambda first, last: commits_of_step(applications, name, (first, last))
 
 
-def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], form: FormData) -> TrendStep:
-    run_id, origin = form.text("run"), form.text("origin")
-    for step in chain.from_iterable(steps):
-        if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
-            return step
-    raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
-
-
-def _seq(trend: Trend, form: FormData, moved: TrendStep | None = None) -> int:
-    """Return the run that a step is to stand before: not the first, and where no other stands."""
-    run_id = form.text("to")
-    others = {step.at for step in trend.steps if step != moved}
-    for at, point in enumerate(trend.points[1:], start=1):
-        if point.run.id == run_id and at in others:
-            raise _wrong("to", f"A step stands before run {run_id} already.")
-        if point.run.id == run_id:
-            return point.run.seq
-    raise _wrong("to", f"Run {run_id[:20]!r} is no point of this trend behind the first.")
-
-
-def _wrong(field: str, message: str) -> InvalidInput:
-    return InvalidInput(message, (FieldError(field, message),))
-
-
-def trend_page(trend: Trend, query: TrendQuery, between: CommitsBetween) -> TrendPage:
+def trend_page(
+    trend: Trend, query: TrendQuery, between: CommitsBetween, *, for_others: bool = False
+) -> TrendPage:
     """Return the page of a trend; `between` finds the commits after one up to another."""
-    spec, encoded = trend.runs.key.spec, query.changed()
-    behind = f"?{encoded}" if encoded else ""
     return TrendPage(
         trend=trend,
         facts=tuple(_facts(trend)),
         lede=_lede(trend),
-        choices=tuple(_choices(trend, query)),
+        choices=() if for_others else tuple(_choices(trend, query)),
         figure=trend_chart(trend) if trend.points else None,
-        figure_file=f"{trend_url(spec)}/figures/NAME.csv{behind}",
         steps=_with_commits(tuple(reversed([*_cards(trend, trend.steps)])), between),
         rejected=tuple(_cards(trend, trend.rejected)),
         changes=tuple(_change(trend, change) for change in reversed(trend.changes)),
         offered=tuple(reversed(trend.points[1:][-_OFFERED:])),
-        address=f"{trend_url(spec)}/steps{behind}",
-        document=f"/api{trend_url(spec)}{behind}",
+        behind=f"?{query.changed()}" if query.changed() else "",
+        for_others=for_others,
     )
 
 
 def _facts(trend: Trend) -> Iterator[str]:
-    """Yield how much there is, of which machine, and what is left out."""
+    """Yield how much there is, of which stream and machine, and what is left out."""
     runs = trend.runs
     yield number_of(len(trend.points), "run")
+    if len(runs.spec.workload.streams) > 1:
+        yield f"stream {trend.stream}"
     if runs.key.machine:
         yield f"on {runs.key.machine}"
     if trend.against:
@@ -340,7 +323,7 @@ def _offers(
     able = () if trend.metric.unit == "share" else runs.baselines
     ratios = {each.spec: f"ratio to {each.name}" for each in able}
     yield "Metric", "metric", metrics, key.metric
-    yield "Stream", "stream", {name: name for name in streams}, key.stream or streams[0]
+    yield "Stream", "stream", {name: name for name in streams}, trend.stream
     yield "Over", "x", {"time": "time", "commit": "commits"}, trend.axis
     yield "Numbers", "against", {RAW: "raw"} | ratios, key.baseline or RAW
     yield "Machine", "machine", {name: name for name in runs.machines}, key.machine
@@ -358,7 +341,7 @@ def _cards(trend: Trend, steps: Sequence[TrendStep]) -> Iterator[StepCard]:
         yield StepCard(
             number=number,
             step=step,
-            text=f"{change_text(trend, step)}, {step.verdict}",
+            text=step_text(trend, step),
             levels=f"{written(trend, step.before)} before, {written(trend, step.after)} after",
             before=before,
             at=at,

@@ -105,7 +105,8 @@ class Bundle:
 def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
     """Write runs, experiments with their runs, and results of other tools to a new file.
 
-    Without ids all that are over are written. Raises NotFound for an id that is of neither,
+    The digest of a spec stands for all finished runs of it. Without ids all that are over are
+    written. Raises NotFound for an id that is of neither,
     Conflict for a run that is not over, InvalidInput for more than a bundle may hold, and
     StoreError where there is no database or the file cannot be made.
     """
@@ -194,6 +195,10 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
         " WHERE id IN (SELECT id FROM asked)"
     )
     bundle.execute(
+        "INSERT OR IGNORE INTO chosen SELECT seq FROM source.run WHERE state = 'finished'"
+        " AND spec_digest IN (SELECT id FROM asked)"
+    )
+    bundle.execute(
         "INSERT OR IGNORE INTO chosen SELECT seq FROM source.run WHERE state != 'deleted'"
         " AND (id IN (SELECT id FROM asked) OR seq IN (SELECT run FROM source.experiment_arm"
         " WHERE experiment IN (SELECT seq FROM chosen_experiment)))"
@@ -204,7 +209,9 @@ def _choose(bundle: sqlite3.Connection, ids: Sequence[str]) -> None:
 def _refuse_choice(bundle: sqlite3.Connection, over: str) -> None:
     unknown = bundle.execute(
         "SELECT id FROM asked WHERE id NOT IN (SELECT id FROM source.run WHERE state != 'deleted'"
-        " UNION SELECT id FROM source.experiment UNION SELECT id FROM source.peer_result)"
+        " UNION SELECT id FROM source.experiment UNION SELECT id FROM source.peer_result"
+        " UNION SELECT spec_digest FROM source.run"
+        " WHERE state = 'finished' AND spec_digest IS NOT NULL)"
     ).fetchone()
     if unknown:
         raise NotFound(f"There is no run and no experiment {unknown[0][:20]!r}.")

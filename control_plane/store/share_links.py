@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, func, select
@@ -54,7 +54,7 @@ from control_plane.store.tables import (
     TrialStream,
 )
 
-SharedKind = Literal["run", "comparison", "experiment"]
+SharedKind = Literal["run", "comparison", "experiment", "trend"]
 
 SHARED_DAYS, MOST_SHARED_DAYS = 30, 365
 """How long a link lasts unless somebody says otherwise, and at most."""
@@ -73,7 +73,10 @@ _NO_DIGEST = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True)
 class ShareSubject:
-    """What a link shows: the id of a run or an experiment, or the query of a comparison."""
+    """What a link shows: the id of a run or an experiment, the query of a comparison, or a trend.
+
+    That is the digest of its spec, with the query of its page behind a question mark.
+    """
 
     kind: SharedKind
     subject: str
@@ -185,22 +188,20 @@ class ShareLinks:
                 record_each(session, "revoked", [(row.subject, row.title)], row.kind)
 
 
-class SharedBundles:
-    """Keeps the bundles of links that were made last, so that each is made once. Thread-safe."""
+class SharedFiles:
+    """Keeps the files of links that were made last, so that each is made once. Thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_KEPT_BYTES) -> None:
         self._most_bytes = most_bytes
         self._making = Lock()
         self._kept: dict[str, tuple[str, bytes]] = {}
 
-    def bundle(
-        self, link: ShareLink, digest: str, *, measuring: bool, make: Callable[[], bytes]
-    ) -> bytes:
-        """Return the bundle of what has that digest; made one at a time and while nothing measures.
+    def file(self, name: str, digest: str, *, measuring: bool, make: Callable[[], bytes]) -> bytes:
+        """Return the file of what has that digest; made one at a time and while nothing measures.
 
         Raises ComeAgain where it is not kept and cannot be made now.
         """
-        known, kept = self._kept.get(link.id, ("", b""))
+        known, kept = self._kept.get(name, ("", b""))
         if known == digest:
             return kept
         if measuring:
@@ -209,8 +210,8 @@ class SharedBundles:
             raise ComeAgain("Another file is made now: ask again in a moment.", _MAKING_S)
         try:
             made = make()
-            kept_now = {key: each for key, each in self._kept.items() if key != link.id}
-            kept_now[link.id] = (digest, made)
+            kept_now = {key: each for key, each in self._kept.items() if key != name}
+            kept_now[name] = (digest, made)
             while sum(len(file) for _, file in kept_now.values()) > self._most_bytes:
                 del kept_now[next(iter(kept_now))]
             self._kept = kept_now
@@ -302,7 +303,7 @@ def _forget_ended(session: Session, now: datetime) -> None:
 
 
 def _link_of(row: ShareLinkRow) -> ShareLink:
-    kinds: dict[str, SharedKind] = {kind: kind for kind in ("run", "comparison", "experiment")}
+    kinds: dict[str, SharedKind] = {kind: kind for kind in get_args(SharedKind)}
     return ShareLink(
         id=row.id,
         of=ShareSubject(kinds[row.kind], row.subject, row.title),

@@ -169,12 +169,13 @@ class Trends:
         with self._database.write() as session:
             session.merge(StepMarkRow(**asdict(key), **asdict(mark)))
 
-    def drop_mark(self, key: TrendKey, mark_id: str, title: str) -> None:
-        """Forget what was done to a step. Raises NotFound."""
+    def drop_mark(self, key: TrendKey, mark: StepMark, title: str) -> None:
+        """Forget what was done to a step, but not that it was told."""
         with self._database.write() as session:
-            gone = delete(StepMarkRow).where(*_of_key(key), col(StepMarkRow.id) == mark_id)
-            if not session.exec(gone).rowcount:
-                raise NotFound(f"There is no step {mark_id[:20]!r} of this trend.")
+            if mark.told_at:
+                session.merge(StepMarkRow(**asdict(key), **asdict(replace(mark, made_by=""))))
+            else:
+                session.exec(delete(StepMarkRow).where(col(StepMarkRow.id) == mark.id))
             record_each(session, "marked", [(key.spec, title)], "trend")
 
     def _runs(

@@ -12,6 +12,9 @@ from control_plane.domain.ids import new_id
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
 
+WOBBLE = (0.0, 0.01, -0.01, 0.005, -0.005)
+P50S = [level * (1 + WOBBLE[n % len(WOBBLE)]) for n, level in enumerate([0.01] * 12 + [0.012] * 12)]
+"""Slower from the 13th run on."""
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -7,17 +7,28 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from PIL import Image
+from PIL.ImageColor import getrgb
 
 from control_plane.access.http_errors import status_of
 from control_plane.access.login import GUESSES, Caller, Login
 from control_plane.access.route_roles import ROUTES, role_of, routes_of
+from control_plane.analysis.charts.preview_picture import (
+    BOTTOM_END,
+    COLOURS,
+    LEFT,
+    RIGHT_END,
+    TOP_END,
+)
 from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.app import create_app
+from control_plane.dependencies import StepChange, TrendQuery, change_step
 from control_plane.domain.errors import ComeAgain, Conflict
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
@@ -25,7 +36,8 @@ from control_plane.domain.metrics_and_objectives import Prediction
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
 from control_plane.jobs import recover
 from control_plane.settings import Settings
-from control_plane.store.share_links import SharedBundles, ShareLink
+from control_plane.store.audit_log import ACTOR, Actor
+from control_plane.store.share_links import SharedFiles, ShareLink
 from control_plane.store.store import Store, open_store
 from tests.builders.runs import (
     ASYNC,
@@ -37,8 +49,10 @@ from tests.builders.runs import (
     finished,
     items,
 )
+from tests.builders.trends import repeated
 from tests.dashboard import provide_database
 from tests.html import read_html
+from tests.pages.stored import words
 
 TOKEN, VIEWER, PORT = "a token of the test", "the viewers' word", 8200
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
@@ -92,6 +106,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     db = provide_database(tmp_path_factory.mktemp("sharing") / "runs.db")
+    trend = measured_nightly(db)
     settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
     stream = {
         "name": "http://canary:canary@canary.internal/",
@@ -107,7 +122,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     experiment = decided(store, "classic", shapes, PRIVATE, note=note, predictions=(told,)).id
     anew = decided(store, "classic", shapes, PRIVATE, confirms=experiment).id
     store.keep_findings(anew, Findings("canary-host is better.", (), {}, {}))
-    subjects = {"run": blocked, "comparison": f"runs={other},{blocked}", "experiment": experiment}
+    subjects = {
+        "run": blocked,
+        "comparison": f"runs={other},{blocked}",
+        "experiment": experiment,
+        "trend": trend,
+    }
     login = Login(TOKEN, {VIEWER: Caller("viewer", "looks")}, PORT)
     app = create_app(settings, store, recover(store, {PORT}, "normal", {}), login)
     try:
@@ -119,13 +139,38 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         store.close()
 
 
-@pytest.mark.parametrize("kind", ["run", "comparison", "experiment"])
+def measured_nightly(db: Path) -> str:
+    """Fill a database with runs of one spec, a step among them that somebody told of; the spec."""
+    facts = [
+        {
+            **PRIVATE,
+            "application_commit": f"{n // 6:040x}",
+            "server_settings": {"WEB_CONCURRENCY": f"canary {n // 18}"},
+        }
+        for n in range(24)
+    ]
+    ids = repeated(db, [0.01 + 0.002 * (n > 11) + 0.0001 * (n % 3) for n in range(24)], facts)
+    store = open_store(db)
+    spec = store.trend_spec(ids[0])
+    actor = ACTOR.set(Actor("canary", "canary"))
+    change = StepChange("note", run=ids[12], note="on canary-host, see /srv/canary/app.py")
+    change_step(store, spec, TrendQuery(), change)
+    ACTOR.reset(actor)
+    store.close()
+    return f"{spec}?machine=bench"
+
+
+KINDS = ["run", "comparison", "experiment", "trend"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_link_gives_each_form_without_what_it_hides(site: Site, kind: str) -> None:
     path = site.share(kind)
     token = path.removeprefix("/shared/")
     assert len(token) >= 32
     for form in FORMS:
-        answer = site.client.get(path + form.replace("{name}", "percentiles"))
+        figure = "trend" if kind == "trend" else "percentiles"
+        answer = site.client.get(path + form.replace("{name}", figure))
         assert answer.status_code == 200, (form, answer.text)
         found = HIDDEN.search(answer.text)
         assert found is None, (form, answer.text[max(0, found.start() - 200) : found.end()])
@@ -143,7 +188,7 @@ def test_a_link_gives_each_form_without_what_it_hides(site: Site, kind: str) -> 
             assert site.client.get(href).status_code == 200, href
 
 
-@pytest.mark.parametrize("kind", ["run", "comparison", "experiment"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_link_gives_a_bundle_that_another_looplab_takes(
     site: Site, kind: str, tmp_path: Path
 ) -> None:
@@ -156,7 +201,7 @@ def test_a_link_gives_a_bundle_that_another_looplab_takes(
         assert HIDDEN.search(file.read_bytes().decode(errors="replace")) is None
         taken = store.import_bundle(file, told_of_run)
         runs = store.chosen(list(taken.runs))
-        assert len(runs) == {"run": 1, "comparison": 2, "experiment": 3}[kind]
+        assert len(runs) == {"run": 1, "comparison": 2, "experiment": 3, "trend": 24}[kind]
         for run in runs:
             assert run.environment is not None
             assert str(run.environment["hostname"]).startswith("machine-")
@@ -164,7 +209,7 @@ def test_a_link_gives_a_bundle_that_another_looplab_takes(
             assert run.origin.machine == run.environment["hostname"]
             assert run.environment[HIDDEN_BY_LINK][:1] == ["hosts"]
         hidden = [run.environment[HIDDEN_BY_LINK] for run in runs if run.environment]
-        assert any(OF_REQUESTS in names for names in hidden) == (kind != "experiment")
+        assert any(OF_REQUESTS in names for names in hidden) == (kind in {"run", "comparison"})
         file.write_bytes(answers[1].content)
         with pytest.raises(Conflict):
             store.import_bundle(file, told_of_run)
@@ -187,17 +232,17 @@ def test_bundles_of_links_are_made_one_at_a_time_and_while_nothing_measures(site
     site.share("run")
     site.share("comparison")
     second, first, *_ = site.store.share_links()
-    kept = SharedBundles(most_bytes=10)
+    kept = SharedFiles(most_bytes=10)
 
     def bundle(link: ShareLink, made: bytes = b"", *, measuring: bool = True) -> bytes:
-        return kept.bundle(link, "as it is", measuring=measuring, make=lambda: made)
+        return kept.file(link.id, "as it is", measuring=measuring, make=lambda: made)
 
     def refused() -> bytes:
         with pytest.raises(ComeAgain):
             bundle(second, measuring=False)
         return b"of first"
 
-    assert kept.bundle(first, "as it is", measuring=False, make=refused) == b"of first"
+    assert kept.file(first.id, "as it is", measuring=False, make=refused) == b"of first"
     assert bundle(first) == b"of first"
     with pytest.raises(ComeAgain) as told:
         bundle(second)
@@ -208,15 +253,20 @@ def test_bundles_of_links_are_made_one_at_a_time_and_while_nothing_measures(site
         bundle(first)
 
 
-def test_a_preview_has_the_sentence_and_the_main_figure(site: Site) -> None:
-    path = site.share("comparison")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preview_has_the_sentence_and_the_main_figure(site: Site, kind: str) -> None:
+    path = site.share(kind)
     page = read_html(site.get(path))
     told = {meta.attributes.get("property"): meta for meta in page.all("meta")}
-    assert told["og:title"].attributes["content"] == page.all("h1")[0].text
-    assert told["og:image"].attributes["content"].endswith(f"{path}/picture.svg")
-    picture = site.get(f"{path}/picture.svg")
-    assert picture.count("<polyline") >= 2
-    assert "p99" in picture
+    assert words(told["og:title"].attributes["content"]) == words(page.all("h1")[0].text)
+    assert told["og:image"].attributes["content"].endswith(f"{path}/picture.png")
+    answer = site.client.get(f"{path}/picture.png")
+    assert answer.headers["content-type"] == told["og:image:type"].attributes["content"]
+    picture = Image.open(BytesIO(answer.content)).convert("RGB")
+    assert picture.size == (1200, 630)
+    inside = picture.crop((int(LEFT), int(TOP_END), int(RIGHT_END), int(BOTTOM_END)))
+    drawn = {colour for _, colour in inside.getcolors(1 << 20) or ()}
+    assert sum(getrgb(colour) in drawn for colour in COLOURS) >= (2 if kind == "comparison" else 1)
 
 
 def test_what_is_ticked_is_shown(site: Site) -> None:
@@ -312,7 +362,9 @@ def test_the_link_of_a_deleted_run_says_so(site: Site) -> None:
         ({"days": "366"}, 422),
         ({"days": "²"}, 422),
         ({"show": "everything"}, 422),
-        ({"kind": "trend"}, 422),
+        ({"kind": "page"}, 422),
+        ({"kind": "trend", "subject": "0123456789abcdef"}, 404),
+        ({"kind": "trend", "subject": "0123456789abcdef?margin=7"}, 422),
         ({"kind": "comparison", "subject": "run=1&x=y"}, 422),
         ({"subject": "zzzzzzzzzz"}, 404),
     ],

@@ -14,16 +14,15 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.run import TrendKey
+from control_plane.pages.urls import share_url
+from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, decided, finished, items
-from tests.builders.trends import interleaved, repeated
+from tests.builders.trends import P50S, interleaved, repeated
 from tests.dashboard import Dashboard
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.stored import figures, words
-
-WOBBLE = (0.0, 0.01, -0.01, 0.005, -0.005)
-P50S = [level * (1 + WOBBLE[n % len(WOBBLE)]) for n, level in enumerate([0.01] * 12 + [0.012] * 12)]
 
 
 @dataclass(frozen=True)
@@ -127,6 +126,62 @@ def test_people_add_move_reject_and_annotate_steps(trended: Trended) -> None:
     )  # fmt: skip
     assert foreign.status_code == 403
     assert len(trended.steps()) == 1
+
+
+def test_a_trend_goes_to_others_as_files(trended: Trended) -> None:
+    ids, address = trended.ids, f"/trends/{trended.spec}"
+    trended.deed("note", run=ids[12], note="The pool is smaller.")
+    page = read_html(trended.page())
+    linked = {unescape(each.attributes.get("href") or "") for each in page.all("a")}
+    assert {f"{address}.html", f"{address}.looplab"} <= linked
+    assert share_url("trend", trended.spec) in linked
+    report = trended.looplab.get(f"{address}.html").text
+    assert len(report) < 3_000_000
+    shown = read_html(report)
+    drawn = [each.attributes["figure"] for each in shown.all("lab-figure")]
+    assert drawn == [each.attributes["figure"] for each in page.all("lab-figure")]
+    assert not shown.all("form")
+    (row,) = [row.text for row in shown.all("tr") if "The pool is smaller." in row.text]
+    for text in ("+20 %, worse", ids[11], ids[12], "10.0 ms before", "1f0c2ab"):
+        assert text in " ".join(row.split())
+    copied = [
+        trended.looplab.get(each.attributes["data-from"]).text
+        for each in page.all("button")
+        if each.attributes.get("data-from")
+    ]
+    assert "| +20\N{NO-BREAK SPACE}% | worse |" in copied[0]
+    assert f"/trends/{trended.spec}>)" in copied[0]
+    rows = copied[1].splitlines()
+    assert (len(rows), rows[13].split("\t")[1]) == (25, ids[12])
+    assert rows[13].endswith("worse")
+
+
+def test_the_runs_of_a_trend_go_to_another_looplab(trended: Trended, tmp_path: Path) -> None:
+    bundle = tmp_path / "nights.looplab"
+    bundle.write_bytes(trended.looplab.get(f"/trends/{trended.spec}.looplab").content)
+    made = write_bundle(tmp_path / "runs.db", tmp_path / "all.looplab", [trended.spec])
+    assert made.runs == 24
+    (tmp_path / "there").mkdir()
+    with in_process(tmp_path / "there") as there:
+        taken = there.client.post("/api/import", content=bundle.read_bytes()).json()
+        (again,) = there.get(f"/api/runs?text={trended.ids[3]}").json()["runs"]
+    assert sorted(taken["runs"]) == sorted(trended.ids)
+    assert again["streams"] == trended.looplab.get(f"/api/runs/{trended.ids[3]}").json()["streams"]
+
+
+@pytest.mark.parametrize("ending", ["html", "looplab"])
+def test_a_trend_is_exported_by_command_line(tmp_path: Path, ending: str) -> None:
+    (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
+    with in_process(tmp_path) as looplab:
+        spec = looplab.get(f"/trends/{run_id}").url.path.rpartition("/")[2]
+    option = "--html" if ending == "html" else "--bundle"
+    command = [sys.executable, "-m", "control_plane", "export", spec, option, f"trend.{ending}"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    written = (tmp_path / f"trend.{ending}").read_bytes()
+    if ending == "html":
+        assert "rose by 20" in words(written.decode())
+    else:
+        assert written.startswith(b"SQLite format 3")
 
 
 def test_an_alarm_is_told_once(trended: Trended) -> None:

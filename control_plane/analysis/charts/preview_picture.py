@@ -1,22 +1,32 @@
-"""The picture of a result beside a link to it: lines, dots and texts at places of 1,200 by 630."""
+"""The picture of a result beside a link to it: lines, dots and texts, 1,200 by 630, as PNG."""
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from control_plane.analysis.charts.figure import spread
 from control_plane.analysis.run_labels import RunLabel
 
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+
+Point = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class PictureLine:
-    """A line of a picture; `points` as an SVG polyline takes them, `dashes` "" for a solid one."""
+    """A line of a picture through its points; dotted where it is not solid."""
 
-    points: str
+    points: tuple[Point, ...]
     colour: str
-    dashes: str = ""
+    dotted: bool = False
     width: int = 4
 
 
@@ -24,20 +34,30 @@ class PictureLine:
 class PictureDot:
     """A mark of a picture, hollow where nothing is decided."""
 
-    x: float
-    y: float
+    at: Point
     colour: str
     filled: bool
+    radius: int = 9
+
+
+@dataclass(frozen=True)
+class PictureField:
+    """A part of the figure from one place across to another, in a light colour."""
+
+    left: float
+    right: float
+    colour: str
 
 
 @dataclass(frozen=True)
 class PictureText:
-    """A text of a picture, whose middle stands at `y`."""
+    """A text of a picture, whose middle stands at `y`; at `x` it begins, ends or has its middle."""
 
     text: str
     x: float
     y: float
     colour: str
+    anchor: Literal["lm", "mm", "rm"] = "lm"
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,20 @@ class Drawn:
     columns: tuple[PictureText, ...]
     rows: tuple[PictureText, ...] = ()
     dots: tuple[PictureDot, ...] = ()
+    fields: tuple[PictureField, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The main figure of a result, as other programs show it beside a link.
+
+    `title` is the sentence; `note` says what the result is worth, `doubt` where that is little.
+    """
+
+    title: str
+    note: str
+    doubt: bool
+    drawn: Drawn
 
 
 class PictureMark(Protocol):
@@ -73,16 +107,23 @@ class PictureMark(Protocol):
 COLOURS = ("#3c5b9c", "#c04e0c", "#0d8664", "#8f5289", "#955700", "#41464f")
 """The colours of runs in a picture, as texts have them on paper."""
 
-
-INK = "#5b6570"
-
+INK, STRONG_INK, GRID, PAPER = "#5b6570", "#15191e", "#e2e6eb", "#ffffff"
+_NAMED = {"ink": STRONG_INK, "bad": "#b3261e", "good": "#0d7a5f"}
+_LIGHT = {"bad": "#f6e0de", "good": "#dcefe9"}
+_LIGHT_INK = "#eceff2"
 
 NAME_GAP, MOST_MARKS = 28.0, 5
 
-
-LEFT, RIGHT_END, TOP_END, BOTTOM_END = 110.0, 930.0, 250.0, 550.0
+LEFT, RIGHT_END, TOP_END, BOTTOM_END = 130.0, 930.0, 250.0, 550.0
 """Where the figure stands in the picture."""
 
+PICTURE_SIZE = (1200, 630)
+"""What Slack, Teams and mail show whole."""
+
+_FINER = 2
+"""Lines are drawn so many times as large first: Pillow draws them without grey."""
+_MARGIN, _TITLE_LINES = 60, 3
+_DOT_GAP = 9.0
 
 Scale = Callable[[float], float]
 """From a value of an axis to a place in the picture."""
@@ -100,14 +141,11 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
         if trace.get("mode") == "lines" and "fill" not in trace
     )
     columns = tuple(
-        PictureText(text, x_of(value), BOTTOM_END + 30, INK)
+        PictureText(text, x_of(value), BOTTOM_END + 30, INK, "mm")
         for value, text in zip(across["tickvals"], across["ticktext"], strict=True)
         if across["range"][0] <= value <= across["range"][1]
     )
-    rows = tuple(
-        PictureText(text, LEFT - 14, y_of(on_axis(value)), INK)
-        for value, text in zip(up["tickvals"], up["ticktext"], strict=True)
-    )
+    rows = _rows(up, lambda value: y_of(on_axis(value)))
     named = [label for label in layout["annotations"] if label["yref"] == "y"]
     places = spread([y_of(label["y"]) for label in named], NAME_GAP)
     names = tuple(
@@ -117,6 +155,11 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
     return Drawn(lines, names, columns, rows)
 
 
+def _rows(axis: Mapping[str, Any], y_of: Scale) -> tuple[PictureText, ...]:
+    ticks = zip(axis["tickvals"], axis["ticktext"], strict=True)
+    return tuple(PictureText(text, LEFT - 14, y_of(value), INK, "rm") for value, text in ticks)
+
+
 def _scale(bounds: tuple[float, float], first: float, last: float) -> Scale:
     low, high = bounds
     return lambda value: round(first + (last - first) * (value - low) / (high - low), 1)
@@ -124,34 +167,204 @@ def _scale(bounds: tuple[float, float], first: float, last: float) -> Scale:
 
 def _line(trace: Mapping[str, Any], x_of: Scale, y_of: Scale) -> PictureLine:
     pairs = zip(trace["x"], trace["y"], strict=True)
-    points = " ".join(f"{x_of(x)},{y_of(y)}" for x, y in pairs)
+    points = tuple((x_of(x), y_of(y)) for x, y in pairs)
     stroke = trace["line"]
-    return PictureLine(points, _colour(stroke["color"]), "2 7" if stroke.get("dash") else "")
+    return PictureLine(points, _colour(stroke["color"]), bool(stroke.get("dash")))
+
+
+def drawn_trend(plot: Mapping[str, Any]) -> Drawn:
+    """Return the points of a trend, the levels between its steps, and where these lie."""
+    layout, (marks, levels) = plot["layout"], plot["data"]
+    across, up = layout["xaxis"], layout["yaxis"]
+    ends = [_place(end) for end in across["range"]]
+    x_of = _scale((ends[0], ends[1]), LEFT, RIGHT_END)
+    y_of = _scale(up["range"], BOTTOM_END, TOP_END)
+    places = [None if x is None else x_of(_place(x)) for x in levels["x"]]
+    symbols = marks["marker"]["symbol"]
+    dots = tuple(
+        PictureDot((x_of(_place(x)), y_of(y)), COLOURS[0], "open" not in symbol, 5)
+        for x, y, symbol in zip(
+            marks["x"],
+            marks["y"],
+            symbols if isinstance(symbols, list) else [symbols] * len(marks["x"]),
+            strict=True,
+        )
+    )
+    lines = tuple(
+        PictureLine(((left, y_of(y)), (right, y_of(y))), STRONG_INK)
+        for left, right, y in zip(places[::3], places[1::3], levels["y"][::3], strict=True)
+        if left is not None and right is not None
+    )
+    fields = tuple(
+        PictureField(
+            x_of(_place(shape["x0"])), x_of(_place(shape["x1"])), _light(shape["line"]["color"])
+        )
+        for shape in layout["shapes"]
+        if shape["type"] == "rect"
+    )
+    return Drawn(
+        lines=lines,
+        labels=tuple(_trend_labels(layout, x_of, y_of)),
+        columns=tuple(_trend_columns(across, marks["x"], x_of)),
+        rows=_rows(up, y_of),
+        dots=dots,
+        fields=fields,
+    )
+
+
+def _place(x: str | float) -> float:
+    """Return a place of an axis of dates or commits as a number."""
+    return datetime.fromisoformat(x).replace(tzinfo=UTC).timestamp() if isinstance(x, str) else x
+
+
+def _trend_labels(layout: Mapping[str, Any], x_of: Scale, y_of: Scale) -> Iterator[PictureText]:
+    """Yield the last level at its line, and how much the newest step is above it."""
+    steps = []
+    for label in layout["annotations"]:
+        if label["yref"] == "y":
+            colour = _colour(label["font"]["color"])
+            yield PictureText(label["text"], RIGHT_END + 16, y_of(label["y"]), colour)
+        elif label["y"] == 1:
+            steps.append(label)
+    for label in steps[-1:]:
+        colour, x = _colour(label["font"]["color"]), x_of(_place(label["x"]))
+        yield PictureText(label["text"], x + 8, TOP_END - 16, colour, "lm")
+
+
+def _trend_columns(
+    axis: Mapping[str, Any], x: Sequence[str | int], x_of: Scale
+) -> Iterator[PictureText]:
+    """Yield the days of the first and the last point, or some of the commits."""
+    if "tickvals" in axis:
+        for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True):
+            yield PictureText(text, x_of(value), BOTTOM_END + 30, INK, "mm")
+        return
+    days = [datetime.fromisoformat(str(end)).strftime("%-d %b %Y") for end in (x[0], x[-1])]
+    yield PictureText(days[0], LEFT, BOTTOM_END + 30, INK)
+    if days[1] != days[0]:
+        yield PictureText(days[1], RIGHT_END, BOTTOM_END + 30, INK, "rm")
 
 
 def drawn_marks(marks: Sequence[PictureMark]) -> Drawn:
     """Return the intervals of contenders, right is better, with their ratios."""
     x_of, middle = _scale((0, 100), LEFT, RIGHT_END), (LEFT + RIGHT_END) / 2
     lines, dots, labels = (
-        [PictureLine(f"{middle},{TOP_END} {middle},{BOTTOM_END}", INK, "", 2)],
+        [PictureLine(((middle, TOP_END), (middle, BOTTOM_END)), INK, width=2)],
         [],
         [],
     )
-    for place, mark in enumerate(marks[:MOST_MARKS]):
-        y, colour = TOP_END + 40 + 60.0 * place, _colour(mark.label.colour)
-        lines.append(PictureLine(f"{x_of(mark.low)},{y} {x_of(mark.high)},{y}", colour))
-        dots.append(PictureDot(x_of(mark.at or 0.0), y, colour, mark.decided))
+    shown = marks[:MOST_MARKS]
+    gap = (BOTTOM_END - TOP_END) / max(len(shown), 3)
+    for place, mark in enumerate(shown):
+        y, colour = TOP_END + gap * (place + 0.6), _colour(mark.label.colour)
+        lines.append(PictureLine(((x_of(mark.low), y), (x_of(mark.high), y)), colour))
+        dots.append(PictureDot((x_of(mark.at or 0.0), y), colour, mark.decided))
         labels.append(PictureText(f"{mark.text} {mark.interval}", RIGHT_END + 16, y, colour))
-        labels.append(PictureText(mark.label.text[:60], LEFT - 50, y - 26, colour))
+        labels.append(PictureText(mark.label.text[:60], _MARGIN, y - 26, colour))
     axis = (
-        PictureText("worse", LEFT, BOTTOM_END + 30, INK),
-        PictureText("same", middle, BOTTOM_END + 30, INK),
-        PictureText("better", RIGHT_END, BOTTOM_END + 30, INK),
+        PictureText("worse", LEFT, BOTTOM_END + 30, INK, "mm"),
+        PictureText("same", middle, BOTTOM_END + 30, INK, "mm"),
+        PictureText("better", RIGHT_END, BOTTOM_END + 30, INK, "mm"),
     )
     return Drawn(tuple(lines), tuple(labels), axis, dots=tuple(dots))
 
 
 def _colour(token: str) -> str:
-    """Return the colour that a token such as `$run-2` or `$run-2-text` stands for."""
+    """Return the colour that a token such as `$run-2`, `$run-2-text` or `$bad` stands for."""
     found = re.match(r"\$run-([1-6])", token)
-    return COLOURS[int(found[1]) - 1] if found else INK
+    return COLOURS[int(found[1]) - 1] if found else _NAMED.get(token.removeprefix("$"), INK)
+
+
+def _light(token: str) -> str:
+    """Return the light colour of a field whose edge has the colour of a token."""
+    return _LIGHT.get(token.removeprefix("$").partition("/")[0], _LIGHT_INK)
+
+
+def png_of(picture: Picture, regular: bytes, bold: bytes) -> bytes:
+    """Return a picture as PNG, its texts in two fonts that are given as files."""
+    # Only here, because it would take a fortieth of a second of every start.
+    from PIL import Image, ImageDraw, ImageFont
+
+    (width, height), drawn = PICTURE_SIZE, picture.drawn
+    large = Image.new("RGB", (width * _FINER, height * _FINER), PAPER)
+    _draw_shapes(ImageDraw.Draw(large), drawn)
+    image = large.reduce(_FINER)
+    plain, strong = (ImageFont.truetype(BytesIO(font), 23) for font in (regular, bold))
+    on, title = ImageDraw.Draw(image), strong.font_variant(size=40)
+    worth = PictureText(picture.note, _MARGIN, 44, _NAMED["bad"] if picture.doubt else INK)
+    for text in (*drawn.columns, *drawn.rows, worth):
+        _write(on, text, plain, 980 - text.x)
+    name = PictureText("Looplab", width - _MARGIN, 44, INK, "rm")
+    for text in (*drawn.labels, name):
+        _write(on, text, strong, width - 12 - text.x)
+    for place, line in enumerate(_wrapped(picture.title, title, width - 2 * _MARGIN)):
+        on.text((_MARGIN, 98 + 50 * place), line, STRONG_INK, title, "lm")
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _write(on: "ImageDraw", text: PictureText, font: "FreeTypeFont", room: float) -> None:
+    """Write a text, cut where it begins at its place and has less room behind that."""
+    told = _cut(text.text, font, room) if text.anchor == "lm" else text.text
+    on.text((text.x, text.y), told, text.colour, font, text.anchor)
+
+
+def _cut(text: str, font: "FreeTypeFont", room: float) -> str:
+    if font.getlength(text) <= room:
+        return text
+    fitting = (end for end in range(len(text), 0, -1) if font.getlength(f"{text[:end]}…") <= room)
+    return f"{text[: next(fitting, 0)].rstrip()}…"
+
+
+def _draw_shapes(on: "ImageDraw", drawn: Drawn) -> None:
+    for field in drawn.fields:
+        left, right = field.left - 1, max(field.right, field.left) + 1
+        on.rectangle(_larger((left, TOP_END), (right, BOTTOM_END)), field.colour)
+    for row in drawn.rows:
+        on.line(_larger((LEFT, row.y), (RIGHT_END, row.y)), GRID, _FINER)
+    for line in drawn.lines:
+        _draw_line(on, line)
+    for dot in drawn.dots:
+        _draw_dot(on, dot.at, dot.radius, dot.colour)
+        if not dot.filled:
+            _draw_dot(on, dot.at, dot.radius - 3, PAPER)
+
+
+def _draw_line(on: "ImageDraw", line: PictureLine) -> None:
+    if not line.dotted:
+        on.line(_larger(*line.points), line.colour, line.width * _FINER, "curve")
+    for at in _along(line.points) if line.dotted else (line.points[0], line.points[-1]):
+        _draw_dot(on, at, line.width / 2, line.colour)
+
+
+def _draw_dot(on: "ImageDraw", at: Point, radius: float, colour: str) -> None:
+    on.circle(_larger(at)[0], radius * _FINER, colour)
+
+
+def _larger(*points: Point) -> list[Point]:
+    return [(x * _FINER, y * _FINER) for x, y in points]
+
+
+def _along(points: Sequence[Point]) -> Iterator[Point]:
+    """Yield places along a line, `_DOT_GAP` from one another."""
+    left = 0.0
+    for (x, y), (next_x, next_y) in pairwise(points):
+        length = math.dist((x, y), (next_x, next_y))
+        while left <= length and length:
+            yield x + (next_x - x) * left / length, y + (next_y - y) * left / length
+            left += _DOT_GAP
+        left -= length
+
+
+def _wrapped(text: str, font: "FreeTypeFont", width: float) -> list[str]:
+    """Return the lines of a title, the last one cut where it has too many."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if not lines[-1] or font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    kept = lines[: _TITLE_LINES - 1]
+    return [*kept, _cut(" ".join(lines[len(kept) :]), font, width)] if lines[len(kept) :] else kept

@@ -19,9 +19,9 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.metric_charts import Sparkline
-from control_plane.analysis.charts.shift import round_ticks, signed
+from control_plane.analysis.charts.shift import round_ticks
 from control_plane.analysis.trend import Trend, TrendStep
-from control_plane.domain.units import SPACE, WRITTEN, ratio, seconds, split_bytes
+from control_plane.domain.units import SPACE, WRITTEN, change, ratio, seconds, split_bytes
 
 MOST_COMMITS, MOST_NOTES = 8, 6
 """So many commits are named at the axis, and so many changes on lines of their own."""
@@ -64,7 +64,7 @@ def trend_chart(trend: Trend) -> Figure:
             notes,
             [*_fields(trend, x), *_lines(trend, x)],
         ),
-        table=_table(trend),
+        table=trend_table(trend),
         height=TREND_HEIGHT,
     )
 
@@ -199,9 +199,9 @@ def _fields(trend: Trend, x: Places) -> Iterator[Plot]:
 
 def _lines(trend: Trend, x: Places) -> Iterator[Plot]:
     """Yield a line before each point that was measured in another environment."""
-    for change in trend.changes:
+    for changed in trend.changes:
         stroke = {"width": 1, "color": "$ink-3", "dash": "dot"}
-        yield _upright("line", (x[change.at], x[change.at]), stroke)
+        yield _upright("line", (x[changed.at], x[changed.at]), stroke)
 
 
 def _upright(kind: str, ends: tuple[str | int, str | int], stroke: Plot) -> Plot:
@@ -216,20 +216,20 @@ def _notes(trend: Trend, x: Places) -> Iterator[Plot]:
     for step in trend.steps[-MOST_NOTES:]:
         colour, place = _SHADES.get(step.verdict, "$ink-2"), {"x": x[step.last], "xshift": 4}
         above: Plot = {**on_axis, **place, "xanchor": "left", "yanchor": "top"}
-        yield annotation(change_text(trend, step), colour, y=1, **above)
-    for change in trend.changes if len(trend.changes) <= MOST_NOTES else ():
-        first, *others = change.differences
+        text = change(step.change, trend.metric.unit)
+        yield annotation(text, colour, y=1, **above)
+    for changed in trend.changes if len(trend.changes) <= MOST_NOTES else ():
+        first, *others = changed.differences
         text = f"{first.label} and {len(others)} more" if others else first.label
         font = {"color": "$ink-2", "size": 12}
-        place = {"x": x[change.at], "xshift": -4}
+        place = {"x": x[changed.at], "xshift": -4}
         below: Plot = {**on_axis, **place, "xanchor": "right", "yanchor": "bottom", "font": font}
         yield annotation(text, "$ink-2", y=0, **below)
 
 
-def change_text(trend: Trend, step: TrendStep) -> str:
-    """Return how much a step is: `+12 %`; of shares `+0.4 points`."""
-    unit = "points" if trend.metric.unit == "share" else "%"
-    return f"{signed(float(f'{100 * step.change:.2g}'))}{SPACE}{unit}"
+def step_text(trend: Trend, step: TrendStep) -> str:
+    """Return how much a step is, and what that is worth: `+12 %, worse`."""
+    return f"{change(step.change, trend.metric.unit)}, {step.verdict}"
 
 
 def course(numbers: Sequence[float]) -> Sparkline:
@@ -247,7 +247,9 @@ def course(numbers: Sequence[float]) -> Sparkline:
     return Sparkline(tuple(points), f"p50 from {seconds(low)} to {seconds(high)}")
 
 
-def _table(trend: Trend) -> Table:
+def trend_table(trend: Trend) -> Table:
+    """Return the points, and at the first behind each step how much that is."""
+    steps = {step.at: step_text(trend, step) for step in trend.steps}
     unit = "ratio" if trend.runs.key.baseline else trend.metric.unit
     ends = ("low, 95 %", "high, 95 %") if trend.runs.key.baseline else ()
     rows = (
@@ -258,7 +260,9 @@ def _table(trend: Trend) -> Table:
             *((point.low, point.high) if ends else ()),
             point.commit.text if point.commit else None,
             point.run.outcome,
+            steps.get(at),
         )
-        for point in trend.points
+        for at, point in enumerate(trend.points)
     )
-    return Table(("measured, UTC", "run", unit, *ends, "commit", "validity"), tuple(rows))
+    heads = ("measured, UTC", "run", unit, *ends, "commit", "validity", "step")
+    return Table(heads, tuple(rows))

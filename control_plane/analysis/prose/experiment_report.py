@@ -1,4 +1,4 @@
-"""An experiment for those who do not open its page: a comment of a pull request, and JUnit."""
+"""An experiment or a trend for those who do not open its page: a comment, and JUnit."""
 
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 from control_plane.analysis.prose import escaped
 from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import NONE, WRITTEN, number_of, ratio
+from control_plane.domain.units import NONE, WRITTEN, change, number_of, ratio
 
 _AGAINST = {"worse", "broken", "failed"}
 MEANS = (
@@ -32,6 +32,41 @@ def experiment_markdown(found: Document, address: str = "") -> str:
     if address:
         lines += ["", f"[{_escaped(found['question'])}](<{address}>)"]
     return "\n".join(lines) + "\n"
+
+
+def trend_markdown(found: Document, address: str) -> str:
+    """Return the sentence, how much there is, a table of the steps and a link.
+
+    `found` is the document of the API, `address` that of the page.
+    """
+    points = found["points"]
+    told = [number_of(len(points), "run")]
+    if points:
+        told.append(f"{points[0]['at'][:10]} to {points[-1]['at'][:10]}")
+    if found["machine"]:
+        told.append(f"on {found['machine']}")
+    if found["left_out"]["suspect"]:
+        told.append(f"{number_of(found['left_out']['suspect'], 'suspect run')} left out")
+    lines = [f"**{_escaped(found['sentence'])}**", "", _escaped(", ".join(told)), ""]
+    if found["steps"]:
+        lines += [*_table(_step_rows(found)), ""]
+    lines.append(f"[{_escaped(found['title'])}](<{address}>)")
+    return "\n".join(lines) + "\n"
+
+
+def _step_rows(found: Document) -> Iterator[tuple[str, ...]]:
+    """Yield the steps of a trend, the newest first."""
+    level = ratio if found["baseline"] else WRITTEN[found["unit"]]
+    yield "Step", "Verdict", "Between runs", "Level before", "Level after", "Commits", "Note"
+    for step in reversed(found["steps"]):
+        yield (
+            change(step["change"], found["unit"]),
+            step["verdict"] + ("" if step["origin"] == "found" else f" ({step['origin']})"),
+            f"{step['after']}, {step['before']}",
+            *map(level, step["levels"]),
+            ", ".join(_escaped(commit[:10]) for commit in step["commits"]),
+            _escaped(step["note"]),
+        )
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
