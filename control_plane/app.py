@@ -18,13 +18,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from control_plane import __version__, api, pages
+from control_plane import __version__
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
 from control_plane.access.middleware import StaticAssets
-from control_plane.access.route_roles import methods_at
-from control_plane.api.monitoring import Metrics, count_requests
+from control_plane.access.route_roles import LateRouter, all_routes, methods_at
+from control_plane.api import api_routes, monitoring
 from control_plane.dependencies import spec_schemas
 from control_plane.domain.errors import (
     ComeAgain,
@@ -38,11 +38,8 @@ from control_plane.domain.errors import (
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
 from control_plane.jobs import Runtime
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.experiment_cards import ExperimentAnswers
-from control_plane.pages.run.live import RenderCache
-from control_plane.pages.site import PollingPace
-from control_plane.pages.site.routes import login_page
-from control_plane.pages.site.templating import error_page
+from control_plane.pages import page_routes
+from control_plane.pages.site import PageMemory, PollingPace
 from control_plane.pages.urls import SHARED
 from control_plane.settings import Settings
 from control_plane.store.share_links import SharedFiles
@@ -55,9 +52,8 @@ class LifespanState(TypedDict):
     settings: Settings
     store: Store
     service: RunService
-    metrics: Metrics
-    render_cache: RenderCache
-    answers: ExperimentAnswers
+    metrics: monitoring.Metrics
+    page_memory: PageMemory
     login: Login | None
     guesses: Guesses
     pace: PollingPace
@@ -81,16 +77,17 @@ def create_app(
     """
     if settings.limits.allowed_targets and login is None:
         raise SettingsError(f"{ALLOWED_TARGETS} takes a login: ask for one with --token.")
-    metrics = Metrics()
+    metrics = monitoring.Metrics()
     app = FastAPI(
         title="Looplab",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        # Flat: routers that are included are built once more, which takes a sixth of a start.
-        routes=[*api.API_ROUTES, *pages.PAGE_ROUTES],
+        # Flat: routers that are included are built once more.
+        routes=[*monitoring.router.routes],
         lifespan=_lifespan(settings, store, runtime, metrics, login),
     )
+    app.router.default = LateRouter(api_routes, LateRouter(page_routes))
     app.mount("/static", StaticAssets(settings.static_dir, _loads), name="static")
     app.add_exception_handler(LooplabError, _looplab_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
@@ -98,12 +95,16 @@ def create_app(
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     add_guards(app, host_names(settings), login, _refused, _loads)
-    count_requests(app, metrics)
+    monitoring.count_requests(app, metrics)
     return app
 
 
 def _lifespan(
-    settings: Settings, store: Store, runtime: Runtime, metrics: Metrics, login: Login | None
+    settings: Settings,
+    store: Store,
+    runtime: Runtime,
+    metrics: monitoring.Metrics,
+    login: Login | None,
 ) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
@@ -114,9 +115,8 @@ def _lifespan(
                 "store": store,
                 "service": service,
                 "metrics": metrics,
-                "render_cache": RenderCache(),
+                "page_memory": PageMemory(),
                 "shared_files": SharedFiles(),
-                "answers": ExperimentAnswers(),
                 "login": login,
                 "guesses": Guesses(),
                 "pace": PollingPace(len(os.sched_getaffinity(0))),
@@ -129,7 +129,7 @@ def _lifespan(
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if not app.openapi_schema:
-        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        schema = get_openapi(title=app.title, version=app.version, routes=[*all_routes(app)])
         schema.setdefault("components", {}).setdefault("schemas", {}).update(spec_schemas())
         app.openapi_schema = schema
     return app.openapi_schema
@@ -158,6 +158,8 @@ def _refused(scope: Scope, status: int, message: str) -> Response:
     """Say why a request is refused; where a login is lacking, with the form to log in."""
     request = Request(scope)
     if status == 401 and not _for_programs(request):
+        from control_plane.pages.site.routes import login_page
+
         response: Response = login_page(request)
     else:
         code = "too_many_guesses" if status == 429 else code_of_status(status)
@@ -229,6 +231,8 @@ def _error_response(
             for field in fields
         ]
         return JSONResponse({"error": code, "message": message, "fields": listed}, status)
+    from control_plane.pages.site.templating import error_page
+
     return error_page(request, status, message, fields, code)
 
 

@@ -16,7 +16,7 @@ from control_plane.access.middleware import (
     OriginMiddleware,
     SecurityHeadersMiddleware,
 )
-from control_plane.access.route_roles import unlisted
+from control_plane.access.route_roles import refuse_unlisted
 
 
 def _refused(scope: Scope, status: int, message: str) -> ASGIApp:
@@ -40,10 +40,10 @@ def add_guards(
 
     `names`: the host names under which it may be called, beside those of loopback. Without a
     `login` everybody may do everything; `refuse` makes the responses to those who may not. Nothing
-    is compressed while it is `busy`. Raises LookupError for a route that the policy does not list.
+    is compressed while it is `busy`. Raises LookupError for a route that the policy does not list;
+    a `LateRouter` does that itself.
     """
-    if forgotten := unlisted(app):
-        raise LookupError(f"No role in access/route_roles.py for: {', '.join(forgotten)}.")
+    refuse_unlisted(app.routes)
     build = app.build_middleware_stack
 
     def guarded_stack() -> ASGIApp:

@@ -3,14 +3,16 @@
 public: anyone who reaches the port. viewer: reads. operator: starts, changes and ends work.
 """
 
+import asyncio
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, cached_property
 from typing import Literal
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette.routing import compile_path
+from starlette.routing import BaseRoute, Router, compile_path
+from starlette.types import Receive, Scope, Send
 
 from control_plane.domain.application_report import SAFE_METHODS
 
@@ -222,14 +224,57 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(r"/static(/.*)?$") if path == "/static" else compile_path(path)[0]
 
 
+class LateRouter:
+    """Serves routes that are read when the first request comes that no router before it takes.
+
+    What is none of theirs goes to `after`, or is not found. Raises LookupError, when it reads them,
+    for a route that the policy does not list, and serves none of them.
+    """
+
+    def __init__(
+        self, read: Callable[[], Sequence[BaseRoute]], after: "LateRouter | None" = None
+    ) -> None:
+        self._read, self.after = read, after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "router" not in vars(self):
+            # In a thread, because a run may need the event loop meanwhile.
+            await asyncio.to_thread(lambda: self.router)
+        await self.router(scope, receive, send)
+
+    @cached_property
+    def router(self) -> Router:
+        """The routes, with what finds the one of a request."""
+        routes = self._read()
+        refuse_unlisted(routes)
+        return Router(routes, default=self.after)
+
+
+def refuse_unlisted(routes: Iterable[BaseRoute]) -> None:
+    """Raise LookupError for routes without exactly one role, or for which another is asked."""
+    forgotten = [
+        route for route in _written(routes) if role_of(route) != needed_role(*route.split())
+    ]
+    if forgotten:
+        raise LookupError(f"No role in access/route_roles.py for: {', '.join(forgotten)}.")
+
+
 def routes_of(app: FastAPI) -> Iterator[str]:
-    """Yield each route as `METHOD path`, also of included routers; mounts and HEAD are GET."""
-    for route in iter_route_contexts(app.routes):
+    """Yield each route as `METHOD path`, also those that are read late; mounts and HEAD are GET."""
+    yield from _written(all_routes(app))
+
+
+def all_routes(app: FastAPI) -> Iterator[BaseRoute]:
+    """Yield each route, also those that are read late."""
+    yield from app.routes
+    default: object = app.router.default
+    while isinstance(default, LateRouter):
+        yield from default.router.routes
+        default = default.after
+
+
+def _written(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in iter_route_contexts(list(routes)):
         methods = getattr(route, "methods", None) or {"GET"}
         for method in sorted(methods - {"HEAD"}):
             yield f"{method} {getattr(route, 'path', None)}"
-
-
-def unlisted(app: FastAPI) -> list[str]:
-    """Return the routes without exactly one role, or for which another would be asked."""
-    return [route for route in routes_of(app) if role_of(route) != needed_role(*route.split())]

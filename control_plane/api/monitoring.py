@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from fastapi.routing import iter_route_contexts
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -18,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane import __version__
@@ -79,8 +79,8 @@ class Metrics:
 class RequestCounter:
     """The application with each of its HTTP requests counted, those that guards refuse too."""
 
-    def __init__(self, inside: ASGIApp, metrics: Metrics, templates: Mapping[Any, str]) -> None:
-        self._inside, self._metrics, self._templates = inside, metrics, templates
+    def __init__(self, inside: ASGIApp, metrics: Metrics, mounted: Mapping[Any, str]) -> None:
+        self._inside, self._metrics, self._mounted = inside, metrics, mounted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,21 +98,17 @@ class RequestCounter:
             await self._inside(scope, receive, watched)
         finally:
             method = scope["method"] if scope["method"] in COUNTED_METHODS else "other"
-            route = self._templates.get(scope.get("endpoint"), "unmatched")
-            self._metrics.count_request(method, route, status, time.perf_counter() - begin)
+            route = scope.get("route")
+            path = route.path if route else self._mounted.get(scope.get("endpoint"), "unmatched")
+            self._metrics.count_request(method, path, status, time.perf_counter() - begin)
 
 
 def count_requests(app: FastAPI, metrics: Metrics) -> None:
     """Count the requests of the whole application, in front of all that is around it."""
-    # The route in the scope lacks the prefix of the router that it was included with.
-    templates = {
-        getattr(route, "endpoint", None) or getattr(route, "app", None): route.path
-        for route in iter_route_contexts(app.routes)
-        if route.path is not None
-    }
+    mounted = {route.app: route.path for route in app.routes if isinstance(route, Mount)}
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: (  # type: ignore[method-assign] # outside of all
-        RequestCounter(build(), metrics, templates)
+        RequestCounter(build(), metrics, mounted)
     )
 
 

@@ -39,6 +39,7 @@ from control_plane.experiments.experiment_file import (
 )
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
+from control_plane.pages.site import PageMemory
 from control_plane.pages.urls import compare_url
 from control_plane.store.store import Store
 
@@ -143,8 +144,8 @@ class ExperimentAnswers:
 
 
 def _answers(request: Request) -> ExperimentAnswers:
-    answers: ExperimentAnswers = request.state.answers
-    return answers
+    memory: PageMemory = request.state.page_memory
+    return memory.of(ExperimentAnswers)
 
 
 AnswersDep = Annotated[ExperimentAnswers, Depends(_answers)]

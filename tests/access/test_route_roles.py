@@ -1,10 +1,14 @@
 """Each route of the real application is exactly one of public, viewer, operator."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
 
-from control_plane.access.route_roles import ROUTES, role_of, routes_of, unlisted
+from control_plane.access.route_roles import ROUTES, LateRouter, role_of, routes_of
 from control_plane.app import create_app
 from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.jobs import Runtime
@@ -20,7 +24,6 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     runtime = Runtime(store.instance, folder, frozenset(), "normal")
     app = create_app(Settings(db=folder / "runs.db"), store, runtime)
     store.close()
-    assert unlisted(app) == []
     return list(routes_of(app))
 
 
@@ -50,3 +53,51 @@ def test_nothing_is_listed_that_does_not_exist(routes: list[str]) -> None:
 @pytest.mark.parametrize("route", ["GET /nowhere", "POST /", "get /", "", "GET /static/../x"])
 def test_what_is_not_listed_has_no_role(route: str) -> None:
     assert role_of(route) is None
+
+
+def router_of(*paths: str) -> APIRouter:
+    made = APIRouter()
+    for path in paths:
+        made.add_api_route(path, lambda: "here")
+    return made
+
+
+def test_late_routes_are_read_with_the_first_request_that_nobody_before_takes() -> None:
+    app, read = FastAPI(routes=[*router_of("/healthz").routes]), []
+
+    def late(name: str, *paths: str) -> list:
+        read.append(name)
+        return router_of(*paths).routes
+
+    pages = LateRouter(lambda: late("pages", "/history"))
+    app.router.default = LateRouter(lambda: late("api", "/api/runs"), pages)
+    with TestClient(app) as client:
+        assert (client.get("/healthz").json(), read) == ("here", [])
+        assert (client.get("/api/runs").json(), read) == ("here", ["api"])
+        assert (client.get("/history").json(), read) == ("here", ["api", "pages"])
+        assert client.get("/nowhere").status_code == 404
+    assert {"GET /healthz", "GET /api/runs", "GET /history"} <= {*routes_of(app)}
+    assert read == ["api", "pages"]
+
+
+def test_late_routes_without_a_role_are_not_served() -> None:
+    app = FastAPI()
+    app.router.default = LateRouter(lambda: router_of("/history", "/forgotten").routes)
+    with TestClient(app) as client:
+        for _ in range(2):
+            with pytest.raises(LookupError, match="GET /forgotten"):
+                client.get("/history")
+
+
+def test_a_start_imports_no_page_and_no_api() -> None:
+    """They are a third of what it would take, and nobody may ask for them."""
+    script = (
+        "import sys; from control_plane import dashboard_server; "
+        "print(*(name for name in sys.modules if name.startswith(('control_plane', 'jinja2'))))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    imported = set(told.stdout.split())
+    assert "control_plane.api.monitoring" in imported
+    assert not imported & {"jinja2", "control_plane.api.runs", "control_plane.pages.home"}

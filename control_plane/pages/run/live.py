@@ -31,7 +31,7 @@ from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.rows_and_cells import PHASES, ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
-from control_plane.pages.site import View
+from control_plane.pages.site import PageMemory, View
 from control_plane.pages.site.templating import NO_STORE, fragment
 
 RENDER_TICK_S = 1.0
@@ -216,8 +216,8 @@ OVER = {**NO_STORE, "HX-Refresh": "true"}
 
 
 def _render_cache(request: Request) -> RenderCache:
-    cache: RenderCache = request.state.render_cache
-    return cache
+    memory: PageMemory = request.state.page_memory
+    return memory.of(RenderCache)
 
 
 RenderCacheDep = Annotated[RenderCache, Depends(_render_cache)]

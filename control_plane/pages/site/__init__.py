@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from fastapi import Request
 
@@ -36,6 +36,23 @@ class View:
     """
 
     template: ClassVar[str]
+
+
+Kept = TypeVar("Kept")
+
+
+class PageMemory:
+    """What pages keep from one request to the next: one of each kind, made when first asked for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[type, Any] = {}
+
+    def of(self, kind: type[Kept]) -> Kept:
+        """Return the one of that kind."""
+        if kind not in self._kept:
+            self._kept.setdefault(kind, kind())
+        kept: Kept = self._kept[kind]
+        return kept
 
 
 NAV_LINKS = (
