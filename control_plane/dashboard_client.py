@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
+from unicodedata import category
 from urllib.parse import quote, urlencode, urlsplit
 
 from control_plane.domain.errors import (
@@ -277,9 +278,12 @@ def is_address(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
+_UNPRINTABLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
 def printable(text: str) -> str:
     """Return what others wrote as one line that neither moves a cursor nor colours a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return "".join("?" if category(char) in _UNPRINTABLE else char for char in text)
 
 
 def fetch_shared(address: str, file: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from control_plane import dashboard_client
-from control_plane.dashboard_client import fetch_shared
+from control_plane.dashboard_client import fetch_shared, printable
 from control_plane.domain.errors import LooplabError
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
@@ -96,6 +96,13 @@ def test_what_is_asked_names_no_password(tmp_path: Path) -> None:
         fetch_shared("http://user:canary@127.0.0.1:1/shared/x", tmp_path / "file")
     assert "canary" not in str(refused.value)
     assert "http://127.0.0.1:1 gave no bundle" in str(refused.value)
+
+
+def test_what_others_wrote_moves_no_cursor_and_keeps_its_spaces() -> None:
+    assert (
+        printable("14.3\u00a0ms, 9\u202fms\x1b[2J\r\u2028\u202e")
+        == "14.3\u00a0ms, 9\u202fms?[2J???"
+    )
 
 
 def asked_once(response: str, file: Path, *, stays: bool = False) -> None:
