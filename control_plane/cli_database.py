@@ -13,9 +13,9 @@ from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path
 from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import RemoteDashboard
 from control_plane.domain.errors import SettingsError
-from control_plane.domain.ids import compared_ids, is_digest, peer_address, run_address
-from control_plane.domain.peer_result import PEER_KINDS
+from control_plane.domain.ids import compared_ids, is_digest, run_address, tool_result_address
 from control_plane.domain.spec_json import Document
+from control_plane.domain.tool_result import TOOL_KINDS
 from control_plane.domain.units import number_of
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
@@ -180,7 +180,7 @@ def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: b
 def import_results(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A bundle, or what another tool wrote.")],
-    kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(PEER_KINDS)}.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help=f"{', '.join(TOOL_KINDS)}.")] = "",
     unit: Annotated[str, typer.Option("--unit", help="Of a .hlog: ns, us or ms.")] = "",
     title: Annotated[str, typer.Option("--title", help="Of another tool's result.")] = "",
     as_json: AsJson = False,
@@ -202,16 +202,16 @@ def import_results(
     if as_json:
         print_json(found)
     elif found["peers"] and not found["holds"]:
-        _print_peers(found, dashboard.url or "")
+        _print_tool_results(found, dashboard.url or "")
     else:
         _print_imported(found, dashboard.url)
 
 
-def _print_peers(found: Document, url: str) -> None:
+def _print_tool_results(found: Document, url: str) -> None:
     what = "was here already" if found["known"] else "is imported, and never judged"
     typer.echo(f"The result {what}. sha256 {found['sha256']}")
     for peer_id in found["peers"][:SHOWN]:
-        typer.echo(f"{url}{peer_address(peer_id)}" if url else peer_id)
+        typer.echo(f"{url}{tool_result_address(peer_id)}" if url else peer_id)
 
 
 def _print_imported(found: Document, url: str | None) -> None:

@@ -41,9 +41,9 @@ from control_plane.dashboard_client import (
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import experiment_address, is_id
 from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
+from control_plane.domain.tool_result import ToldOfFile
 from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
 from control_plane.experiments.experiment_file import BLOCKS
 

@@ -22,11 +22,16 @@ from control_plane.domain.errors import (
     NotFound,
     SettingsError,
 )
-from control_plane.domain.ids import experiment_address, is_digest, peer_address, report_address
+from control_plane.domain.ids import (
+    experiment_address,
+    is_digest,
+    report_address,
+    tool_result_address,
+)
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import TERMINAL, State
 from control_plane.domain.spec_json import Document
+from control_plane.domain.tool_result import ToldOfFile
 from control_plane.store.instance_lock import read_lock
 
 if TYPE_CHECKING:
@@ -163,7 +168,10 @@ class RemoteDashboard:
         if is_digest(ids[0]):
             del places[1:]
         elif len(ids) == 1:
-            places[1:] = [f"{experiment_address(ids[0])}.html", f"{peer_address(ids[0])}.html"]
+            places[1:] = [
+                f"{experiment_address(ids[0])}.html",
+                f"{tool_result_address(ids[0])}.html",
+            ]
         for place in places[:-1]:
             with suppress(NotFound):
                 return self._response("GET", place).content

@@ -10,17 +10,17 @@ from pathlib import Path
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address, is_digest
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
+from control_plane.domain.tool_result import ToldOfFile
 from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
 from control_plane.jobs.configurations_and_ceilings import ceiling_documents, resolved
@@ -83,8 +83,8 @@ class LocalDashboard:
         return self._runner.run(self._until_over(run_id, report))
 
     def compare(self, ids: Sequence[str], baseline: str) -> Document:
-        if named := self._store.peer_ids(ids):
-            peers = {peer_id: self._store.peer(peer_id) for peer_id in named}
+        if named := self._store.tool_result_ids(ids):
+            peers = {peer_id: self._store.tool_result(peer_id) for peer_id in named}
             return measured_document(measured_sides(ids, peers, self._store.detail), ratios=False)
         standing = self._store.standing(ids, baseline)
         found = [self._store.run(run_id) for run_id in standing.ids]
@@ -96,18 +96,20 @@ class LocalDashboard:
         # Templates, which other commands need not wait for.
         from control_plane.dependencies import TrendQuery
         from control_plane.pages.compare_query import CompareQuery
-        from control_plane.pages.peer_compare import peer_compare_page
-        from control_plane.pages.peer_pages import peer_page
         from control_plane.pages.report import Reports
+        from control_plane.pages.tool_compare import tool_compare_page
+        from control_plane.pages.tool_result_pages import tool_result_page
 
         folders = (self._settings.templates_dir, self._settings.static_dir)
         reports = Reports(*folders, self._store, self._started())
         if is_digest(ids[0]):
             return reports.trend(ids[0], TrendQuery()).encode()
-        if self._store.peer_ids(ids):
+        if self._store.tool_result_ids(ids):
             if len(ids) == 1:
-                return reports.one_file(peer_page(self._store.peer(ids[0]), ())).encode()
-            view = peer_compare_page(self._store, ",".join(ids), "")
+                return reports.one_file(
+                    tool_result_page(self._store.tool_result(ids[0]), ())
+                ).encode()
+            view = tool_compare_page(self._store, ",".join(ids), "")
             return reports.one_file(view).encode()
         if len(ids) == 1:
             with suppress(NotFound):

@@ -13,8 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.verdicts import VerdictName
-from control_plane.analysis.peer_comparison import measured_document, measured_sides
 from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.analysis.trend import trend_document
 from control_plane.dependencies import (
     BUNDLE_BODY,
@@ -28,7 +28,7 @@ from control_plane.dependencies import (
     read_trend,
     tell_trend,
 )
-from control_plane.domain.documents import moment, peer_document, run_document
+from control_plane.domain.documents import moment, run_document, tool_result_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
 from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
@@ -66,7 +66,7 @@ IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
 ]
 Text = Annotated[str | None, Field(max_length=200)]
-PeerId = Annotated[str, Path(description="Ten characters.", max_length=20)]
+ToolResultId = Annotated[str, Path(description="Ten characters.", max_length=20)]
 
 
 class ImportQuery(BaseModel):
@@ -304,7 +304,7 @@ def _pin_document(pin: Pin) -> Document:
 @peers.get("/peers")
 def peer_results(store: StoreDep) -> Document:
     """List the results of other tools, newest first, without the course of their streams."""
-    found = [peer_document(result) for result in store.peers()]
+    found = [tool_result_document(result) for result in store.tool_results()]
     for stream in (stream for document in found for stream in document["streams"]):
         del stream["seconds"], stream["has_samples"]
     return {"peers": found}
@@ -322,20 +322,20 @@ def compared_peers(
     `values`, `ratios` to the first and `texts` by id. A ratio needs the same clock on both sides.
     """
     ids, _ = compared_ids(results, None)
-    found = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
+    found = {peer_id: store.tool_result(peer_id) for peer_id in store.tool_result_ids(ids)}
     return measured_document(measured_sides(ids, found, store.detail), ratios=anyway)
 
 
 @peers.get("/peers/{peer_id}")
-def peer_result(peer_id: PeerId, store: StoreDep) -> Document:
+def peer_result(peer_id: ToolResultId, store: StoreDep) -> Document:
     """Return a result of another tool as its file tells it; nobody judged it."""
-    return peer_document(store.peer(peer_id))
+    return tool_result_document(store.tool_result(peer_id))
 
 
 @peers.delete("/peers/{peer_id}", status_code=204)
-def delete_peer(peer_id: PeerId, store: StoreDep) -> None:
+def delete_tool_result(peer_id: ToolResultId, store: StoreDep) -> None:
     """Delete a result of another tool for good; its file can be imported again."""
-    store.delete_peer(peer_id)
+    store.delete_tool_result(peer_id)
 
 
 @trends.get("/trends")

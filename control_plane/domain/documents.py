@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from control_plane.domain.ids import run_address
-from control_plane.domain.peer_result import PeerResult
 from control_plane.domain.result import Cause, Progress
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document, write_spec
+from control_plane.domain.tool_result import ToolResult
 
 
 class ComparedField(Protocol):
@@ -70,7 +70,7 @@ class Compared(Protocol):
     def rows(self) -> Sequence[ComparedRow]: ...
 
 
-def peer_document(result: PeerResult) -> Document:
+def tool_result_document(result: ToolResult) -> Document:
     """Return a result of another tool as the API gives it; null: the file does not tell it.
 
     `has_samples` of a stream: its percentiles come from a histogram, which others can be read from.

@@ -48,7 +48,7 @@ def experiment_address(experiment_id: str) -> str:
     return f"/experiments/{experiment_id}"
 
 
-def peer_address(peer_id: str) -> str:
+def tool_result_address(peer_id: str) -> str:
     """Return the address of the page of another tool's result, below that of the dashboard."""
     return f"/peers/{peer_id}"
 

@@ -14,11 +14,11 @@ from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
+from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.configurations_and_ceilings import Configurations
@@ -28,7 +28,7 @@ from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.smoke_test import SmokeTests
 from control_plane.jobs.submissions import Submissions
-from control_plane.other_tools import read_peer_file
+from control_plane.other_tools import read_tool_file
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
@@ -114,7 +114,7 @@ class RunService:
 
     async def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
         """Take over what a file holds, while no run begins. Raises Conflict, or as the store."""
-        read = (told_of_run, read_peer_file)
+        read = (told_of_run, read_tool_file)
         async with self._queue.reserve():
             return await asyncio.to_thread(self._store.import_file, file, told, *read)
 

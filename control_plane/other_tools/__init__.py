@@ -15,13 +15,13 @@ from typing import BinaryIO
 import orjson
 
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.peer_result import (
-    PEER_KINDS,
+from control_plane.domain.tool_result import (
     TIME_UNITS,
-    PeerKind,
-    PeerReading,
+    TOOL_KINDS,
     TimeUnit,
     ToldOfFile,
+    ToolKind,
+    ToolReading,
     report_fault,
 )
 from control_plane.other_tools.hdr_log import read_hdr_log
@@ -39,7 +39,7 @@ from control_plane.other_tools.k6_locust import (
     read_statistics,
     read_summary,
 )
-from control_plane.other_tools.peer_file import printable
+from control_plane.other_tools.tool_file import printable
 from control_plane.other_tools.vegeta import (
     read_csv_results,
     read_gob_results,
@@ -65,8 +65,8 @@ UNREADABLE = (
 
 log = logging.getLogger("looplab.peers")
 
-ReportReader = Callable[[BinaryIO], PeerReading]
-_READERS: dict[str, tuple[PeerKind, ReportReader]] = {
+ReportReader = Callable[[BinaryIO], ToolReading]
+_READERS: dict[str, tuple[ToolKind, ReportReader]] = {
     "k6 summary": ("k6", read_summary),
     "k6 points": ("k6", read_points),
     "locust statistics": ("locust", read_statistics),
@@ -99,9 +99,9 @@ _HLOG_LINE = re.compile(r"[0-9.]+,[0-9.]+,[0-9.]+,HIST")
 _VEGETA_LINE = re.compile(r"\d{15,19},\d{1,3},\d+,\d+,\d+,")
 
 
-def read_peer_file(
-    file: BinaryIO, kind: PeerKind | None = None, unit: TimeUnit | None = None
-) -> PeerReading:
+def read_tool_file(
+    file: BinaryIO, kind: ToolKind | None = None, unit: TimeUnit | None = None
+) -> ToolReading:
     """Return what a file tells; `kind` None: what it looks like.
 
     `unit` is that of the values of an HdrHistogram log. Raises InvalidInput, with the line, for
@@ -132,13 +132,13 @@ def told_of_file(name: str, kind: str, unit: str, title: str = "") -> ToldOfFile
     return ToldOfFile(printable(name) or "unnamed", checked_kind(kind), checked_unit(unit), title)
 
 
-def checked_kind(text: str) -> PeerKind | None:
+def checked_kind(text: str) -> ToolKind | None:
     """Return the kind that somebody named; None for none. Raises InvalidInput for another."""
     if not text:
         return None
-    found = next((kind for kind in PEER_KINDS if kind == text), None)
+    found = next((kind for kind in TOOL_KINDS if kind == text), None)
     if found is None:
-        message = f"There is no kind {text[:20]!r}: give {', '.join(PEER_KINDS)}."
+        message = f"There is no kind {text[:20]!r}: give {', '.join(TOOL_KINDS)}."
         raise InvalidInput(message, (FieldError("kind", message),))
     return found
 

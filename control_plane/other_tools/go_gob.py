@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.other_tools.peer_file import MAX_LINE_BYTES
+from control_plane.other_tools.tool_file import MAX_LINE_BYTES
 
 _BOOL, _INT, _UINT, _FLOAT, _BYTES, _STRING = 1, 2, 3, 4, 5, 6
 _FIRST_OWN = 64

@@ -19,22 +19,15 @@ import numpy as np
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram, bucket, merge
-from control_plane.domain.peer_result import (
-    MAX_PEER_STREAMS,
-    TIME_UNITS,
-    PeerReading,
-    PeerReport,
-    PeerSeconds,
-    PeerStream,
-    TimeUnit,
-)
 from control_plane.domain.times_and_percentiles import PERCENTILES
-from control_plane.other_tools.peer_file import (
-    LAST_MOMENT_S,
-    damaged,
-    number,
-    printable,
-    text_lines,
+from control_plane.domain.tool_result import (
+    MAX_TOOL_STREAMS,
+    TIME_UNITS,
+    TimeUnit,
+    ToolReading,
+    ToolReport,
+    ToolSeconds,
+    ToolStream,
 )
 from control_plane.other_tools.request_histograms import (
     ALL_REQUESTS,
@@ -42,6 +35,13 @@ from control_plane.other_tools.request_histograms import (
     MOST_SECONDS,
     can_tell,
     times_of,
+)
+from control_plane.other_tools.tool_file import (
+    LAST_MOMENT_S,
+    damaged,
+    number,
+    printable,
+    text_lines,
 )
 
 _ENVELOPE, _HEADER = struct.Struct(">ii"), struct.Struct(">iiiiqqd")
@@ -97,7 +97,7 @@ class LogInterval:
     logged: HdrCounts
 
 
-def read_hdr_log(file: BinaryIO, unit: TimeUnit | None = None) -> PeerReading:
+def read_hdr_log(file: BinaryIO, unit: TimeUnit | None = None) -> ToolReading:
     """Read a log whose values count `unit`; None: what its column of largest values says."""
     started_s, intervals, decoded = None, list[LogInterval](), 0
     for line, text in text_lines(file):
@@ -114,20 +114,20 @@ def read_hdr_log(file: BinaryIO, unit: TimeUnit | None = None) -> PeerReading:
     if not intervals:
         raise InvalidInput("The log holds no interval.")
     tags = dict.fromkeys(interval.tag for interval in intervals)
-    if len(tags) > MAX_PEER_STREAMS:
-        raise InvalidInput(f"The log has more than {MAX_PEER_STREAMS} tags.")
+    if len(tags) > MAX_TOOL_STREAMS:
+        raise InvalidInput(f"The log has more than {MAX_TOOL_STREAMS} tags.")
     chosen = unit or _told_unit(intervals)
     parts = [[found for found in intervals if found.tag == tag] for tag in tags]
     read = [_stream(part, TIME_UNITS[chosen]) for part in parts]
     how = "as its column of largest values says" if unit is None else "as the import was told"
-    report = PeerReport(
+    report = ToolReport(
         tool="HdrHistogram",
         clock="unknown",
         streams=tuple(stream for stream, _ in read),
         measured_at=_moment(started_s, intervals[0].at_s),
         notes=(HDR_NOTE, f"Its values were taken as {chosen}, {how}."),
     )
-    return PeerReading(report, tuple(samples for _, samples in read))
+    return ToolReading(report, tuple(samples for _, samples in read))
 
 
 def _moment(started_s: float | None, first_s: float) -> datetime | None:
@@ -147,7 +147,7 @@ def _told_unit(intervals: Sequence[LogInterval]) -> TimeUnit:
     raise InvalidInput("The log does not tell the unit of its values: say ns, us or ms.")
 
 
-def _stream(intervals: Sequence[LogInterval], unit_s: float) -> tuple[PeerStream, Histogram]:
+def _stream(intervals: Sequence[LogInterval], unit_s: float) -> tuple[ToolStream, Histogram]:
     parts = [found.logged.of_unit(unit_s) for found in intervals]
     samples = merge(parts)
     length_s = sum(found.length_s for found in intervals)
@@ -156,14 +156,14 @@ def _stream(intervals: Sequence[LogInterval], unit_s: float) -> tuple[PeerStream
         part.total / found.length_s if found.length_s else None
         for part, found in zip(parts, intervals, strict=True)
     ]
-    stream = PeerStream(
+    stream = ToolStream(
         name=intervals[0].tag or ALL_REQUESTS,
         requests=samples.total,
         failed=None,
         times=times_of(samples),
         duration_s=length_s or None,
         throughput_per_s=samples.total / length_s if length_s else None,
-        seconds=PeerSeconds(
+        seconds=ToolSeconds(
             tuple(max(found.at_s - intervals[0].at_s, 0.0) for found in intervals),
             tuple(rates),
             (None,) * len(parts),

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.peer_result import (
-    PeerClock,
-    PeerReading,
-    PeerReport,
-    PeerStream,
-    PeerTimes,
+from control_plane.domain.tool_result import (
+    ToolClock,
+    ToolReading,
+    ToolReport,
+    ToolStream,
+    ToolTimes,
 )
-from control_plane.other_tools.peer_file import (
+from control_plane.other_tools.request_histograms import ALL_REQUESTS, LoggedRequest, RequestLog
+from control_plane.other_tools.tool_file import (
     ANOTHER_RESULT,
     cells,
     counted,
@@ -29,7 +30,6 @@ from control_plane.other_tools.peer_file import (
     time_s,
     whole_text,
 )
-from control_plane.other_tools.request_histograms import ALL_REQUESTS, LoggedRequest, RequestLog
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0}
 _SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
@@ -77,29 +77,29 @@ class _WrkValues:
         self.rate: float | None = None
 
 
-def read_wrk(file: BinaryIO) -> PeerReading:
+def read_wrk(file: BinaryIO) -> ToolReading:
     """Read what wrk prints."""
     return _reading(file, "wrk", "service", WRK_NOTES)
 
 
-def read_wrk2(file: BinaryIO) -> PeerReading:
+def read_wrk2(file: BinaryIO) -> ToolReading:
     """Read what wrk2 prints."""
     return _reading(file, "wrk2", "response", WRK2_NOTES)
 
 
-def _reading(file: BinaryIO, tool: str, clock: PeerClock, notes: tuple[str, ...]) -> PeerReading:
+def _reading(file: BinaryIO, tool: str, clock: ToolClock, notes: tuple[str, ...]) -> ToolReading:
     found = _WrkValues()
     for line, text in _corrected(file):
         _read_line(found, line, text)
     if found.answered is None or found.rate is None:
         raise InvalidInput(f"The output of {tool} has no end: it ends with Requests/sec.")
     requests = found.answered + _unanswered(found.errors)
-    stream = PeerStream(
+    stream = ToolStream(
         name=ALL_REQUESTS,
         requests=requests,
         # A late response with an error status counts twice.
         failed=min(sum(found.errors.values()), requests),
-        times=PeerTimes(None, found.mean_s, found.max_s, found.percentiles),
+        times=ToolTimes(None, found.mean_s, found.max_s, found.percentiles),
         errors=found.errors,
         duration_s=found.duration_s,
         throughput_per_s=found.rate,
@@ -107,8 +107,8 @@ def _reading(file: BinaryIO, tool: str, clock: PeerClock, notes: tuple[str, ...]
         failed_are_timed=True,
     )
     shown = (*notes, *(note for kind, note in ERROR_NOTES.items() if kind in found.errors))
-    report = PeerReport(tool, clock, (stream,), facts=tuple(found.facts), notes=shown)
-    return PeerReading(report, (None,))
+    report = ToolReport(tool, clock, (stream,), facts=tuple(found.facts), notes=shown)
+    return ToolReading(report, (None,))
 
 
 def _corrected(file: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -194,7 +194,7 @@ _HEY_ERROR = re.compile(r"\s+\[(\d+)\]\s+(.+)")
 _HEY_VALUE = re.compile(r"\s+([A-Z][A-Za-z/ ]+):\s+([0-9.]+)(?: (?:secs|bytes))?")
 
 
-def read_hey_text(file: BinaryIO) -> PeerReading:
+def read_hey_text(file: BinaryIO) -> ToolReading:
     """Read what hey prints."""
     values: dict[str, tuple[int, str]] = {}
     percentiles: dict[str, float] = {}
@@ -216,8 +216,8 @@ def read_hey_text(file: BinaryIO) -> PeerReading:
             raise damaged(line, ANOTHER_RESULT)
     stream = _hey_stream(values, percentiles, statuses, error_counts(errors))
     shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE)
-    report = PeerReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))
-    return PeerReading(report, (None,))
+    report = ToolReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))
+    return ToolReading(report, (None,))
 
 
 def _hey_stream(
@@ -225,7 +225,7 @@ def _hey_stream(
     percentiles: dict[str, float],
     statuses: dict[str, int],
     errors: dict[str, int],
-) -> PeerStream:
+) -> ToolStream:
     if not statuses or "Requests/sec" not in values:
         raise InvalidInput("The output of hey has no status codes: they stand at its end.")
 
@@ -234,11 +234,11 @@ def _hey_stream(
         return read(found[1], name, found[0]) if found else None
 
     received = value("Total data", counted)
-    return PeerStream(
+    return ToolStream(
         name=ALL_REQUESTS,
         requests=sum(statuses.values()) + sum(errors.values()),
         failed=sum(errors.values()) + _bad(statuses),
-        times=PeerTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles),
+        times=ToolTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles),
         errors=error_counts((_bad_statuses(statuses) | errors).items()),
         statuses=statuses,
         duration_s=value("Total", number),
@@ -262,7 +262,7 @@ def _with_failed(notes: tuple[str, ...], statuses: dict[str, int]) -> tuple[str,
     return (*notes, FAILED_NOTE) if _bad(statuses) else notes
 
 
-def read_hey_csv(file: BinaryIO) -> PeerReading:
+def read_hey_csv(file: BinaryIO) -> ToolReading:
     """Read what hey prints with `-o csv`: a request a row."""
     log = RequestLog()
     for line, row in _table(file, HEY_COLUMNS):
@@ -272,7 +272,7 @@ def read_hey_csv(file: BinaryIO) -> PeerReading:
     return _logged(log, "hey", (HEY_NOTE, ROUNDED_NOTE, LEFT_OUT_NOTE))
 
 
-def read_oha_csv(file: BinaryIO) -> PeerReading:
+def read_oha_csv(file: BinaryIO) -> ToolReading:
     """Read what oha writes with `--output-format csv`: a request a row."""
     log = RequestLog()
     for line, row in _table(file, OHA_COLUMNS):
@@ -304,12 +304,12 @@ def _request(
     )
 
 
-def _logged(log: RequestLog, tool: str, notes: tuple[str, ...]) -> PeerReading:
+def _logged(log: RequestLog, tool: str, notes: tuple[str, ...]) -> ToolReading:
     streams, samples = log.streams()
-    return PeerReading(PeerReport(tool, "service", streams, notes=notes), samples)
+    return ToolReading(ToolReport(tool, "service", streams, notes=notes), samples)
 
 
-def read_oha_json(file: BinaryIO) -> PeerReading:
+def read_oha_json(file: BinaryIO) -> ToolReading:
     """Read what oha writes with `--output-format json`."""
     document = json_object(whole_text(file))
     summary, percentiles = part(document, "summary"), part(document, "latencyPercentiles")
@@ -323,11 +323,11 @@ def read_oha_json(file: BinaryIO) -> PeerReading:
         raise InvalidInput("The JSON of oha has a status that is no number.")
     low, mean, high = (_known(summary, name, time_s) for name in ("fastest", "average", "slowest"))
     received = _known(summary, "totalData", counted)
-    stream = PeerStream(
+    stream = ToolStream(
         name=ALL_REQUESTS,
         requests=sum(statuses.values()) + sum(errors.values()),
         failed=sum(errors.values()) + _bad(statuses),
-        times=PeerTimes(low, mean, high, _oha_percentiles(percentiles)),
+        times=ToolTimes(low, mean, high, _oha_percentiles(percentiles)),
         errors=error_counts((_bad_statuses(statuses) | errors).items()),
         statuses=statuses,
         duration_s=_known(summary, "total", number),
@@ -336,7 +336,7 @@ def read_oha_json(file: BinaryIO) -> PeerReading:
         failed_are_timed=True,
     )
     notes = _with_failed((OHA_NOTE, ALONE_NOTE), statuses)
-    return PeerReading(PeerReport("oha", "service", (stream,), notes=notes), (None,))
+    return ToolReading(ToolReport("oha", "service", (stream,), notes=notes), (None,))
 
 
 def _oha_percentiles(told: dict[str, Any]) -> dict[str, float]:

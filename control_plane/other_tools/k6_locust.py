@@ -11,15 +11,21 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.peer_result import (
-    MAX_PEER_STREAMS,
-    PeerReading,
-    PeerReport,
-    PeerSeconds,
-    PeerStream,
-    PeerTimes,
+from control_plane.domain.tool_result import (
+    MAX_TOOL_STREAMS,
+    ToolReading,
+    ToolReport,
+    ToolSeconds,
+    ToolStream,
+    ToolTimes,
 )
-from control_plane.other_tools.peer_file import (
+from control_plane.other_tools.request_histograms import (
+    ALL_REQUESTS,
+    MOST_SECONDS,
+    LoggedRequest,
+    RequestLog,
+)
+from control_plane.other_tools.tool_file import (
     LAST_MOMENT_S,
     cells,
     counted,
@@ -35,12 +41,6 @@ from control_plane.other_tools.peer_file import (
     text_lines,
     time_s,
     whole_text,
-)
-from control_plane.other_tools.request_histograms import (
-    ALL_REQUESTS,
-    MOST_SECONDS,
-    LoggedRequest,
-    RequestLog,
 )
 
 LOCUST_MS = 1e-3
@@ -58,22 +58,22 @@ HISTORY_NOTE = "Rates and percentiles of a moment are those of the ten seconds b
 CsvRow = dict[str, str]
 
 
-def read_statistics(file: BinaryIO) -> PeerReading:
+def read_statistics(file: BinaryIO) -> ToolReading:
     """Read PREFIX_stats.csv: a row for each name, and one for all."""
-    rows = [*islice(_rows(file), MAX_PEER_STREAMS + 1)]
-    if len(rows) > MAX_PEER_STREAMS:
-        raise InvalidInput(f"The file has more than {MAX_PEER_STREAMS} names of requests.")
+    rows = [*islice(_rows(file), MAX_TOOL_STREAMS + 1)]
+    if len(rows) > MAX_TOOL_STREAMS:
+        raise InvalidInput(f"The file has more than {MAX_TOOL_STREAMS} names of requests.")
     if not rows:
         raise InvalidInput("The statistics of Locust hold no request.")
     streams = [_stream(row, line, "") for line, row in rows]
     whole = [stream for stream in streams if stream.name == ALL_REQUESTS]
     named = [stream for stream in streams if stream.name != ALL_REQUESTS]
     ordered = (*whole, *(named if len(named) > 1 or not whole else ()))
-    report = PeerReport("Locust", "service", ordered, notes=LOCUST_NOTES)
-    return PeerReading(report, (None,) * len(ordered))
+    report = ToolReport("Locust", "service", ordered, notes=LOCUST_NOTES)
+    return ToolReading(report, (None,) * len(ordered))
 
 
-def read_history(file: BinaryIO) -> PeerReading:
+def read_history(file: BinaryIO) -> ToolReading:
     """Read PREFIX_stats_history.csv: a row for each second, of all requests."""
     of_all = ((line, row) for line, row in _rows(file) if row.get("Name") == AGGREGATED)
     rows = [*islice(of_all, MOST_SECONDS + 1)]
@@ -84,15 +84,15 @@ def read_history(file: BinaryIO) -> PeerReading:
     stamps = [_stamp(row, line) for line, row in rows]
     line, last = rows[-1]
     found = _stream(last, line, "Total ")
-    whole = PeerStream(
+    whole = ToolStream(
         name=ALL_REQUESTS,
         requests=found.requests,
         failed=found.failed,
-        times=PeerTimes(found.times.min, found.times.mean, found.times.max, _median(last, line)),
+        times=ToolTimes(found.times.min, found.times.mean, found.times.max, _median(last, line)),
         failed_are_timed=True,
         seconds=_seconds([stamp - stamps[0] for stamp in stamps], rows),
     )
-    report = PeerReport(
+    report = ToolReport(
         tool="Locust",
         clock="service",
         streams=(whole,),
@@ -100,7 +100,7 @@ def read_history(file: BinaryIO) -> PeerReading:
         facts=(("most users", f"{max(_of(row, 'User Count', at) or 0 for at, row in rows):,.0f}"),),
         notes=(*LOCUST_NOTES, HISTORY_NOTE),
     )
-    return PeerReading(report, (None,))
+    return ToolReading(report, (None,))
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[int, CsvRow]]:
@@ -109,17 +109,17 @@ def _rows(file: BinaryIO) -> Iterator[tuple[int, CsvRow]]:
     return ((line, cells(row, columns, line)) for line, row in found)
 
 
-def _stream(row: CsvRow, line: int, before: str) -> PeerStream:
+def _stream(row: CsvRow, line: int, before: str) -> ToolStream:
     total = f"{before}Request Count", f"{before}Failure Count"
     requests, failed = (_whole(row, name, line) for name in total)
     names = ("Min", "Average", "Max")
     low, mean, high = (_time(row, f"{before}{name} Response Time", line) for name in names)
     is_all = row.get("Name") == AGGREGATED
-    return PeerStream(
+    return ToolStream(
         name=ALL_REQUESTS if is_all else printable(f"{row.get('Type', '')} {row.get('Name', '')}"),
         requests=requests,
         failed=failed,
-        times=PeerTimes(low, mean, high, {} if before else _percentiles(row, line)),
+        times=ToolTimes(low, mean, high, {} if before else _percentiles(row, line)),
         throughput_per_s=None if before else _of(row, "Requests/s", line),
         failed_are_timed=True,
     )
@@ -136,13 +136,13 @@ def _median(row: CsvRow, line: int) -> dict[str, float]:
     return {} if found is None else {"50": found}
 
 
-def _seconds(at_s: list[float], rows: list[tuple[int, CsvRow]]) -> PeerSeconds:
+def _seconds(at_s: list[float], rows: list[tuple[int, CsvRow]]) -> ToolSeconds:
     rates = [(_of(row, "Requests/s", at), _of(row, "Failures/s", at)) for at, row in rows]
     p50, p95, p99 = (
         tuple(_time(row, name, line) for line, row in rows) for name in ("50%", "95%", "99%")
     )
     good = [None if rate is None else max(rate - (bad or 0.0), 0.0) for rate, bad in rates]
-    return PeerSeconds(tuple(at_s), tuple(good), tuple(bad for _, bad in rates), p50, p95, p99)
+    return ToolSeconds(tuple(at_s), tuple(good), tuple(bad for _, bad in rates), p50, p95, p99)
 
 
 def _stamp(row: CsvRow, line: int) -> float:
@@ -175,7 +175,7 @@ TIMED_NOTE = "k6 counts failed requests among its times and in its throughput."
 SUMMARY_NOTE = "k6 exports percentiles alone: nothing between them is known."
 
 
-def read_summary(file: BinaryIO) -> PeerReading:
+def read_summary(file: BinaryIO) -> ToolReading:
     """Read what `--summary-export` or `handleSummary` writes."""
     document = json_object(whole_text(file))
     metrics = part(document, "metrics")
@@ -185,7 +185,7 @@ def read_summary(file: BinaryIO) -> PeerReading:
     failed = _failed(_values(metrics, "http_req_failed"))
     run_ms = part(document, "state").get("testRunDurationMs")
     received = _values(metrics, "data_received").get("count")
-    whole = PeerStream(
+    whole = ToolStream(
         name=ALL_REQUESTS,
         requests=counted(requests.get("count"), "http_reqs.count"),
         failed=failed,
@@ -199,15 +199,15 @@ def read_summary(file: BinaryIO) -> PeerReading:
     if failed and EXPECTED in metrics:
         times = _times(_values(metrics, EXPECTED), EXPECTED)
         requests_expected = (whole.requests or 0) - failed
-        streams.append(PeerStream("expected responses", requests_expected, 0, times))
-    report = PeerReport(
+        streams.append(ToolStream("expected responses", requests_expected, 0, times))
+    report = ToolReport(
         tool="k6",
         clock="service",
         streams=tuple(streams),
         facts=_facts(metrics),
         notes=(K6_NOTE, TIMED_NOTE, SUMMARY_NOTE),
     )
-    return PeerReading(report, (None,) * len(streams))
+    return ToolReading(report, (None,) * len(streams))
 
 
 def _values(metrics: dict[str, Any], name: str) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _failed(values: dict[str, Any]) -> int | None:
     return None if found is None else counted(found, "http_req_failed.passes")
 
 
-def _times(values: dict[str, Any], name: str) -> PeerTimes:
+def _times(values: dict[str, Any], name: str) -> ToolTimes:
     percentiles = {}
     for key, value in values.items():
         share = "50" if key == "med" else key[2:-1] if key.startswith("p(") else ""
@@ -234,7 +234,7 @@ def _times(values: dict[str, Any], name: str) -> PeerTimes:
         for ours, theirs in (("min", "min"), ("mean", "avg"), ("max", "max"))
         if values.get(theirs) is not None
     }
-    return PeerTimes(percentiles=dict(sorted(percentiles.items(), key=_by_percent)), **known)
+    return ToolTimes(percentiles=dict(sorted(percentiles.items(), key=_by_percent)), **known)
 
 
 def _by_percent(item: tuple[str, float]) -> float:
@@ -253,7 +253,7 @@ def _facts(metrics: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def read_points(file: BinaryIO) -> PeerReading:
+def read_points(file: BinaryIO) -> ToolReading:
     """Read what `--out json` writes: a JSON object a line, a request each."""
     log = RequestLog()
     for line, text in text_lines(file):
@@ -263,14 +263,14 @@ def read_points(file: BinaryIO) -> PeerReading:
         if point.get("type") == "Point" and point.get("metric") == DURATION:
             log.add(_request(part(point, "data", line), line), line)
     streams, samples = log.streams()
-    report = PeerReport(
+    report = ToolReport(
         tool="k6",
         clock="service",
         streams=streams,
         measured_at=datetime.fromtimestamp(log.first_ns / 1e9, UTC),
         notes=(K6_NOTE, "The times are those of the responses that k6 expected."),
     )
-    return PeerReading(report, samples)
+    return ToolReading(report, samples)
 
 
 def _is_other(text: str) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
-from control_plane.domain.peer_result import MAX_PEER_STREAMS, PeerSeconds, PeerStream, PeerTimes
 from control_plane.domain.times_and_percentiles import PERCENTILES, needed_samples
-from control_plane.other_tools.peer_file import (
+from control_plane.domain.tool_result import MAX_TOOL_STREAMS, ToolSeconds, ToolStream, ToolTimes
+from control_plane.other_tools.tool_file import (
     LAST_MOMENT_S,
     MAX_KINDS,
     OTHER_ERRORS,
@@ -41,15 +41,15 @@ Columns = tuple[Counts, Counts, Counts]
 """Of some requests: when they ended, how long they took, and whether they failed."""
 
 
-def times_of(samples: Histogram) -> PeerTimes:
+def times_of(samples: Histogram) -> ToolTimes:
     """Return times by nearest rank, each percentile with at least ten samples beyond."""
     if not samples.total:
-        return PeerTimes()
+        return ToolTimes()
     known = [
         percent for percent in SHOWN_PERCENTS if samples.beyond(percent / 100) >= FEWEST_BEYOND
     ]
     found = samples.quantiles_ns(np.array(known or [50.0]) / 100) / 1e9
-    return PeerTimes(
+    return ToolTimes(
         samples.minimum_ns / 1e9,
         samples.mean_ns / 1e9,
         samples.maximum_ns / 1e9,
@@ -93,8 +93,8 @@ class RequestLog:
         if len(self._took) >= MAX_REQUESTS:
             raise damaged(line, f"there are more than {MAX_REQUESTS:,} requests.")
         place = self._names.setdefault(request.name, len(self._names))
-        if place >= MAX_PEER_STREAMS:
-            raise damaged(line, f"there are more than {MAX_PEER_STREAMS} names of requests.")
+        if place >= MAX_TOOL_STREAMS:
+            raise damaged(line, f"there are more than {MAX_TOOL_STREAMS} names of requests.")
         self.first_ns = min(self.first_ns, request.begun_ns)
         self._name.append(place)
         self._failed.append(bool(request.failed))
@@ -108,7 +108,7 @@ class RequestLog:
             is_known = kind in self._errors or len(self._errors) < MAX_KINDS
             self._errors[kind if is_known else (place, OTHER_ERRORS)] += 1
 
-    def streams(self) -> tuple[tuple[PeerStream, ...], tuple[Histogram, ...]]:
+    def streams(self) -> tuple[tuple[ToolStream, ...], tuple[Histogram, ...]]:
         """Return all requests as one stream, and where there are several names each of them.
 
         Raises InvalidInput where there is no request.
@@ -134,7 +134,7 @@ class RequestLog:
 
     def _stream(
         self, name: str, places: Sequence[int], columns: Columns
-    ) -> tuple[PeerStream, Histogram]:
+    ) -> tuple[ToolStream, Histogram]:
         ended, took, failed = columns
         samples = Histogram.of(took[failed == 0])
         duration_s = float(ended.max() - (ended - took).min()) / 1e9
@@ -145,7 +145,7 @@ class RequestLog:
         for (at, status), many in self._statuses.items():
             if at in places:
                 statuses[str(status)] += many
-        stream = PeerStream(
+        stream = ToolStream(
             name=name,
             requests=len(took),
             failed=int(failed.sum()),
@@ -159,7 +159,7 @@ class RequestLog:
         return stream, samples
 
 
-def seconds_of(columns: Columns, duration_s: float, most: int) -> PeerSeconds | None:
+def seconds_of(columns: Columns, duration_s: float, most: int) -> ToolSeconds | None:
     """Return what ended in each second; None where that would be more seconds than `most`.
 
     The last one may be shorter: its rates are those of its own length.
@@ -175,7 +175,7 @@ def seconds_of(columns: Columns, duration_s: float, most: int) -> PeerSeconds | 
     order = np.lexsort((took[good], second[good]))
     parts = np.split(took[good][order], np.cumsum(completed)[:-1])
     p50, p95, p99 = (tuple(_nearest(part, name) for part in parts) for name in COURSE)
-    return PeerSeconds(
+    return ToolSeconds(
         tuple(map(float, range(length))),
         _rates(completed, duration_s),
         _rates(errors, duration_s),

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.peer_result import PeerReading, PeerReport, PeerStream, PeerTimes
+from control_plane.domain.tool_result import ToolReading, ToolReport, ToolStream, ToolTimes
 from control_plane.other_tools.go_gob import GobDecoder
-from control_plane.other_tools.peer_file import (
+from control_plane.other_tools.request_histograms import ALL_REQUESTS, LoggedRequest, RequestLog
+from control_plane.other_tools.tool_file import (
     LAST_MOMENT_S,
     counted,
     csv_rows,
@@ -24,7 +25,6 @@ from control_plane.other_tools.peer_file import (
     time_s,
     whole_text,
 )
-from control_plane.other_tools.request_histograms import ALL_REQUESTS, LoggedRequest, RequestLog
 
 NS = 1e-9
 VEGETA_NOTE = (
@@ -47,7 +47,7 @@ FEWEST_COLUMNS = 9
 GOOD_STATUSES = range(200, 400)
 
 
-def read_report(file: BinaryIO) -> PeerReading:
+def read_report(file: BinaryIO) -> ToolReading:
     """Read what `vegeta report -type=json` writes."""
     document = json_object(whole_text(file))
     times, received = part(document, "latencies"), part(document, "bytes_in")
@@ -60,7 +60,7 @@ def read_report(file: BinaryIO) -> PeerReading:
     if good > requests:
         raise InvalidInput("The report counts more status codes than requests.")
     wait_s = number(document.get("wait", 0), "wait") * NS
-    stream = PeerStream(
+    stream = ToolStream(
         name=ALL_REQUESTS,
         requests=requests,
         failed=requests - good,
@@ -75,14 +75,14 @@ def read_report(file: BinaryIO) -> PeerReading:
         failed_are_timed=True,
     )
     begun_ns = moment_ns(document.get("earliest"), "earliest", 0)
-    report = PeerReport(
+    report = ToolReport(
         tool="vegeta",
         clock="service",
         streams=(stream,),
         measured_at=datetime.fromtimestamp(begun_ns / 1e9, UTC),
         notes=(VEGETA_NOTE, *REPORT_NOTES),
     )
-    return PeerReading(report, (None,))
+    return ToolReading(report, (None,))
 
 
 def _is_good(status: str) -> bool:
@@ -99,7 +99,7 @@ def _throughput(document: dict[str, Any]) -> float | None:
     return None if found is None else number(found, "throughput")
 
 
-def _times(told: dict[str, Any]) -> PeerTimes:
+def _times(told: dict[str, Any]) -> ToolTimes:
     names = {key[:-2]: key for key in told if key.endswith(("th", "st", "nd", "rd"))}
     percentiles = {
         name: time_s(told[key], key, 0, NS)
@@ -110,10 +110,10 @@ def _times(told: dict[str, Any]) -> PeerTimes:
         time_s(told[name], name, 0, NS) if told.get(name) is not None else None
         for name in ("min", "mean", "max")
     )
-    return PeerTimes(low, mean, high, percentiles)
+    return ToolTimes(low, mean, high, percentiles)
 
 
-def read_json_results(file: BinaryIO) -> PeerReading:
+def read_json_results(file: BinaryIO) -> ToolReading:
     """Read what `vegeta encode -to json` writes: a request a line."""
     return _logged(_json_requests(file))
 
@@ -126,7 +126,7 @@ def _json_requests(file: BinaryIO) -> Iterator[tuple[int, LoggedRequest]]:
             yield line, _request(found, begun_ns, line)
 
 
-def read_csv_results(file: BinaryIO) -> PeerReading:
+def read_csv_results(file: BinaryIO) -> ToolReading:
     """Read what `vegeta encode -to csv` writes: a request a row, without a header."""
     return _logged(_csv_requests(file))
 
@@ -150,7 +150,7 @@ def _refuse_broken_body(text: str, line: int) -> None:
         raise damaged(line, "the body of its response is not in base64.") from None
 
 
-def read_gob_results(file: BinaryIO) -> PeerReading:
+def read_gob_results(file: BinaryIO) -> ToolReading:
     """Read what `vegeta attack` writes: messages of Go's gob, a request each."""
     return _logged(_gob_requests(file))
 
@@ -181,16 +181,16 @@ def _failure(status: int, error: str) -> str:
     return f"status {status}" if status else error or "no response"
 
 
-def _logged(requests: Iterator[tuple[int, LoggedRequest]]) -> PeerReading:
+def _logged(requests: Iterator[tuple[int, LoggedRequest]]) -> ToolReading:
     log = RequestLog()
     for line, request in requests:
         log.add(request, line)
     streams, samples = log.streams()
-    report = PeerReport(
+    report = ToolReport(
         tool="vegeta",
         clock="service",
         streams=streams,
         measured_at=datetime.fromtimestamp(log.first_ns / 1e9, UTC),
         notes=(VEGETA_NOTE, RESULTS_NOTE),
     )
-    return PeerReading(report, samples)
+    return ToolReading(report, samples)

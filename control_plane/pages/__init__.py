@@ -13,12 +13,12 @@ def page_routes() -> list[BaseRoute]:
         home,
         import_page,
         new_run,
-        peer_compare,
-        peer_pages,
         report,
         run,
         sharing,
         targets,
+        tool_compare,
+        tool_result_pages,
         trend_pages,
     )
     from control_plane.pages.run import live
@@ -26,6 +26,6 @@ def page_routes() -> list[BaseRoute]:
 
     in_order = (
         home, new_run, report, exports, experiment_pages, history, targets, site, import_page,
-        peer_compare, peer_pages, trend_pages, sharing, compare, live, run,
+        tool_compare, tool_result_pages, trend_pages, sharing, compare, live, run,
     )  # fmt: skip
     return [route for module in in_order for route in module.router.routes]

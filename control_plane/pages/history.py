@@ -21,7 +21,7 @@ from control_plane.domain.ids import (
     checked_id,
     compared_ids,
     is_id,
-    peer_address,
+    tool_result_address,
 )
 from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES, ValidityOutcome
@@ -149,14 +149,14 @@ class SortLink:
 
 
 @dataclass(frozen=True)
-class FoundPeer:
+class FoundToolResult:
     """A result of another tool that the search finds too."""
 
     title: str
     href: str
 
 
-MOST_FOUND_PEERS = 5
+MOST_FOUND_TOOL_RESULTS = 5
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class HistoryPage(View):
 
     template: ClassVar[str] = "pages/history.html"
     text: str
-    peers: tuple[FoundPeer, ...]
+    peers: tuple[FoundToolResult, ...]
     filters: tuple[Filter, ...]
     days: tuple[Filter, ...]
     filtered: bool
@@ -208,7 +208,7 @@ def history_page(
     groups = run_list_groups(found.runs, store, service, answers, grouped=query.sort == "created")
     return HistoryPage(
         text=query.text,
-        peers=tuple(_found_peers(query, store)),
+        peers=tuple(_found_tool_results(query, store)),
         filters=tuple(_filters(query, store, service)),
         days=tuple(
             Filter(name, FILTER_LABELS[name], query.filters.get(name, ""))
@@ -257,11 +257,11 @@ def _sort_link(query: HistoryQuery, sort: RunSort) -> SortLink:
     return SortLink(query.sorted_by(sort, "desc").url, "ascending")
 
 
-def _found_peers(query: HistoryQuery, store: Store) -> Iterator[FoundPeer]:
+def _found_tool_results(query: HistoryQuery, store: Store) -> Iterator[FoundToolResult]:
     """Yield results of other tools where nothing but a text is asked for."""
     if set(query.filters) == {"text"}:
-        for peer_id, title in store.search_peers(query.text, MOST_FOUND_PEERS):
-            yield FoundPeer(title, peer_address(peer_id))
+        for peer_id, title in store.search_tool_results(query.text, MOST_FOUND_TOOL_RESULTS):
+            yield FoundToolResult(title, tool_result_address(peer_id))
 
 
 def _runs_text(found: RunListPage) -> str:

@@ -19,11 +19,11 @@ from control_plane.domain.ids import (
     MAX_COMPARED_RUNS,
     checked_id,
     experiment_address,
-    peer_address,
     run_address,
+    tool_result_address,
 )
-from control_plane.domain.peer_result import PEER_KINDS, TIME_UNITS
 from control_plane.domain.spec_json import write_spec
+from control_plane.domain.tool_result import TIME_UNITS, TOOL_KINDS
 from control_plane.domain.units import about
 from control_plane.jobs.repeats import Repeat, Served, planned_repeat, repeatable, start_repeat
 from control_plane.other_tools import told_of_file
@@ -61,7 +61,7 @@ class ImportPage(View):
     imported: ImportedBundle | None = None
     compare: str = ""
     fault: str = ""
-    kinds: tuple[str, ...] = PEER_KINDS
+    kinds: tuple[str, ...] = TOOL_KINDS
     units: tuple[str, ...] = tuple(TIME_UNITS)
 
 
@@ -117,7 +117,7 @@ async def import_file(
         except InvalidInput as error:
             return page(request, ImportPage(fault=str(error)), 422)
     if imported.peers and not imported.holds:
-        return RedirectResponse(peer_address(imported.peers[0]), 303)
+        return RedirectResponse(tool_result_address(imported.peers[0]), 303)
     few = 0 < len(imported.runs) <= MAX_COMPARED_RUNS
     return page(request, ImportPage(imported, runs_url(imported.runs) if few else ""))
 

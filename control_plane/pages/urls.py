@@ -14,7 +14,7 @@ WORKLOADS = "/workloads"
 GLOSSARY = "/glossary"
 COMPONENTS = "/components"
 NOT_STARTING = "/not-starting"
-PEERS = "/peers"
+TOOL_RESULTS = "/peers"
 DOCS = "/docs"
 OPENAPI = "/openapi.json"
 SHARED = "/shared"
@@ -48,9 +48,9 @@ def runs_url(run_ids: Sequence[str]) -> str:
     return compare_url(run_ids) if len(run_ids) > 1 else run_url(run_ids[0])
 
 
-def peer_compare_url(ids: Sequence[str], *, anyway: bool = False) -> str:
+def tool_compare_url(ids: Sequence[str], *, anyway: bool = False) -> str:
     """Return the page of results of other tools and runs beside one another, the first as base."""
-    return f"{PEERS}/compare?results={','.join(ids)}" + ("&anyway=1" if anyway else "")
+    return f"{TOOL_RESULTS}/compare?results={','.join(ids)}" + ("&anyway=1" if anyway else "")
 
 
 def edit_url(run_id: str) -> str:

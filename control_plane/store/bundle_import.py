@@ -51,7 +51,7 @@ from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
-from control_plane.store.stored_peers import checked_peers, take_over_peers
+from control_plane.store.stored_tool_results import checked_tool_results, take_over_tool_results
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
 from control_plane.store.writer import checked_note, checked_tags, checked_title, keep_listed
 
@@ -131,7 +131,7 @@ class Bundles:
                 _check(bundle, readable)
                 with self._database.write() as ours:
                     taken = _take_over(bundle.connection(), ours, sha256)
-                    peers, known = take_over_peers(bundle, ours)
+                    peers, known = take_over_tool_results(bundle, ours)
                     return replace(taken, peers=peers, known=taken.known + known)
 
 
@@ -162,7 +162,7 @@ def _check(session: Session, readable: Readable) -> None:
         broken = session.connection().exec_driver_sql("PRAGMA foreign_key_check").first()
         rows = session.exec(select(RunRow).order_by(col(RunRow.seq))).all()
     with _as_damaged("A result of another tool in the bundle"):
-        results = len(rows) + checked_peers(session)
+        results = len(rows) + checked_tool_results(session)
     if broken or not 0 < results <= MAX_BUNDLE_RUNS:
         raise InvalidInput("The bundle is damaged, or holds no result: nothing was imported.")
     for row in rows:

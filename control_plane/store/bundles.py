@@ -37,7 +37,7 @@ MAX_BUNDLE_RUNS = 10_000
 
 FIRST_VERSION = "0013"
 """The first schema that had bundles."""
-_FIRST_WITH_PEERS = "0021"
+_FIRST_WITH_TOOL_RESULTS = "0021"
 _VERSION = re.compile(r"[0-9]{4}")
 _STACKS = re.compile(r'"(stack|places)":\[[^]]')
 _MAX_VALUE_BYTES = 100_000_000
@@ -61,9 +61,9 @@ _WRITTEN = {
 OF_RUNS = ("run_facts", "run_stream", "trial", "trial_stream", "run_tag")
 OF_EXPERIMENTS = ("experiment_arm", "experiment_block")
 BUNDLE_TABLES = ("run", *OF_RUNS, "experiment", *OF_EXPERIMENTS)
-"""What a bundle carries beside `PEER_TABLES`, each table after those that it points to."""
+"""What a bundle carries beside `TOOL_RESULT_TABLES`, each table after those that it points to."""
 
-PEER_TABLES = ("peer_result", "peer_samples")
+TOOL_RESULT_TABLES = ("peer_result", "peer_samples")
 """Of bundles since the schema 0021."""
 
 StoredRow = Mapping[str, Any]
@@ -166,7 +166,7 @@ def _fill(bundle: sqlite3.Connection, address: str, ids: Sequence[str]) -> list[
     bundle.executescript(_CHOOSE)
     with bundle:
         _choose(bundle, ids)
-        for table in (*BUNDLE_TABLES, *PEER_TABLES):
+        for table in (*BUNDLE_TABLES, *TOOL_RESULT_TABLES):
             _copy(bundle, table)
     chosen = ("chosen", "chosen_experiment", "chosen_peer")
     counts = [bundle.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in chosen]
@@ -246,7 +246,7 @@ def _key_of(table: str) -> tuple[str, str]:
         return "run", "chosen"
     if table in OF_EXPERIMENTS:
         return "experiment", "chosen_experiment"
-    if table in PEER_TABLES:
+    if table in TOOL_RESULT_TABLES:
         return "result" if table == "peer_samples" else "seq", "chosen_peer"
     return "seq", "chosen" if table == "run" else "chosen_experiment"
 
@@ -279,7 +279,11 @@ def unpack_bundle(file: Path, staged: Path, like: str) -> None:
         tables = dict(bundle.execute("SELECT name, type || substr(sql, 1, 13) FROM sqlite_master"))
         _refuse_strange(tables, ("alembic_version", *BUNDLE_TABLES))
         version = _version(bundle)
-        carried = BUNDLE_TABLES if version < _FIRST_WITH_PEERS else (*BUNDLE_TABLES, *PEER_TABLES)
+        carried = (
+            BUNDLE_TABLES
+            if version < _FIRST_WITH_TOOL_RESULTS
+            else (*BUNDLE_TABLES, *TOOL_RESULT_TABLES)
+        )
         _refuse_strange(tables, carried)
         if version == HEAD:
             make_empty(staged, like)

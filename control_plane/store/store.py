@@ -7,9 +7,9 @@ from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.experiment import BlockVariance
-from control_plane.domain.peer_result import PeerReader, ToldOfFile
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
+from control_plane.domain.tool_result import ToldOfFile, ToolFileReader
 from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
@@ -23,7 +23,7 @@ from control_plane.store.run_search import RunsAlike
 from control_plane.store.schema import check, prepare
 from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_experiments import Experiments, experiment_row
-from control_plane.store.stored_peers import PeerResults
+from control_plane.store.stored_tool_results import ToolResults
 from control_plane.store.stored_trends import Trends
 from control_plane.store.tables import AddedConfigurationRow, BlockVarianceRow, Meta
 from control_plane.store.writer import Writer
@@ -107,7 +107,7 @@ class Store(
     Writer,
     Deletions,
     Bundles,
-    PeerResults,
+    ToolResults,
     AddedConfigurations,
     Experiments,
     BlockVariances,
@@ -131,16 +131,16 @@ class Store(
         self.instance, self.secret_key = self._identity()
 
     def import_file(
-        self, file: Path, told: ToldOfFile, readable: Readable, read: PeerReader
+        self, file: Path, told: ToldOfFile, readable: Readable, read: ToolFileReader
     ) -> ImportedBundle:
         """Take over a bundle, or the result of another tool, which any other file is.
 
-        Raises as `import_bundle` and `import_peer` do.
+        Raises as `import_bundle` and `import_tool_result` do.
         """
         is_ours = file.exists() and file.samefile(self.path)
         if is_ours or (told.kind is None and is_sqlite(file)):
             return self.import_bundle(file, readable)
-        made = self.import_peer(file, told, read)
+        made = self.import_tool_result(file, told, read)
         return ImportedBundle((), (), int(made.known), made.sha256, (made.id,))
 
     def close(self) -> None:

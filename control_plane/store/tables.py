@@ -371,7 +371,7 @@ class StepMarkRow(StoredTable, table=True):
     told_at: datetime | None = None
 
 
-class PeerResultRow(StoredTable, table=True):
+class ToolResultRow(StoredTable, table=True):
     """A result of another tool. `report` is JSON of what its file tells.
 
     `read_as`: the kind of file, and the unit of its values where somebody told it.
@@ -390,7 +390,7 @@ class PeerResultRow(StoredTable, table=True):
     report: str
 
 
-class PeerSamplesRow(StoredTable, table=True):
+class ToolSamplesRow(StoredTable, table=True):
     """The histogram of a stream of such a result, where its file has one."""
 
     __tablename__: ClassVar[Any] = "peer_samples"

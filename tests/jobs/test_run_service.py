@@ -12,9 +12,9 @@ import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
 from control_plane.domain.limits import Limits
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
+from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store, open_store

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.other_tools import read_peer_file, told_of_file
+from control_plane.other_tools import read_tool_file, told_of_file
 
 FILES = Path(__file__).parent / "files"
 K6_POINT = (
@@ -35,7 +35,7 @@ WRK = "Running 2s test @ http://127.0.0.1/\n"
 def refusal(content: bytes | str) -> str:
     raw = content.encode() if isinstance(content, str) else content
     with pytest.raises(InvalidInput) as refused:
-        read_peer_file(io.BytesIO(raw))
+        read_tool_file(io.BytesIO(raw))
     message = str(refused.value)
     assert "\n" not in message
     assert len(message) < 300
@@ -149,11 +149,11 @@ def test_a_log_tells_its_unit_or_is_asked_for_it() -> None:
 def test_half_a_file_is_refused_or_is_a_smaller_one(name: str) -> None:
     """Cut anywhere it never breaks the reader, and never counts more than the whole file."""
     content = (FILES / name).read_bytes()
-    whole = read_peer_file(io.BytesIO(content)).report.streams[0].requests or 0
+    whole = read_tool_file(io.BytesIO(content)).report.streams[0].requests or 0
     for part in range(1, 24):
         cut = content[: len(content) * part // 24]
         with suppress(InvalidInput):
-            read = read_peer_file(io.BytesIO(cut))
+            read = read_tool_file(io.BytesIO(cut))
             assert (read.report.streams[0].requests or 0) <= whole
 
 
@@ -162,18 +162,18 @@ def test_what_a_file_has_too_many_of_is_kept_in_part() -> None:
     printed = (FILES / "hey.txt").read_text().partition("Error distribution:")[0]
     kinds = "".join(f"  [2]\terror {place}\n" for place in range(300))
     errors = f"{printed}Error distribution:\n{kinds}"
-    (stream,) = read_peer_file(io.BytesIO(errors.encode())).report.streams
+    (stream,) = read_tool_file(io.BytesIO(errors.encode())).report.streams
     assert (len(stream.errors), stream.errors["other errors"]) == (101, 2 * 201)
     row = '{{"code":200,"timestamp":"2026-11-30T0{}:00:00Z","latency":1,"url":"/{}"}}\n'
     rows = "".join(row.format(hour, name) for name in "abc" for hour in (1, 5))
-    courses = [part.seconds for part in read_peer_file(io.BytesIO(rows.encode())).report.streams]
+    courses = [part.seconds for part in read_tool_file(io.BytesIO(rows.encode())).report.streams]
     assert [course is not None for course in courses] == [True, True, False, False]
 
 
 def test_who_says_another_tool_is_told_what_it_looks_like() -> None:
     file = io.BytesIO((FILES / "wrk2.txt").read_bytes())
     with pytest.raises(InvalidInput, match="no file of k6: it looks like that of wrk2"):
-        read_peer_file(file, "k6")
+        read_tool_file(file, "k6")
     with pytest.raises(InvalidInput, match="no kind 'ab': give k6, locust"):
         told_of_file("a", "ab", "")
     with pytest.raises(InvalidInput, match="no unit 'h': give ns, us, ms"):
@@ -183,7 +183,7 @@ def test_who_says_another_tool_is_told_what_it_looks_like() -> None:
 def test_names_of_the_file_cannot_write_to_a_terminal() -> None:
     row = {"code": 500, "timestamp": "2026-11-30T09:00:00Z", "latency": 1, "error": "\x1b[31m\nred"}
     row |= {"method": "GET\x1b", "url": "http://user:canary@host/a\u202e?token=canary"}
-    read = read_peer_file(io.BytesIO(json.dumps(row).encode()))
+    read = read_tool_file(io.BytesIO(json.dumps(row).encode()))
     (stream,) = read.report.streams
     texts = [stream.name, *stream.errors]
     assert all(text.isprintable() for text in texts)

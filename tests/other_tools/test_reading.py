@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.peer_result import PeerReading
-from control_plane.other_tools import read_peer_file
+from control_plane.domain.tool_result import ToolReading
+from control_plane.other_tools import read_tool_file
 
 FILES = Path(__file__).parent / "files"
 BUCKET = 2**-10
@@ -64,8 +64,8 @@ TOLD: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def read(name: str) -> PeerReading:
-    return read_peer_file(io.BytesIO((FILES / name).read_bytes()))
+def read(name: str) -> ToolReading:
+    return read_tool_file(io.BytesIO((FILES / name).read_bytes()))
 
 
 @pytest.mark.parametrize("name", sorted(TOLD))
@@ -124,7 +124,7 @@ def test_responses_of_hey_and_points_of_k6() -> None:
     assert samples.mean_ns == pytest.approx(2_268_667, rel=1e-6)
     first, *_ = (FILES / "hey.csv").read_text().splitlines()
     rows = "".join(f"0.0010,0,0,0,0,0,200,{offset}\n" for offset in ("0.0000", "0.0011"))
-    (began,) = read_peer_file(io.BytesIO(f"{first}\n{rows}".encode())).report.streams
+    (began,) = read_tool_file(io.BytesIO(f"{first}\n{rows}".encode())).report.streams
     assert began.duration_s == pytest.approx(0.0021)
     report, histograms = read("k6-points.json")
     whole, *named = report.streams
@@ -146,5 +146,5 @@ def test_a_log_holds_what_the_library_that_wrote_it_says() -> None:
     seconds = report.streams[0].seconds
     assert seconds is not None
     assert (seconds.at_s, seconds.completed) == ((0.0, 1.0, 2.0, 3.0, 4.0), (400.0,) * 5)
-    told = read_peer_file(io.BytesIO((FILES / "intervals.hlog").read_bytes()), "hlog", "us")
+    told = read_tool_file(io.BytesIO((FILES / "intervals.hlog").read_bytes()), "hlog", "us")
     assert told.report.streams[0].times.max == pytest.approx(14.729215)

@@ -15,9 +15,9 @@ import pytest
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
-from control_plane.domain.peer_result import ToldOfFile
 from control_plane.domain.run import State
-from control_plane.other_tools import read_peer_file
+from control_plane.domain.tool_result import ToldOfFile
+from control_plane.other_tools import read_tool_file
 from control_plane.store.bundles import digest_of, write_bundle
 from control_plane.store.bundles import without_log as stripped
 from control_plane.store.mapping import Draft
@@ -53,7 +53,7 @@ def make_source(folder: Path) -> Path:
     try:
         finished(store, two_streams(), LARGE_BODIES)
         for file in (WRK, HLOG):
-            store.import_peer(file, ToldOfFile(file.name), read_peer_file)
+            store.import_tool_result(file, ToldOfFile(file.name), read_tool_file)
         ended(store, items(title="broken"), State.FAILED, "failed (start)", ("canary-log",))
         arms = [(name, Draft(items(title=name))) for name in ("a", "b")]
         made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
@@ -97,7 +97,7 @@ def test_a_bundle_carries_everything_but_what_stays_at_home(
     home = open_store(source)
     try:
         for peer_id in first.peers:
-            peers = [opened.peer(peer_id) for opened in (home, store)]
+            peers = [opened.tool_result(peer_id) for opened in (home, store)]
             assert len({(peer.title, peer.file, str(peer.report)) for peer in peers}) == 1
             packed = [[each and each.encode() for each in peer.samples] for peer in peers]
             assert packed[0] == packed[1]
@@ -276,10 +276,10 @@ def test_a_result_of_another_tool_is_checked_and_kept_once(
 ) -> None:
     for script in ODD_PEERS.values():
         refused(store, changed(bundle, tmp_path, script))
-    made = store.import_peer(WRK, ToldOfFile(WRK.name), read_peer_file)
+    made = store.import_tool_result(WRK, ToldOfFile(WRK.name), read_tool_file)
     told = store.import_bundle(bundle, shown)
     assert (len(told.peers), told.known) == (1, 1)
-    assert [found for found, _ in store.search_peers("WRK wrk.txt", 5)] == [made.id]
+    assert [found for found, _ in store.search_tool_results("WRK wrk.txt", 5)] == [made.id]
     other = changed(bundle, tmp_path, "UPDATE peer_result SET read_as = 'other'")
     with pytest.raises(Conflict, match=r"Result .* is here already with another content"):
         store.import_bundle(other, shown)

@@ -29,7 +29,7 @@ from control_plane.pages.urls import (
     GLOSSARY,
     NOT_STARTING,
     OPENAPI,
-    PEERS,
+    TOOL_RESULTS,
     trend_url,
 )
 from control_plane.store.audit_log import KEPT_ENTRIES, AuditEntry
@@ -132,7 +132,7 @@ def _address_of(entry: AuditEntry) -> str:
         "run": run_address(entry.subject),
         "experiment": experiment_address(entry.subject),
         "comparison": f"{COMPARE}?{entry.subject}",
-        "peer": f"{PEERS}/{entry.subject}",
+        "peer": f"{TOOL_RESULTS}/{entry.subject}",
         "trend": trend_url(entry.subject),
     }
     return addresses[entry.kind]

@@ -8,48 +8,48 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.peer_charts import (
-    peer_distribution_chart,
-    peer_percentile_chart,
-    peer_timeline,
-)
-from control_plane.analysis.peer_comparison import (
-    CLOCKS,
-    COMPARED_PERCENTILES,
-    measurement_of_peer,
+from control_plane.analysis.charts.tool_charts import (
+    tool_distribution_chart,
+    tool_percentile_chart,
+    tool_timeline,
 )
 from control_plane.analysis.prose import escaped
+from control_plane.analysis.tool_comparison import (
+    CLOCKS,
+    COMPARED_PERCENTILES,
+    measurement_of_tool,
+)
 from control_plane.dependencies import StoreDep
-from control_plane.domain.peer_result import PeerResult, PeerStream
 from control_plane.domain.run import State
+from control_plane.domain.tool_result import ToolResult, ToolStream
 from control_plane.domain.units import count, figures, number_of, rate, seconds, share, size
 from control_plane.pages.exports import attachment, figure_file, markdown_file
 from control_plane.pages.form import FormDep
-from control_plane.pages.peer_compare import (
-    ShortText,
-    measured_markdown,
-    peer_compare_page,
-)
 from control_plane.pages.report import reports_of
 from control_plane.pages.rows_and_cells import Cell, ColumnHead
 from control_plane.pages.run.run_numbers import Tile
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
-from control_plane.pages.urls import PEERS, peer_compare_url
+from control_plane.pages.tool_compare import (
+    ShortText,
+    measured_markdown,
+    tool_compare_page,
+)
+from control_plane.pages.urls import TOOL_RESULTS, tool_compare_url
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
 MOST_BESIDE = 10
-PeerPath = Annotated[str, Path(max_length=20)]
+ToolResultPath = Annotated[str, Path(max_length=20)]
 TILES = (("50", "p50"), ("90", "p90"), ("95", "p95"), ("99", "p99"), ("99.9", "p99.9"))
 
 
 @dataclass(frozen=True)
-class PeerListRow:
+class ToolResultListRow:
     """A result in the list; `compare` sets it beside what the page was asked for, else "" ."""
 
-    result: PeerResult
+    result: ToolResult
     throughput: str
     p50: str
     p99: str
@@ -58,31 +58,31 @@ class PeerListRow:
 
 
 @dataclass(frozen=True)
-class PeersPage(View):
+class ToolResultsPage(View):
     """The results of other tools, the newest first. `beside` is the id to compare with, or ""."""
 
-    template: ClassVar[str] = "pages/peers.html"
-    rows: tuple[PeerListRow, ...]
+    template: ClassVar[str] = "pages/tool_results.html"
+    rows: tuple[ToolResultListRow, ...]
     beside: str
 
 
 @router.get("/peers")
 def peers(request: Request, store: StoreDep, beside: ShortText = "") -> Response:
     """List the results of other tools; `beside`: offer each beside that run."""
-    rows = tuple(_row(result, beside) for result in store.peers())
-    return page(request, PeersPage(rows, beside))
+    rows = tuple(_row(result, beside) for result in store.tool_results())
+    return page(request, ToolResultsPage(rows, beside))
 
 
-def _row(result: PeerResult, beside: str) -> PeerListRow:
+def _row(result: ToolResult, beside: str) -> ToolResultListRow:
     stream = result.report.streams[0]
     told = stream.times.percentiles
-    return PeerListRow(
+    return ToolResultListRow(
         result,
         rate(stream.throughput_per_s),
         seconds(told.get("50")),
         seconds(told.get("99")),
         count(stream.failed),
-        peer_compare_url((result.id, beside)) if beside and beside != result.id else "",
+        tool_compare_url((result.id, beside)) if beside and beside != result.id else "",
     )
 
 
@@ -96,7 +96,7 @@ class OfferedSide:
 
 
 @dataclass(frozen=True)
-class PeerStreamRow:
+class ToolStreamRow:
     """The numbers of one stream of a result; `errors` says which there were."""
 
     name: str
@@ -105,21 +105,21 @@ class PeerStreamRow:
 
 
 @dataclass(frozen=True)
-class PeerPage(View):
+class ToolResultPage(View):
     """What the file of another tool tells, and nothing that it does not.
 
     `figure_file` has NAME for the name of a figure.
     """
 
-    template: ClassVar[str] = "pages/peer.html"
-    result: PeerResult
+    template: ClassVar[str] = "pages/tool_result.html"
+    result: ToolResult
     headline: str
     clock: str
     tiles: tuple[Tile, ...]
     timeline: Figure | None
     curves: tuple[Figure, ...]
     heads: tuple[ColumnHead, ...]
-    rows: tuple[PeerStreamRow, ...]
+    rows: tuple[ToolStreamRow, ...]
     others: tuple[OfferedSide, ...]
     figure_file: str
 
@@ -129,70 +129,70 @@ def compare_html(
     request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
 ) -> HTMLResponse:
     """Return a comparison as one file."""
-    text = reports_of(request).one_file(peer_compare_page(store, results, anyway))
+    text = reports_of(request).one_file(tool_compare_page(store, results, anyway))
     return HTMLResponse(text, headers=attachment("looplab-peers.html"))
 
 
 @router.get("/peers/{peer_id}.html")
-def peer_html(request: Request, peer_id: PeerPath, store: StoreDep) -> HTMLResponse:
+def peer_html(request: Request, peer_id: ToolResultPath, store: StoreDep) -> HTMLResponse:
     """Return the page of a result as one file."""
-    text = reports_of(request).one_file(peer_page(store.peer(peer_id), ()))
+    text = reports_of(request).one_file(tool_result_page(store.tool_result(peer_id), ()))
     return HTMLResponse(text, headers=attachment(f"looplab-result-{peer_id}.html"))
 
 
 @router.get("/peers/{peer_id}.md")
-def peer_markdown(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
+def peer_markdown(request: Request, peer_id: ToolResultPath, store: StoreDep) -> Response:
     """Return a result as Markdown."""
-    result = store.peer(peer_id)
+    result = store.tool_result(peer_id)
     address = f"{str(request.base_url).rstrip('/')}{result.url}"
-    table = measured_markdown([measurement_of_peer(result, 0)], address, ratios=False)
+    table = measured_markdown([measurement_of_tool(result, 0)], address, ratios=False)
     text = f"**{escaped(_headline(result))}**, {escaped(result.judgement)}\n\n{table}"
     return markdown_file(text, f"result-{peer_id}")
 
 
 @router.get("/peers/{peer_id}")
-def peer(request: Request, peer_id: PeerPath, store: StoreDep) -> Response:
+def peer(request: Request, peer_id: ToolResultPath, store: StoreDep) -> Response:
     """Show a result of another tool."""
-    result = store.peer(peer_id)
-    return page(request, peer_page(result, _offered(store, result)))
+    result = store.tool_result(peer_id)
+    return page(request, tool_result_page(result, _offered(store, result)))
 
 
 @router.get("/peers/{peer_id}/figures/{name}.csv")
-def figure_csv(peer_id: PeerPath, name: str, store: StoreDep) -> Response:
+def figure_csv(peer_id: ToolResultPath, name: str, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a result."""
-    shown = peer_page(store.peer(peer_id), ())
+    shown = tool_result_page(store.tool_result(peer_id), ())
     drawn = (*shown.curves, *([shown.timeline] if shown.timeline else []))
     return figure_file("looplab-peers", name, drawn)
 
 
 @router.post("/peers/{peer_id}/edit")
-def edit(peer_id: PeerPath, form: FormDep, store: StoreDep) -> Response:
+def edit(peer_id: ToolResultPath, form: FormDep, store: StoreDep) -> Response:
     """Give a result another title."""
-    store.rename_peer(peer_id, form.text("title"))
-    return RedirectResponse(f"{PEERS}/{peer_id}", 303)
+    store.rename_tool_result(peer_id, form.text("title"))
+    return RedirectResponse(f"{TOOL_RESULTS}/{peer_id}", 303)
 
 
 @router.post("/peers/{peer_id}/delete")
-def delete(peer_id: PeerPath, store: StoreDep) -> Response:
+def delete(peer_id: ToolResultPath, store: StoreDep) -> Response:
     """Delete a result for good."""
-    store.delete_peer(peer_id)
-    return RedirectResponse(PEERS, 303)
+    store.delete_tool_result(peer_id)
+    return RedirectResponse(TOOL_RESULTS, 303)
 
 
-def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
+def tool_result_page(result: ToolResult, others: tuple[OfferedSide, ...]) -> ToolResultPage:
     """Return the page of a result."""
     streams = result.report.streams
-    side = measurement_of_peer(result, 0)
+    side = measurement_of_tool(result, 0)
     percents = [name for name in COMPARED_PERCENTILES if any(_told(s, name) for s in streams)]
-    return PeerPage(
+    return ToolResultPage(
         result=result,
         headline=_headline(result),
         clock=CLOCKS[result.report.clock],
         tiles=tuple(_tiles(streams[0])),
-        timeline=peer_timeline(streams[0]),
+        timeline=tool_timeline(streams[0]),
         curves=tuple(
             figure
-            for figure in (peer_percentile_chart([side]), peer_distribution_chart([side]))
+            for figure in (tool_percentile_chart([side]), tool_distribution_chart([side]))
             if figure is not None
         ),
         heads=_heads(percents),
@@ -202,11 +202,11 @@ def peer_page(result: PeerResult, others: tuple[OfferedSide, ...]) -> PeerPage:
     )
 
 
-def _told(stream: PeerStream, percent: str) -> bool:
+def _told(stream: ToolStream, percent: str) -> bool:
     return percent in stream.times.percentiles
 
 
-def _headline(result: PeerResult) -> str:
+def _headline(result: ToolResult) -> str:
     """Return `wrk measured 12,300 /s, p99 5.80 ms`, of what the file tells."""
     stream = result.report.streams[0]
     if stream.error_share == 1:
@@ -219,7 +219,7 @@ def _headline(result: PeerResult) -> str:
     return f"{result.report.tool} measured {', '.join(parts)}" if parts else result.title
 
 
-def _tiles(stream: PeerStream) -> Iterator[Tile]:
+def _tiles(stream: ToolStream) -> Iterator[Tile]:
     if stream.throughput_per_s is not None:
         ended = number_of(stream.requests, "request") if stream.requests is not None else ""
         duration = f" in {seconds(stream.duration_s)}" if stream.duration_s and ended else ""
@@ -249,7 +249,7 @@ def _heads(percents: Sequence[str]) -> tuple[ColumnHead, ...]:
     return tuple(map(ColumnHead, (*names, *(f"p{name}" for name in percents), "Maximum")))
 
 
-def _stream_row(stream: PeerStream, percents: Sequence[str]) -> PeerStreamRow:
+def _stream_row(stream: ToolStream, percents: Sequence[str]) -> ToolStreamRow:
     times = stream.times
     failed = Cell(count(stream.failed))
     if stream.failed:
@@ -265,19 +265,19 @@ def _stream_row(stream: PeerStream, percents: Sequence[str]) -> PeerStreamRow:
         Cell(seconds(times.max)),
     )
     errors = ", ".join(f"{kind}: {count(many)}" for kind, many in stream.errors.items())
-    return PeerStreamRow(stream.name, errors, cells)
+    return ToolStreamRow(stream.name, errors, cells)
 
 
-def _offered(store: Store, result: PeerResult) -> tuple[OfferedSide, ...]:
+def _offered(store: Store, result: ToolResult) -> tuple[OfferedSide, ...]:
     """Return recent runs with a result, and other results of tools."""
     runs = store.runs(limit=MOST_BESIDE, state=State.FINISHED).runs
     found = [
-        OfferedSide(run.title, "Looplab", peer_compare_url((result.id, run.id))) for run in runs
+        OfferedSide(run.title, "Looplab", tool_compare_url((result.id, run.id))) for run in runs
     ]
-    newest = store.peers(MOST_BESIDE + 1)
+    newest = store.tool_results(MOST_BESIDE + 1)
     peers = [other for other in newest if other.id != result.id][:MOST_BESIDE]
     found += [
-        OfferedSide(other.title, other.report.tool, peer_compare_url((result.id, other.id)))
+        OfferedSide(other.title, other.report.tool, tool_compare_url((result.id, other.id)))
         for other in peers
     ]
     return tuple(found)

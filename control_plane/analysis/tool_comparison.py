@@ -9,11 +9,11 @@ from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import run_address
 from control_plane.domain.metrics_and_objectives import METRIC, Unit
-from control_plane.domain.peer_result import PeerClock, PeerResult, PeerStream, PeerTimes
 from control_plane.domain.result import Summary, ValidityOutcome
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import AT_LEAST, GREYED, PERCENTILES, Times
+from control_plane.domain.tool_result import ToolClock, ToolResult, ToolStream, ToolTimes
 from control_plane.domain.units import WRITTEN, count
 
 COMPARED_PERCENTILES = (
@@ -21,7 +21,7 @@ COMPARED_PERCENTILES = (
 )
 """Those that stand in tables, where a side has them; the chart has all that are told."""
 
-CLOCKS: Mapping[PeerClock, str] = {
+CLOCKS: Mapping[ToolClock, str] = {
     "service": "from when it was sent",
     "response": "from when it was meant to be sent",
     "unknown": "not told",
@@ -41,9 +41,9 @@ class Measurement:
     url: str
     judgement: str
     outcome: ValidityOutcome | None
-    is_peer: bool
-    clock: PeerClock
-    stream: PeerStream
+    of_tool: bool
+    clock: ToolClock
+    stream: ToolStream
     samples: Histogram | None
     at_least: tuple[str, ...] = ()
     others: int = 0
@@ -74,14 +74,14 @@ class MeasuredMetric:
         return f"{sign}{written(value)}"
 
 
-def measurement_of_peer(result: PeerResult, index: int) -> Measurement:
+def measurement_of_tool(result: ToolResult, index: int) -> Measurement:
     """Return the first stream of a result as a side: that of all requests, where there is one."""
     return Measurement(
         label=_label(index, result.id, result.title),
         url=result.url,
         judgement=result.judgement,
         outcome=None,
-        is_peer=True,
+        of_tool=True,
         clock=result.report.clock,
         stream=result.report.streams[0],
         samples=result.samples[0],
@@ -89,7 +89,7 @@ def measurement_of_peer(result: PeerResult, index: int) -> Measurement:
     )
 
 
-def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measurement | None:
+def measurement_of_run(detail: RunDetail, index: int, clock: ToolClock) -> Measurement | None:
     """Return the first stream of a run as a side, on that clock; None where it has no result."""
     run = detail.run
     if not run.streams:
@@ -103,7 +103,7 @@ def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measu
         url=run_address(run.id),
         judgement=_judgement(run),
         outcome=run.validity.outcome if run.validity else None,
-        is_peer=False,
+        of_tool=False,
         clock="service" if clock == "service" else "response",
         stream=_stream(summary, times, samples),
         samples=samples,
@@ -114,7 +114,7 @@ def measurement_of_run(detail: RunDetail, index: int, clock: PeerClock) -> Measu
 
 
 def measured_sides(
-    ids: Sequence[str], peers: Mapping[str, PeerResult], detail: Callable[[str], RunDetail]
+    ids: Sequence[str], peers: Mapping[str, ToolResult], detail: Callable[[str], RunDetail]
 ) -> list[Measurement]:
     """Return runs and results of tools in the order of their ids, which are those of `peers`.
 
@@ -122,11 +122,11 @@ def measured_sides(
     and InvalidInput for a run without a result.
     """
     clocks = [peers[side].report.clock for side in ids if side in peers]
-    clock: PeerClock = next((found for found in clocks if found != "unknown"), "response")
+    clock: ToolClock = next((found for found in clocks if found != "unknown"), "response")
     found: list[Measurement] = []
     for place, side in enumerate(ids):
         if side in peers:
-            found.append(measurement_of_peer(peers[side], place))
+            found.append(measurement_of_tool(peers[side], place))
             continue
         measured = measurement_of_run(detail(side), place, clock)
         if measured is None:
@@ -177,13 +177,13 @@ def _judgement(run: Run) -> str:
     return outcome or "not judged"
 
 
-def _stream(summary: Summary, times: Times | None, samples: Histogram) -> PeerStream:
+def _stream(summary: Summary, times: Times | None, samples: Histogram) -> ToolStream:
     failed = sum(summary.errors.values())
-    return PeerStream(
+    return ToolStream(
         name=summary.name,
         requests=summary.completed + failed,
         failed=failed,
-        times=_times(times, samples) if times else PeerTimes(),
+        times=_times(times, samples) if times else ToolTimes(),
         errors=summary.errors,
         statuses=summary.statuses,
         duration_s=summary.duration_s,
@@ -192,7 +192,7 @@ def _stream(summary: Summary, times: Times | None, samples: Histogram) -> PeerSt
     )
 
 
-def _times(times: Times, samples: Histogram) -> PeerTimes:
+def _times(times: Times, samples: Histogram) -> ToolTimes:
     """Return the numbers of a run's times that may be shown: with ten samples beyond, at least."""
     own = {f"{100 * share:g}": name for name, share in PERCENTILES.items()}
     all_answered = not (times.unanswered and times.unanswered.count)
@@ -204,7 +204,7 @@ def _times(times: Times, samples: Histogram) -> PeerTimes:
             value = samples.quantile_ns(share) / 1e9
         if value is not None and samples.beyond(share) >= GREYED:
             found[percent] = value
-    return PeerTimes(times.min, times.mean, times.max, found)
+    return ToolTimes(times.min, times.mean, times.max, found)
 
 
 def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[MeasuredMetric, ...]:
@@ -215,7 +215,7 @@ def compared_metrics(sides: Sequence[Measurement], *, ratios: bool) -> tuple[Mea
     """
     streams = [side.stream for side in sides]
     told = {f"{100 * share:g}" for share in PERCENTILES.values()}
-    told |= {name for side in sides if side.is_peer for name in side.stream.times.percentiles}
+    told |= {name for side in sides if side.of_tool for name in side.stream.times.percentiles}
     columns: list[tuple[str, str, Unit | None, list[float | None]]] = [
         ("throughput_per_s", "Throughput", "per_s", [s.throughput_per_s for s in streams]),
         ("requests", "Requests", None, [s.requests for s in streams]),
@@ -279,7 +279,7 @@ def _same_clock(first: Measurement, other: Measurement) -> bool:
 
 def other_machine(sides: Sequence[Measurement]) -> str:
     """Return which run another machine measured than the first run, and how they differ; or ""."""
-    first, *others = [side for side in sides if not side.is_peer] or [sides[0]]
+    first, *others = [side for side in sides if not side.of_tool] or [sides[0]]
     found = (
         (side, _apart(first, side) or machine_mismatch(first.run.environment, side.run.environment))
         for side in others
@@ -296,7 +296,7 @@ def other_machine(sides: Sequence[Measurement]) -> str:
 def ratio_note(sides: Sequence[Measurement], *, ratios: bool) -> str:
     """Return why there are no ratios, or what those that are given suppose."""
     told = [other_machine(sides)]
-    if any(side.is_peer for side in sides):
+    if any(side.of_tool for side in sides):
         told.append("files of other tools do not say on which machine they were measured")
     why = "; ".join(filter(None, told))
     failed = [

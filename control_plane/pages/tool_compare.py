@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from control_plane.analysis.charts.figure import Figure
-from control_plane.analysis.charts.peer_charts import peer_percentile_chart
-from control_plane.analysis.peer_comparison import (
+from control_plane.analysis.charts.tool_charts import tool_percentile_chart
+from control_plane.analysis.prose import escaped
+from control_plane.analysis.tool_comparison import (
     CLOCKS,
     MeasuredMetric,
     Measurement,
@@ -18,7 +19,6 @@ from control_plane.analysis.peer_comparison import (
     other_machine,
     ratio_note,
 )
-from control_plane.analysis.prose import escaped
 from control_plane.dependencies import StoreDep
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.units import NONE, ratio
@@ -26,7 +26,7 @@ from control_plane.pages.exports import attachment, csv_file, figure_file
 from control_plane.pages.rows_and_cells import Cell, CellLevel
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
-from control_plane.pages.urls import PEERS, peer_compare_url
+from control_plane.pages.urls import TOOL_RESULTS, tool_compare_url
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +40,7 @@ def compare(
     request: Request, store: StoreDep, results: ShortText = "", anyway: ShortText = ""
 ) -> Response:
     """Show results of other tools and runs side by side; `anyway=1` gives ratios."""
-    return page(request, peer_compare_page(store, results, anyway))
+    return page(request, tool_compare_page(store, results, anyway))
 
 
 @router.get("/peers/compare.csv")
@@ -58,7 +58,7 @@ def compare_markdown(
     """Return a comparison as Markdown."""
     ids, _ = compared_ids(results, None)
     sides = _sides(store, ids)
-    address = f"{str(request.base_url).rstrip('/')}{peer_compare_url(ids, anyway=anyway == '1')}"
+    address = f"{str(request.base_url).rstrip('/')}{tool_compare_url(ids, anyway=anyway == '1')}"
     text = measured_markdown(sides, address, ratios=_gives(sides, anyway))
     headers = attachment("looplab-peers.md")
     return Response(text, media_type="text/markdown; charset=utf-8", headers=headers)
@@ -86,13 +86,13 @@ def measured_markdown(sides: Sequence[Measurement], address: str, *, ratios: boo
 
 
 def _sides(store: Store, ids: Sequence[str]) -> list[Measurement]:
-    peers = {peer_id: store.peer(peer_id) for peer_id in store.peer_ids(ids)}
+    peers = {peer_id: store.tool_result(peer_id) for peer_id in store.tool_result_ids(ids)}
     return measured_sides(ids, peers, store.detail)
 
 
 def _gives(sides: Sequence[Measurement], anyway: str) -> bool:
     """Whether ratios are given: where they are asked for, and between runs of one machine."""
-    return anyway == "1" or not (any(side.is_peer for side in sides) or other_machine(sides))
+    return anyway == "1" or not (any(side.of_tool for side in sides) or other_machine(sides))
 
 
 def _csv_rows(
@@ -108,7 +108,7 @@ def _csv_rows(
 @router.get("/peers/compare/figures/percentiles.csv")
 def compare_figure(store: StoreDep, results: ShortText = "") -> Response:
     """Return the numbers behind the chart of a comparison."""
-    curves = peer_compare_page(store, results, "").curves
+    curves = tool_compare_page(store, results, "").curves
     return figure_file("looplab-peers", "percentiles", curves)
 
 
@@ -121,14 +121,14 @@ class MeasuredRow:
 
 
 @dataclass(frozen=True)
-class PeerComparePage(View):
+class ToolComparePage(View):
     """Results of other tools and runs side by side. The first is what ratios are to.
 
     `first` are the addresses with each side as the first, `without` those without it. `anyway` is
     the address with ratios, or without them where the page has them.
     """
 
-    template: ClassVar[str] = "pages/peer_compare.html"
+    template: ClassVar[str] = "pages/tool_compare.html"
     sides: tuple[Measurement, ...]
     clocks: tuple[str, ...]
     rows: tuple[MeasuredRow, ...]
@@ -144,36 +144,36 @@ class PeerComparePage(View):
     figure_file: str
 
 
-def peer_compare_page(store: Store, results: str, anyway: str) -> PeerComparePage:
+def tool_compare_page(store: Store, results: str, anyway: str) -> ToolComparePage:
     """Return the page of results and runs side by side. Raises as `measured_sides`."""
     ids, _ = compared_ids(results, None)
     sides = _sides(store, ids)
     has_ratios = _gives(sides, anyway)
     metrics = compared_metrics(sides, ratios=has_ratios)
     query = urlencode({"results": ",".join(ids)}, safe=",")
-    chart = peer_percentile_chart(sides)
-    return PeerComparePage(
+    chart = tool_percentile_chart(sides)
+    return ToolComparePage(
         sides=tuple(sides),
         clocks=tuple(CLOCKS[side.clock] for side in sides),
         rows=tuple(_compared_row(metric, sides) for metric in metrics),
         curves=(chart,) if chart else (),
         note=ratio_note(sides, ratios=has_ratios),
         has_ratios=has_ratios,
-        anyway=peer_compare_url(ids, anyway=not has_ratios),
+        anyway=tool_compare_url(ids, anyway=not has_ratios),
         first=tuple(
-            peer_compare_url(
+            tool_compare_url(
                 (chosen, *(other for other in ids if other != chosen)), anyway=has_ratios
             )
             for chosen in ids
         ),
         without=tuple(
-            peer_compare_url([other for other in ids if other != left], anyway=has_ratios)
+            tool_compare_url([other for other in ids if other != left], anyway=has_ratios)
             for left in ids
         ),
-        csv=f"{PEERS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
-        markdown=f"{PEERS}/compare.md?{query}{'&anyway=1' if has_ratios else ''}",
-        report=f"{PEERS}/compare.html?{query}{'&anyway=1' if has_ratios else ''}",
-        figure_file=f"{PEERS}/compare/figures/NAME.csv?{query}",
+        csv=f"{TOOL_RESULTS}/compare.csv?{query}{'&anyway=1' if has_ratios else ''}",
+        markdown=f"{TOOL_RESULTS}/compare.md?{query}{'&anyway=1' if has_ratios else ''}",
+        report=f"{TOOL_RESULTS}/compare.html?{query}{'&anyway=1' if has_ratios else ''}",
+        figure_file=f"{TOOL_RESULTS}/compare/figures/NAME.csv?{query}",
     )
 
 

@@ -12,34 +12,34 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, Unread
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
-from control_plane.domain.peer_result import (
-    PeerFile,
-    PeerReader,
-    PeerReading,
-    PeerReport,
-    PeerResult,
-    PeerStream,
-    PeerTimes,
+from control_plane.domain.spec_json import adapter
+from control_plane.domain.tool_result import (
     ToldOfFile,
+    ToolFile,
+    ToolFileReader,
+    ToolReading,
+    ToolReport,
+    ToolResult,
+    ToolStream,
+    ToolTimes,
     report_fault,
 )
-from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
 from control_plane.store.database import Database
 from control_plane.store.mapping import pack_histogram, readable, unpack_histogram
 from control_plane.store.run_query import refuse_unstorable
-from control_plane.store.tables import PeerResultRow, PeerSamplesRow
+from control_plane.store.tables import ToolResultRow, ToolSamplesRow
 from control_plane.store.writer import checked_title
 
-MAX_LISTED_PEERS = 1_000
+MAX_LISTED_TOOL_RESULTS = 1_000
 MAX_KEPT_LETTERS = 6_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
-class ImportedPeer:
+class ImportedToolResult:
     """The id of a result that was imported; `known`: the same file was here already."""
 
     id: str
@@ -47,13 +47,15 @@ class ImportedPeer:
     known: bool = False
 
 
-class PeerResults:
+class ToolResults:
     """Keeps the results of other tools. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def import_peer(self, file: Path, told: ToldOfFile, read: PeerReader) -> ImportedPeer:
+    def import_tool_result(
+        self, file: Path, told: ToldOfFile, read: ToolFileReader
+    ) -> ImportedToolResult:
         """Keep what the file of another tool tells; once, however often it is handed in.
 
         Raises InvalidInput for what no known tool writes, or is damaged.
@@ -64,23 +66,23 @@ class PeerResults:
         read_as = " ".join(filter(None, (told.kind, told.unit)))
         with file.open("rb") as opened:
             reading = read(opened, told.kind, told.unit)
-        source = PeerFile(told.name, digest_of(file), size_bytes, read_as)
+        source = ToolFile(told.name, digest_of(file), size_bytes, read_as)
         title = checked_title(told.title or f"{reading.report.tool}, {told.name}"[:200])
         with self._database.write() as session:
             if (known := _known(session, source.sha256, read_as)) is not None:
-                return ImportedPeer(known, source.sha256, known=True)
+                return ImportedToolResult(known, source.sha256, known=True)
             made = _add(session, title, source, reading)
             record_each(session, "imported", [(made, title)], "peer")
-            return ImportedPeer(made, source.sha256)
+            return ImportedToolResult(made, source.sha256)
 
-    def peer(self, peer_id: str) -> PeerResult:
+    def tool_result(self, peer_id: str) -> ToolResult:
         """Return a result with its histograms. Raises NotFound, or UnreadableRun."""
         with self._database.read() as session:
             row = _find(session, peer_id)
-            query = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
+            query = select(ToolSamplesRow).where(ToolSamplesRow.result == row.seq)
             with readable(row.id):
                 packed = {found.place: found.samples for found in session.exec(query)}
-                report = adapter(PeerReport).validate_json(row.report)
+                report = adapter(ToolReport).validate_json(row.report)
                 samples = tuple(
                     unpack_histogram(packed[place]) if place in packed else None
                     for place in range(len(report.streams))
@@ -92,33 +94,33 @@ class PeerResults:
                 )
             return _result(row, report, samples)
 
-    def peers(self, most: int = MAX_LISTED_PEERS) -> list[PeerResult]:
+    def tool_results(self, most: int = MAX_LISTED_TOOL_RESULTS) -> list[ToolResult]:
         """Return so many of the newest results, without their histograms.
 
         One that cannot be shown has a stream without numbers, named by what is wrong.
         """
-        query = select(PeerResultRow).order_by(col(PeerResultRow.seq).desc())
+        query = select(ToolResultRow).order_by(col(ToolResultRow.seq).desc())
         with self._database.read() as session:
             rows = session.exec(query.limit(most)).all()
             return [_result(row, _listed_report(row), ()) for row in rows]
 
-    def search_peers(self, text: str, most: int) -> list[tuple[str, str]]:
+    def search_tool_results(self, text: str, most: int) -> list[tuple[str, str]]:
         """Return id and title of the newest results with all words in title, file or id."""
-        query = select(PeerResultRow.id, PeerResultRow.title)
+        query = select(ToolResultRow.id, ToolResultRow.title)
         for word in text.split():
-            columns = map(col, (PeerResultRow.title, PeerResultRow.file_name, PeerResultRow.id))
+            columns = map(col, (ToolResultRow.title, ToolResultRow.file_name, ToolResultRow.id))
             query = query.where(or_(*(each.contains(word, autoescape=True) for each in columns)))
         with self._database.read() as session:
-            newest = query.order_by(col(PeerResultRow.seq).desc()).limit(most)
+            newest = query.order_by(col(ToolResultRow.seq).desc()).limit(most)
             return [(peer_id, title) for peer_id, title in session.exec(newest)]
 
-    def peer_ids(self, ids: Sequence[str]) -> set[str]:
+    def tool_result_ids(self, ids: Sequence[str]) -> set[str]:
         """Return those of the ids that are results of other tools."""
-        query = select(PeerResultRow.id).where(col(PeerResultRow.id).in_(ids))
+        query = select(ToolResultRow.id).where(col(ToolResultRow.id).in_(ids))
         with self._database.read() as session:
             return set(session.exec(query))
 
-    def rename_peer(self, peer_id: str, title: str) -> None:
+    def rename_tool_result(self, peer_id: str, title: str) -> None:
         """Give a result another title. Raises NotFound, or InvalidInput as for a run."""
         checked = checked_title(title)
         with self._database.write() as session:
@@ -126,7 +128,7 @@ class PeerResults:
             row.title = checked
             session.add(row)
 
-    def delete_peer(self, peer_id: str) -> None:
+    def delete_tool_result(self, peer_id: str) -> None:
         """Delete a result for good: its file can be imported again. Raises NotFound."""
         with self._database.write() as session:
             row = _find(session, peer_id)
@@ -134,16 +136,16 @@ class PeerResults:
             session.delete(row)
 
 
-def checked_peers(session: Session) -> int:
+def checked_tool_results(session: Session) -> int:
     """Return how many results a bundle holds.
 
     Raises for the first that no reader of ours could have made, whatever it is.
     """
-    rows = session.exec(select(PeerResultRow).order_by(col(PeerResultRow.seq))).all()
+    rows = session.exec(select(ToolResultRow).order_by(col(ToolResultRow.seq))).all()
     for row in rows:
         _refuse_odd_row(row)
-        report = adapter(PeerReport).validate_json(row.report)
-        samples = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
+        report = adapter(ToolReport).validate_json(row.report)
+        samples = select(ToolSamplesRow).where(ToolSamplesRow.result == row.seq)
         sound = all(
             0 <= found.place < len(report.streams) and unpack_histogram(found.samples).is_sound
             for found in session.exec(samples)
@@ -153,7 +155,7 @@ def checked_peers(session: Session) -> int:
     return len(rows)
 
 
-def _refuse_odd_row(row: PeerResultRow) -> None:
+def _refuse_odd_row(row: ToolResultRow) -> None:
     """Raise for a row that is not as `_add` writes it: SQLite takes any type."""
     short = (row.title, row.file_name, row.read_as)
     texts = (*short, row.id, row.sha256, row.report)
@@ -168,72 +170,72 @@ def _refuse_odd_row(row: PeerResultRow) -> None:
         raise ValueError("A result is not as Looplab writes it.")
 
 
-def take_over_peers(bundle: Session, ours: Session) -> tuple[tuple[str, ...], int]:
+def take_over_tool_results(bundle: Session, ours: Session) -> tuple[tuple[str, ...], int]:
     """Take over the results of a bundle; return the ids that are new, and how many were here.
 
     The same file read in the same way is here already, under whatever id. Raises Conflict for an
     id that has another content here.
     """
     new: list[tuple[str, str]] = []
-    rows = bundle.exec(select(PeerResultRow).order_by(col(PeerResultRow.seq))).all()
+    rows = bundle.exec(select(ToolResultRow).order_by(col(ToolResultRow.seq))).all()
     for row in rows:
         read = (row.sha256, row.read_as, row.report)
-        found = ours.exec(select(PeerResultRow).where(PeerResultRow.id == row.id)).first()
+        found = ours.exec(select(ToolResultRow).where(ToolResultRow.id == row.id)).first()
         if found is not None and (found.sha256, found.read_as, found.report) != read:
             raise Conflict(
                 f"Result {row.id} is here already with another content, so nothing was imported."
             )
         if found is None and _known(ours, row.sha256, row.read_as) is None:
-            samples = select(PeerSamplesRow).where(PeerSamplesRow.result == row.seq)
+            samples = select(ToolSamplesRow).where(ToolSamplesRow.result == row.seq)
             _copy_over(ours, row, bundle.exec(samples).all())
             new.append((row.id, row.title))
     record_each(ours, "imported", new, "peer")
     return tuple(result_id for result_id, _ in new), len(rows) - len(new)
 
 
-def _copy_over(ours: Session, row: PeerResultRow, samples: Sequence[PeerSamplesRow]) -> None:
+def _copy_over(ours: Session, row: ToolResultRow, samples: Sequence[ToolSamplesRow]) -> None:
     changed = {"seq": None, "imported_at": datetime.now(UTC)}
-    copy = PeerResultRow(**{**row.model_dump(), **changed})
+    copy = ToolResultRow(**{**row.model_dump(), **changed})
     ours.add(copy)
     ours.flush()
     ours.add_all(
-        PeerSamplesRow(result=copy.seq or 0, place=found.place, samples=found.samples)
+        ToolSamplesRow(result=copy.seq or 0, place=found.place, samples=found.samples)
         for found in samples
     )
 
 
 def _known(session: Session, sha256: str, read_as: str) -> str | None:
     """Return the id of the result that was read from this file in this way."""
-    same = (PeerResultRow.sha256 == sha256, PeerResultRow.read_as == read_as)
-    return session.exec(select(PeerResultRow.id).where(*same)).first()
+    same = (ToolResultRow.sha256 == sha256, ToolResultRow.read_as == read_as)
+    return session.exec(select(ToolResultRow.id).where(*same)).first()
 
 
-def _find(session: Session, peer_id: str) -> PeerResultRow:
-    row = session.exec(select(PeerResultRow).where(PeerResultRow.id == peer_id)).first()
+def _find(session: Session, peer_id: str) -> ToolResultRow:
+    row = session.exec(select(ToolResultRow).where(ToolResultRow.id == peer_id)).first()
     if row is None:
         raise NotFound(f"There is no result of another tool {peer_id[:20]!r}.")
     return row
 
 
-def _listed_report(row: PeerResultRow) -> PeerReport:
+def _listed_report(row: ToolResultRow) -> ToolReport:
     try:
         with readable(row.id):
-            report = adapter(PeerReport).validate_json(row.report)
+            report = adapter(ToolReport).validate_json(row.report)
             fault = report_fault(report)
     except UnreadableRun:
         fault = "its report is damaged"
     if not fault:
         return report
-    nothing = PeerStream(f"cannot be shown: {fault}", None, None, PeerTimes())
-    return PeerReport("an unknown tool", "unknown", (nothing,))
+    nothing = ToolStream(f"cannot be shown: {fault}", None, None, ToolTimes())
+    return ToolReport("an unknown tool", "unknown", (nothing,))
 
 
-def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -> str:
-    report = adapter(PeerReport).dump_json(reading.report).decode()
+def _add(session: Session, title: str, source: ToolFile, reading: ToolReading) -> str:
+    report = adapter(ToolReport).dump_json(reading.report).decode()
     if len(report) > MAX_KEPT_LETTERS:
         limit = f"above the limit of {MAX_KEPT_LETTERS:,}"
         raise InvalidInput(f"What the file tells takes {len(report):,} letters, {limit}.")
-    row = PeerResultRow(
+    row = ToolResultRow(
         id=new_id(),
         title=title,
         imported_at=datetime.now(UTC),
@@ -246,7 +248,7 @@ def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -
     session.add(row)
     session.flush()
     session.add_all(
-        PeerSamplesRow(result=row.seq or 0, place=place, samples=pack_histogram(samples))
+        ToolSamplesRow(result=row.seq or 0, place=place, samples=pack_histogram(samples))
         for place, samples in enumerate(reading.samples)
         if samples is not None
     )
@@ -254,7 +256,7 @@ def _add(session: Session, title: str, source: PeerFile, reading: PeerReading) -
 
 
 def _result(
-    row: PeerResultRow, report: PeerReport, samples: tuple[Histogram | None, ...]
-) -> PeerResult:
-    source = PeerFile(row.file_name, row.sha256, row.size_bytes, row.read_as)
-    return PeerResult(row.id, row.title, row.imported_at, source, report, samples)
+    row: ToolResultRow, report: ToolReport, samples: tuple[Histogram | None, ...]
+) -> ToolResult:
+    source = ToolFile(row.file_name, row.sha256, row.size_bytes, row.read_as)
+    return ToolResult(row.id, row.title, row.imported_at, source, report, samples)

@@ -7,15 +7,15 @@ from datetime import datetime
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, get_args
 
-from control_plane.domain.ids import peer_address
+from control_plane.domain.ids import tool_result_address
 
 if TYPE_CHECKING:
     from control_plane.domain.histogram import Histogram
 
-PeerKind = Literal["k6", "locust", "oha", "hey", "wrk", "wrk2", "vegeta", "hlog"]
-PEER_KINDS: tuple[PeerKind, ...] = get_args(PeerKind)
+ToolKind = Literal["k6", "locust", "oha", "hey", "wrk", "wrk2", "vegeta", "hlog"]
+TOOL_KINDS: tuple[ToolKind, ...] = get_args(ToolKind)
 
-PeerClock = Literal["service", "response", "unknown"]
+ToolClock = Literal["service", "response", "unknown"]
 """From when a tool counts a time: from when it sent the request, or from when it meant to."""
 
 TimeUnit = Literal["ns", "us", "ms"]
@@ -24,7 +24,7 @@ TIME_UNITS: dict[TimeUnit, float] = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 
 
 @dataclass(frozen=True)
-class PeerTimes:
+class ToolTimes:
     """How long requests took, in seconds. `percentiles` by per cent as text: `50`, `99.9`."""
 
     min: float | None = None
@@ -34,7 +34,7 @@ class PeerTimes:
 
 
 @dataclass(frozen=True)
-class PeerSeconds:
+class ToolSeconds:
     """The course: a row for each moment `at_s` after the first, rates per second, times in s."""
 
     at_s: tuple[float, ...]
@@ -46,7 +46,7 @@ class PeerSeconds:
 
 
 @dataclass(frozen=True)
-class PeerStream:
+class ToolStream:
     """The requests of one name, or all of them.
 
     `requests` are those that ended, failed ones included. `errors` by kind in the words of the
@@ -58,14 +58,14 @@ class PeerStream:
     name: str
     requests: int | None
     failed: int | None
-    times: PeerTimes
+    times: ToolTimes
     errors: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
     duration_s: float | None = None
     throughput_per_s: float | None = None
     bytes_received: int | None = None
     failed_are_timed: bool = False
-    seconds: PeerSeconds | None = None
+    seconds: ToolSeconds | None = None
 
     @property
     def error_share(self) -> float | None:
@@ -76,28 +76,28 @@ class PeerStream:
 
 
 @dataclass(frozen=True)
-class PeerReport:
+class ToolReport:
     """What a file tells. `facts` are pairs of name and text, such as the number of connections.
 
     `notes` say what the numbers of the tool are, and what the file leaves out.
     """
 
     tool: str
-    clock: PeerClock
-    streams: tuple[PeerStream, ...]
+    clock: ToolClock
+    streams: tuple[ToolStream, ...]
     version: str | None = None
     measured_at: datetime | None = None
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def report_fault(report: PeerReport) -> str:
+def report_fault(report: ToolReport) -> str:
     """Return the first thing in a report that cannot be shown; empty where all can.
 
     Every number is from 0 to 10^15, percentiles rise, and no moment is before the last one.
     """
-    if not 1 <= len(report.streams) <= MAX_PEER_STREAMS:
-        return f"{len(report.streams):,} names of requests are not 1 to {MAX_PEER_STREAMS}"
+    if not 1 <= len(report.streams) <= MAX_TOOL_STREAMS:
+        return f"{len(report.streams):,} names of requests are not 1 to {MAX_TOOL_STREAMS}"
     for stream in report.streams:
         fault = next(chain(_stream_faults(stream), _course_faults(stream.seconds)), "")
         if fault:
@@ -105,7 +105,7 @@ def report_fault(report: PeerReport) -> str:
     return ""
 
 
-MAX_PEER_STREAMS = 200
+MAX_TOOL_STREAMS = 200
 MAX_PERCENTILES = 1_000
 MOST = 1e15
 ROUNDED = 0.99
@@ -119,7 +119,7 @@ def _is_number(value: float | None) -> bool:
     return value is None or 0 <= value <= MOST
 
 
-def _stream_faults(stream: PeerStream) -> Iterator[str]:
+def _stream_faults(stream: ToolStream) -> Iterator[str]:
     times = stream.times
     numbers = {
         "the number of requests": stream.requests,
@@ -145,7 +145,7 @@ def _stream_faults(stream: PeerStream) -> Iterator[str]:
     yield from _percentile_faults(times)
 
 
-def _percentile_faults(times: PeerTimes) -> Iterator[str]:
+def _percentile_faults(times: ToolTimes) -> Iterator[str]:
     if len(times.percentiles) > MAX_PERCENTILES:
         yield f"there are more than {MAX_PERCENTILES:,} percentiles"
     for name in times.percentiles:
@@ -159,7 +159,7 @@ def _percentile_faults(times: PeerTimes) -> Iterator[str]:
         yield "the maximum is below the minimum"
 
 
-def _course_faults(course: PeerSeconds | None) -> Iterator[str]:
+def _course_faults(course: ToolSeconds | None) -> Iterator[str]:
     if course is None:
         return
     columns = (course.completed, course.errors, course.p50, course.p95, course.p99)
@@ -176,24 +176,24 @@ class ToldOfFile:
     """What somebody says of a file that is handed in; kind and unit None: it is looked at."""
 
     name: str
-    kind: PeerKind | None = None
+    kind: ToolKind | None = None
     unit: TimeUnit | None = None
     title: str = ""
 
 
-class PeerReading(NamedTuple):
+class ToolReading(NamedTuple):
     """A report, and the histogram of each of its streams; None where percentiles are all."""
 
-    report: PeerReport
+    report: ToolReport
     samples: "tuple[Histogram | None, ...]"
 
 
-PeerReader = Callable[[BinaryIO, PeerKind | None, TimeUnit | None], PeerReading]
+ToolFileReader = Callable[[BinaryIO, ToolKind | None, TimeUnit | None], ToolReading]
 """Reads a file as that kind with that unit. Raises InvalidInput."""
 
 
 @dataclass(frozen=True)
-class PeerFile:
+class ToolFile:
     """The file that a result was read from; `read_as` names the kind, and the unit if given."""
 
     name: str
@@ -203,20 +203,20 @@ class PeerFile:
 
 
 @dataclass(frozen=True)
-class PeerResult:
+class ToolResult:
     """A result of another tool, kept beside the runs. It is never judged, so never valid."""
 
     id: str
     title: str
     imported_at: datetime
-    file: PeerFile
-    report: PeerReport
+    file: ToolFile
+    report: ToolReport
     samples: "tuple[Histogram | None, ...]"
 
     @property
     def url(self) -> str:
         """The address of its page, below that of the dashboard."""
-        return peer_address(self.id)
+        return tool_result_address(self.id)
 
     @property
     def judgement(self) -> str:

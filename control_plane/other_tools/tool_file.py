@@ -12,7 +12,7 @@ import orjson
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS
-from control_plane.domain.peer_result import MOST
+from control_plane.domain.tool_result import MOST
 
 MAX_LINE_BYTES = 1_000_000
 MAX_REPORT_BYTES = 16_000_000

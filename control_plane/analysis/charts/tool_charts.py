@@ -32,10 +32,10 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.panels import Panel, stacked
 from control_plane.analysis.charts.percentiles import DOTTED_NOTE, last_place, percentile_chart
-from control_plane.analysis.peer_comparison import Measurement
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.peer_result import PeerSeconds, PeerStream
+from control_plane.analysis.tool_comparison import Measurement
 from control_plane.domain.times_and_percentiles import GREYED
+from control_plane.domain.tool_result import ToolSeconds, ToolStream
 from control_plane.domain.units import SPACE, figures, number_of, rate, seconds
 
 PERCENTILE_WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
@@ -75,7 +75,7 @@ def told_points(side: Measurement) -> ToldPoints | None:
     return ToldPoints(side, tuple(pairs))
 
 
-def peer_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
+def tool_percentile_chart(sides: Sequence[Measurement]) -> Figure | None:
     """Return curves of the sides with samples and marks of those without; None of neither."""
     curves = [curve for side in sides if (curve := _curve_of(side))]
     told = [points for side in sides if (points := told_points(side))]
@@ -115,7 +115,7 @@ def _label(named: RunLabel | Curve, value_s: float) -> EndLabel:
     return EndLabel(named.text, short, named.text_colour, round(math.log10(value_s), 4))
 
 
-def peer_distribution_chart(sides: Sequence[Measurement]) -> Figure | None:
+def tool_distribution_chart(sides: Sequence[Measurement]) -> Figure | None:
     """Return the distribution of the sides with samples; None without any.
 
     It says of no heap that it is a kind of request: tools round, and that makes heaps, too.
@@ -167,7 +167,7 @@ def _with_told(table: Table, told: Sequence[ToldPoints]) -> Table:
     return Table(table.columns, (*table.rows, *rows))
 
 
-def peer_timeline(stream: PeerStream) -> Figure | None:
+def tool_timeline(stream: ToolStream) -> Figure | None:
     """Return the course of a stream; None where the file has none, or too short a one."""
     course = stream.seconds
     if course is None or len(course.at_s) < LEAST_MOMENTS:
@@ -196,12 +196,12 @@ def peer_timeline(stream: PeerStream) -> Figure | None:
     )
 
 
-def _end_s(course: PeerSeconds) -> float:
+def _end_s(course: ToolSeconds) -> float:
     step = course.at_s[-1] - course.at_s[-2] or 1.0
     return course.at_s[-1] + min(step, 10.0)
 
 
-def _times_panel(course: PeerSeconds) -> Panel | None:
+def _times_panel(course: ToolSeconds) -> Panel | None:
     parts = {"p50": course.p50, "p95": course.p95, "p99": course.p99}
     known = [value for part in parts.values() for value in part if value]
     if not known:
@@ -218,7 +218,7 @@ def _times_panel(course: PeerSeconds) -> Panel | None:
     return Panel("Response time", time_axis(bounds), traces, labels, weight=3)
 
 
-def _rates_panel(course: PeerSeconds, stream: PeerStream) -> Panel | None:
+def _rates_panel(course: ToolSeconds, stream: ToolStream) -> Panel | None:
     known = [value for value in course.completed if value is not None]
     if not known:
         return None
@@ -234,7 +234,7 @@ def _rates_panel(course: PeerSeconds, stream: PeerStream) -> Panel | None:
     return Panel("Throughput", axis, traces, labels, weight=2)
 
 
-def _steps(course: PeerSeconds, y: list[float | None], colour: str, width: float) -> Plot:
+def _steps(course: ToolSeconds, y: list[float | None], colour: str, width: float) -> Plot:
     x = [*course.at_s, _end_s(course)]
     stroke = {"shape": "hv"}
     return line(x, [*y, y[-1]], colour, width, stroke=stroke, hoverinfo="skip")
