@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -21,6 +21,7 @@ import psutil
 
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import prepare
+from tests.forked import ForkedProcess, forked
 
 START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
@@ -113,7 +114,7 @@ class Dashboard:
 class DashboardProcess(Dashboard):
     """A dashboard in a process of its own, behind a socket."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedProcess
 
     def kill(self) -> None:
         self.process.kill()
@@ -216,16 +217,43 @@ def dashboard(
     unless told to; then the client has it.
     """
     asked = {"LOOPLAB_TOKEN": "off", **(environment or {})}
-    db = folder / "runs.db"
     if not first:
-        provide_database(db)
-    log = (folder / "looplab.log").open("a")
-    process = subprocess.Popen(
-        [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
-        stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **asked},
-    )  # fmt: skip
+        provide_database(folder / "runs.db")
+    with (folder / "looplab.log").open("a") as log:
+        process = subprocess.Popen(
+            [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
+            stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **asked},
+        )  # fmt: skip
+        assert process.stdout is not None
+        with process.stdout as printed, _serving(process, folder, printed) as started:
+            yield started
+
+
+@contextlib.contextmanager
+def forked_dashboard(
+    folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[DashboardProcess]:
+    """As `dashboard`, in a process that has imported everything when it begins."""
+    asked = {"LOOPLAB_TOKEN": "off", **(environment or {})}
+    provide_database(folder / "runs.db")
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as printed, (folder / "looplab.log").open("a") as log:
+        try:
+            streams = (0, writing, log.fileno())
+            process = forked(["--port", "0", *arguments], folder, asked, streams)
+        finally:
+            os.close(writing)
+        with _serving(process, folder, printed) as started:
+            yield started
+
+
+@contextlib.contextmanager
+def _serving(
+    process: subprocess.Popen[str] | ForkedProcess, folder: Path, printed: IO[str]
+) -> Iterator[DashboardProcess]:
+    db = folder / "runs.db"
     try:
-        url = _address(process, folder / "looplab.log")
+        url = _address(printed, folder / "looplab.log")
         holder = read_lock(db)
         token = holder.token if holder else None
         with httpx2.Client(
@@ -236,12 +264,10 @@ def dashboard(
             yield DashboardProcess(client, url, db, process)
     finally:
         _end(process)
-        log.close()
 
 
-def _address(process: subprocess.Popen[str], log: Path) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
+def _address(printed: IO[str], log: Path) -> str:
+    line = printed.readline()
     assert "http://" in line, f"no address but {line!r}; {log.read_text()[-2000:]}"
     return next(word for word in line.split() if word.startswith("http://"))
 
@@ -252,7 +278,7 @@ def _responds(client: httpx2.Client) -> bool:
     return False
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str] | ForkedProcess) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -260,8 +286,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def free_port() -> int:

@@ -1,8 +1,6 @@
 """`looplab experiment`: what it reads, and the exit code that says the same as the verdict."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,8 +10,9 @@ import pytest
 from control_plane.cli_experiment import BlockLines, experiment_exit_code
 from control_plane.cli_options import experiment_file
 from control_plane.domain.errors import InvalidInput, SettingsError
-from control_plane.store.store import open_store
 from tests.builders.trials import with_spaces
+from tests.dashboard import provide_database
+from tests.forked import looplab
 
 
 def found(state: str = "finished", **verdicts: tuple[str, str | None]) -> dict[str, Any]:
@@ -96,34 +95,31 @@ def test_how_long_it_takes_is_told_before_it_starts(capsys: pytest.CaptureFixtur
 
 
 FILE = """
-question = "What does a framework cost?"
+question = "What does another event loop cost?"
 blocks = 3
 [spec]
 warmup_s = 0
+target.configuration = "bare responder"
 client.strategy = "raw"
 [[spec.workload.streams]]
 requests = [{ path = "/health" }]
 load.model = "closed"
 stop.requests = 200
 [[arms]]
-name = "nothing"
-spec.target.configuration = "bare responder"
+name = "uvloop"
+spec.client.loop = "uvloop"
 [[arms]]
-name = "FastAPI"
-spec.target.configuration = "uvicorn, 1 worker, asyncio"
+name = "asyncio"
+spec.client.loop = "asyncio"
 """
 
 
 def test_an_experiment_is_measured_in_a_database_without_a_dashboard(tmp_path: Path) -> None:
-    open_store(tmp_path / "runs.db").close()
+    provide_database(tmp_path / "runs.db")
     (tmp_path / "clients.toml").write_text(FILE)
-    command = [sys.executable, "-m", "control_plane", "experiment", "clients.toml", "--json"]
+    command = ["experiment", "clients.toml", "--json"]
     reports = ["--markdown", "comment.md", "--junit", "report.xml"]
-    ended = subprocess.run(
-        [*command, *reports, "--db", str(tmp_path / "runs.db")],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
-        env={"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
+    ended = looplab([*command, *reports], tmp_path)
     document = json.loads(ended.stdout)
     assert (document["state"], document["design"]["blocks"]) == ("finished", 4)
     assert [arm["blocks"] for arm in document["runs"]] == [4, 4]
@@ -137,12 +133,8 @@ def test_an_experiment_is_measured_in_a_database_without_a_dashboard(tmp_path: P
         *("guardrail",) * 3,
     ]
     assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
-    refused = subprocess.run(
-        [*command, "--db", str(tmp_path / "none.db")],
-        input=None, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        env={"PYTHONPATH": str(Path(__file__).parent.parent), "PATH": "/usr/bin:/bin",
-             "LOOPLAB_MAX_TRIALS": "2"},
-    )  # fmt: skip
+    few = {"LOOPLAB_MAX_TRIALS": "2"}
+    refused = looplab([*command, "--db", "none.db"], tmp_path, environment=few)
     assert refused.returncode == 2
     assert "blocks: 3 is above the limit of 1" in refused.stderr
     assert not (tmp_path / "none.db").exists()

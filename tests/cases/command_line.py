@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.dashboard import provide_database
+from tests.forked import looplab
 
 CASES = Path(__file__).parent
 Done = subprocess.CompletedProcess[str]
@@ -21,20 +22,24 @@ class CommandLine:
 
     folder: Path
 
-    def __call__(
+    def __call__(self, *arguments: str, stdin: str | None = None) -> Done:
+        return looplab(arguments, self.folder, stdin)
+
+    def interpreted(
         self,
         *arguments: str,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
         stdin: str | None = None,
         encoding: str = "utf-8",
     ) -> Done:
+        """Run it in an interpreter that starts in this environment, and heeds what it finds."""
         return subprocess.run(
             [sys.executable, "-m", "control_plane", *arguments],
             cwd=self.folder,
             input=stdin,
             capture_output=True,
             encoding=encoding,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **environment},
             timeout=120,
             check=False,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cases.command_line import CommandLine, command_line, short_spec
-from tests.dashboard import dashboard
+from tests.dashboard import forked_dashboard
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 @pytest.fixture(scope="module")
 def beside_a_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     looplab = command_line("R04", tmp_path_factory.mktemp("beside"))
-    with dashboard(looplab.folder):
+    with forked_dashboard(looplab.folder):
         yield looplab
 
 

@@ -17,7 +17,7 @@ from control_plane.analysis.validity.load_gates import MOST_TOLD, TOLD_CPU
 from control_plane.targets.launch import free_ports
 from control_plane.targets.observation.machine import group_folders, quota_cores, read_mounts
 from control_plane.targets.observation.procfs import inodes_at
-from tests.dashboard import DashboardProcess, dashboard, until
+from tests.dashboard import DashboardProcess, forked_dashboard, until
 
 APPLICATIONS = Path(__file__).parent / "R18"
 SPEC = json.loads((APPLICATIONS / "spec.json").read_text())
@@ -70,7 +70,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Das
     folder = tmp_path_factory.mktemp("R18") / "R18"
     shutil.copytree(APPLICATIONS, folder)
     (folder / "looplab.toml").write_text(SETTINGS.format(port=port))
-    with dashboard(folder) as started:
+    with forked_dashboard(folder) as started:
         yield started
 
 
@@ -197,7 +197,7 @@ def test_a_target_that_the_kernel_holds_back_says_so(quota: Path, tmp_path: Path
     (tmp_path / "looplab.toml").write_text(
         f"[applications.held]\ncommand = {command}\n[applications.free]\ncommand = {free}\n"
     )
-    with dashboard(tmp_path) as looplab:
+    with forked_dashboard(tmp_path) as looplab:
         runs = {}
         for name in ("held", "free"):
             spec = json.loads(json.dumps(SPEC))

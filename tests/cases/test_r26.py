@@ -44,7 +44,7 @@ def test_six_runs_stand_whole_beside_one_another(
     looplab: CommandLine, ids: list[str], encoding: str, environment: dict[str, str]
 ) -> None:
     six = ids[:6]
-    done = looplab("compare", *six, environment=environment, encoding=encoding)
+    done = looplab.interpreted("compare", *six, environment=environment, encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.replace("|", " ").splitlines()
     (heads,) = [line for line in lines if all(run_id in line.split() for run_id in six)]
@@ -59,7 +59,9 @@ def test_six_runs_stand_whole_beside_one_another(
 def test_json_says_the_same_in_every_encoding(
     looplab: CommandLine, ids: list[str], encoding: str, environment: dict[str, str]
 ) -> None:
-    done = looplab("compare", *ids[:6], "--json", environment=environment, encoding=encoding)
+    done = looplab.interpreted(
+        "compare", *ids[:6], "--json", environment=environment, encoding=encoding
+    )
     assert done.returncode == 0, done.stderr
     titles = {run["title"] for run in json.loads(done.stdout)["runs"]}
     assert titles == {f"für {users} × Nutzer – ≥" for users in range(1, 7)}
@@ -70,7 +72,7 @@ def test_a_run_is_told_in_every_encoding(
     looplab: CommandLine, encoding: str, environment: dict[str, str]
 ) -> None:
     spec = json.dumps(short_spec("wide", ["/"], title="über – ≥ 日本"))
-    done = looplab("run", "-", stdin=spec, environment=environment, encoding=encoding)
+    done = looplab.interpreted("run", "-", stdin=spec, environment=environment, encoding=encoding)
     # Standard input is bytes to the command; the spec is JSON in ASCII.
     assert done.returncode == 0, done.stderr
     assert "ber" in done.stdout
@@ -80,7 +82,7 @@ def test_a_run_is_told_in_every_encoding(
 def test_weak_and_invalid_numbers_are_told_without_colours(
     looplab: CommandLine, ids: list[str]
 ) -> None:
-    printed = looplab("compare", ids[0], ids[6], environment={"NO_COLOR": "1"}).stdout
+    printed = looplab.interpreted("compare", ids[0], ids[6], environment={"NO_COLOR": "1"}).stdout
     (throughput,) = [line for line in printed.splitlines() if "Throughput" in line]
     assert "!0" in throughput
     assert "! of an invalid run: not to be used" in printed

@@ -18,7 +18,7 @@ TOKYO, EUCLA = timezone(timedelta(hours=9)), timezone(timedelta(hours=8, minutes
 
 def test_a_measured_ceiling_names_the_zone(tmp_path_factory: pytest.TempPathFactory) -> None:
     looplab = command_line("X3", tmp_path_factory.mktemp("X3"))
-    done = looplab("ceiling", "blocking", environment={"TZ": "Asia/Tokyo"})
+    done = looplab.interpreted("ceiling", "blocking", environment={"TZ": "Asia/Tokyo"})
     assert done.returncode == 0, done.stderr
     (said,) = re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC", done.stdout)
     measured = datetime.strptime(f"{said} +0000", "%Y-%m-%d %H:%M %z")

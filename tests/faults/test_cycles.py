@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboard import BARE, dashboard, gone_within_a_second, items_spec
+from tests.dashboard import BARE, forked_dashboard, gone_within_a_second, items_spec
 
 CYCLES = 5
 LATEST_S = 1.2
@@ -21,7 +21,7 @@ def test_kill_the_control_plane_at_random_moments(clean_after: Path) -> None:
     chance = random.Random(20)
     finished: dict[str, bytes] = {}
     for cycle in range(CYCLES):
-        with dashboard(clean_after) as looplab:
+        with forked_dashboard(clean_after) as looplab:
             for run_id, body in finished.items():
                 assert looplab.get(f"/api/runs/{run_id}").content == body
             listed = looplab.get("/api/runs?limit=200").json()["runs"]

@@ -14,7 +14,7 @@ from tests.dashboard import (
     BARE,
     Dashboard,
     DashboardProcess,
-    dashboard,
+    forked_dashboard,
     gone_within_a_second,
     items_spec,
     long_spec,
@@ -50,7 +50,7 @@ def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
     cut: list[str] = []
     before: dict[str, Any] = {}
     for state in ("queued", "starting", "warming", "running"):
-        with dashboard(clean_after) as looplab:
+        with forked_dashboard(clean_after) as looplab:
             assert_kept(looplab, before, cut)
             if not before:
                 before = looplab.finished(looplab.submit(items_spec(title="kept", **BARE)))
@@ -94,7 +94,7 @@ def test_kill_the_control_plane_while_it_asks_an_application(
     (clean_after / "looplab.toml").write_text(
         own.entry("hangs", python="python") + "[applications.silent]\napp = 'silent:app'\n"
     )
-    with dashboard(clean_after) as looplab:
+    with forked_dashboard(clean_after) as looplab:
         asking = threading.Thread(target=unheard, args=(ask, looplab, name))
         asking.start()
         until((clean_after / "asked").exists, "it is asked")
@@ -121,7 +121,7 @@ def test_experiments_that_are_killed_are_paused_and_go_on(clean_after: Path) -> 
     common = {**BARE, "workload": {"streams": [stream]}, "warmup_s": 0}
     arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
     document = {"question": "Which loop?", "blocks": 50, "spec": common, "arms": arms}
-    with dashboard(clean_after) as looplab:
+    with forked_dashboard(clean_after) as looplab:
         first, second = (looplab.post("/api/experiments", document).json() for _ in range(2))
         address = f"/api/experiments/runs/{first['id']}"
         until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)

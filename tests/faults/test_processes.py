@@ -2,8 +2,6 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from tests.dashboard import (
     BARE,
     Dashboard,
     DashboardProcess,
-    dashboard,
+    forked_dashboard,
     gone_within_a_second,
     items_spec,
     long_spec,
@@ -27,6 +25,7 @@ from tests.dashboard import (
     until,
     whole,
 )
+from tests.forked import looplab as looplab_command
 from tests.in_process import in_process
 
 SERVED = {"target": {"application": "bare"}}
@@ -38,7 +37,7 @@ SIGNALS = ([signal.SIGTERM], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP, sig
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
     folder = tmp_path_factory.mktemp("processes")
     own.bare(folder)
-    with dashboard(folder) as looplab:
+    with forked_dashboard(folder) as looplab:
         yield looplab
 
 
@@ -58,7 +57,7 @@ def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
     interrupted: list[str] = []
     own.bare(clean_after)
     for signals in SIGNALS:
-        with dashboard(clean_after) as looplab:
+        with forked_dashboard(clean_after) as looplab:
             assert_interrupted(looplab, interrupted)
             run_id = looplab.submit(long_spec(**(BARE if interrupted else SERVED)))
             looplab.until_state(run_id, {"running"})
@@ -181,23 +180,18 @@ def unused_port() -> int:
 
 
 def test_the_second_start_on_one_file_names_the_first(looplab: DashboardProcess) -> None:
-    second = start_again(looplab.db.parent)
+    second = looplab_command([], looplab.db.parent)
     assert second.returncode == 3
     assert str(looplab.process.pid) in second.stderr
     assert looplab.url in second.stderr
     assert second.stderr.count("\n") == 1
 
 
-def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "control_plane", "--db", str(folder / "runs.db"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-
-
 def test_a_taken_port_names_its_owner(
     looplab: DashboardProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     port = looplab.url.rpartition(":")[2]
-    other = start_again(tmp_path_factory.mktemp("other"), "--port", port)
+    other = looplab_command(["--port", port], tmp_path_factory.mktemp("other"))
     assert other.returncode == 2
     assert looplab.url in other.stderr
     assert other.stderr.count("\n") == 1

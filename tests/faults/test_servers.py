@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.domain.spec import Target
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from tests.dashboard import DashboardProcess, dashboard, items_spec, marked, until
+from tests.dashboard import DashboardProcess, forked_dashboard, items_spec, marked, until
 
 REPLACES = {"uvicorn", "gunicorn"}
 """Servers whose master starts another worker for one that died; the others end."""
@@ -27,7 +27,7 @@ def name(target: Target) -> str:
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    with dashboard(tmp_path_factory.mktemp("servers")) as started:
+    with forked_dashboard(tmp_path_factory.mktemp("servers")) as started:
         yield started
 
 

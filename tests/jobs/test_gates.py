@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.analysis.validity.load_gates import OTHER_CPU
 from control_plane.targets.observation.procfs import machine_cpu_s
-from tests.dashboard import DashboardProcess, dashboard
+from tests.dashboard import DashboardProcess, forked_dashboard
 from tests.undisturbed import judged, levels, unless_disturbed
 
 CLOCKS_S = 0.2
@@ -20,7 +20,7 @@ CLOCKS_S = 0.2
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    with dashboard(tmp_path_factory.mktemp("gates"), [], {}) as started:
+    with forked_dashboard(tmp_path_factory.mktemp("gates")) as started:
         yield started
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard, forked_dashboard
 from tests.load.hostile import HostileServer, hostile_server
 from tests.undisturbed import levels, unless_disturbed
 
@@ -19,7 +19,7 @@ POST = {"method": "POST", "path": "/payloads/model"}
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory.mktemp("loads"), [], {}) as started:
+    with forked_dashboard(tmp_path_factory.mktemp("loads")) as started:
         yield started
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import own
-from tests.dashboard import Dashboard, dashboard, items_spec, until
+from tests.dashboard import Dashboard, forked_dashboard, items_spec, until
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         file.write(own.entry("till", app="till:app", python="lean/bin/python"))
     (folder / "shop" / "till.py").write_text("def app(environ, start_response): ...")
     arguments = ["--config", "shop/looplab.toml"]
-    with dashboard(folder, arguments, {"SHOP_KEY": "hunter2-long"}) as started:
+    with forked_dashboard(folder, arguments, {"SHOP_KEY": "hunter2-long"}) as started:
         yield started
 
 

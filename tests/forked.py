@@ -1,0 +1,112 @@
+"""Looplab's command in a process of its own that is forked from one which has imported it before.
+
+For tests to which the start of the interpreter is not the point: what each start would import again
+takes a second of the processor.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+from control_plane.__main__ import main
+
+IMPORTED = ["control_plane.dashboard_server", "control_plane.local_dashboard", "control_plane.cli"]
+
+
+@dataclass(frozen=True)
+class ForkedProcess:
+    """Has of `subprocess.Popen` what the tests use."""
+
+    process: ForkServerProcess
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired("looplab", timeout or 0)
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    def kill(self) -> None:
+        self.process.kill()
+
+
+@cache
+def _forks() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
+
+
+def forked(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], streams: Sequence[int]
+) -> ForkedProcess:
+    """Start `looplab` in a folder; `streams` are its standard input, output and errors."""
+    sent = [Connection(os.dup(stream)) for stream in streams]
+    asked = (arguments, folder, {**os.environ, **environment}, sent)
+    process = _forks().Process(target=_looplab, args=asked, daemon=True)
+    process.start()
+    for connection in sent:
+        connection.close()
+    return ForkedProcess(process)
+
+
+def _looplab(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], sent: list[Connection]
+) -> None:
+    for number, connection in enumerate(sent):
+        os.dup2(connection.fileno(), number)
+        connection.close()
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace")
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["looplab", *arguments]
+    main()
+
+
+def looplab(
+    arguments: Sequence[str],
+    folder: Path,
+    stdin: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, as `subprocess.run` does."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3)]
+        files[0].write(stdin or "")
+        for file in files:
+            file.seek(0)
+        process = forked(arguments, folder, environment or {}, [file.fileno() for file in files])
+        try:
+            code = process.wait(120)
+        finally:
+            process.kill()
+        printed = []
+        for file in files[1:]:
+            file.seek(0)
+            printed.append(file.read())
+    return subprocess.CompletedProcess(arguments, code, *printed)
