@@ -15,7 +15,7 @@
     obstructed: the database refuses the write (disk full, file gone)
 
 A run that waits ends by `withdraw`. What an earlier control plane left is interrupted at the next
-start (`recover` in runtime.py).
+start (`recover` in jobs/__init__.py).
 """
 
 import asyncio
