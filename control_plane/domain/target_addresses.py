@@ -61,8 +61,10 @@ class AllowedTarget:
 
     def covers(self, host: str, port: int) -> bool:
         """Return whether this is one of them, as it is typed: no name is looked up."""
-        if self.port not in {None, port}:
-            return False
+        return self.port in {None, port} and self.is_host(host)
+
+    def is_host(self, host: str) -> bool:
+        """Return whether this is its host, or one of its network, whatever the port."""
         if isinstance(self.host, str):
             return host == self.host
         address = _address(host)
@@ -140,8 +142,15 @@ def port_of(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def not_here(host: str) -> str:
-    """Return what is said of a host that may not be asked."""
+def not_allowed(url: str, allowed: Collection[AllowedTarget]) -> str:
+    """Return what is said of the server of a URL that may not be asked."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", port_of(parts)
+    ports = sorted(target.port for target in allowed if target.port and target.is_host(host))
+    if ports:
+        listed = ", ".join(map(str, ports))
+        remedy = f"give {'that' if len(ports) == 1 else 'one of them'}, or allow {port} as well"
+        return f"{host[:60]} is allowed at port {listed}, not {port}: {remedy} ({ALLOWED_TARGETS})."
     remedy = f"give localhost or 127.0.0.1, or allow it by {ALLOWED_TARGETS}"
     return f"{host[:60]} is not on this machine: {remedy}."
 
@@ -181,7 +190,7 @@ def wrong_url(field: str, url: str, allowed: Collection[AllowedTarget]) -> Itera
     elif port == 0:
         yield FieldError(field, "Port 0 cannot be connected to.")
     elif not may_be_asked(url, allowed):
-        yield FieldError(field, not_here(parts.hostname))
+        yield FieldError(field, not_allowed(url, allowed))
     else:
         yield from _unverified(field, url)
 

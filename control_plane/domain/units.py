@@ -102,8 +102,12 @@ def ratio(value: float | None) -> str:
         return NONE
     if not 0 < value < 1:
         return f"×{figures(value)}"
-    turned = figures(1 / value)
-    return f"÷{turned}" if float(turned.replace(",", "")) > 1 else f"×{turned}"
+    return f"{'÷' if is_turned(value) else '×'}{figures(1 / value)}"
+
+
+def is_turned(value: float) -> bool:
+    """Return whether a ratio is written the other way round: below one, also as it is rounded."""
+    return 0 < value < 1 and float(figures(1 / value).replace(",", "")) > 1
 
 
 WRITTEN: dict[str, Callable[[float | None], str]] = {

@@ -17,7 +17,7 @@ from control_plane.domain.target_addresses import (
     is_here,
     may_be_asked,
     may_connect,
-    not_here,
+    not_allowed,
     port_of,
 )
 from control_plane.targets.observation import procfs
@@ -222,8 +222,10 @@ class ExternalTarget:
     def __init__(self, url: str, host: str, port: int, host_header: str) -> None:
         self.url, self.host_header = url, host_header
         self._host, self._port = host, port
-        inodes = procfs.inodes_at(host, port) if _is_ours(host) else set()
-        holders = procfs.holders(inodes, procfs.pids())
+        if _is_ours(host):
+            holders = procfs.holders(procfs.inodes_at(host, port), procfs.pids())
+        else:
+            holders = procfs.holders_in_containers(host, port)
         self._holders = {pid: procfs.started_at(pid) for pid in holders}
         self._watch = WorkerWatch(_master(holders), holders, single=False)
         self.pids()
@@ -294,7 +296,7 @@ async def reach(
     parts = urlsplit(url)
     name, port = parts.hostname or "", port_of(parts)
     if not may_be_asked(url, allowed):
-        raise TargetFailed(not_here(name))
+        raise TargetFailed(not_allowed(url, allowed))
     addresses = await _addresses(name, port, here=is_here(url))
     if port in forbidden_ports and any(map(_is_ours, addresses)):
         raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")

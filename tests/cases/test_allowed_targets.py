@@ -88,7 +88,7 @@ def test_each_entry_takes_what_is_allowed_alone(
             assert f"{url} is another machine: it gets " in told
             answer = send(open_to_one, path, [*pairs, ("agreed", told)])
         assert answer.status_code == status
-        assert ("not on this machine" in answer.text) == (status == 422)
+        assert ("is allowed at port 8000, not 8001" in answer.text) == (status == 422)
 
 
 def test_the_plan_says_in_red_who_is_asked_and_how_much(open_to_one: Dashboard) -> None:
@@ -178,7 +178,7 @@ def test_the_command_line_refuses_it_before_there_is_a_database(tmp_path: Path) 
     settings = Settings(db=tmp_path / "runs.db", limits=LIMITS)
     with asyncio.Runner() as runner:
         here = LocalDashboard(settings, runner)
-        with pytest.raises(InvalidInput, match=r"bench\.test is not on this machine"):
+        with pytest.raises(InvalidInput, match=r"bench\.test is allowed at port 8000, not 8001"):
             here.submit(spec_for(OTHER))
         here.close()
     assert not settings.db.exists()

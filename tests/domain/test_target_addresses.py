@@ -65,6 +65,18 @@ def test_addresses_that_no_name_may_lead_to(address: str) -> None:
     assert not may_connect(ip_address(address), here=False)
 
 
+def test_a_port_that_is_not_allowed_is_told_with_those_that_are() -> None:
+    allowed = [allowed_target(text) for text in ("shop.test:8001", "shop.test:8000", "10.0.0.0/24")]
+    (error,) = wrong_url("target.url", "http://shop.test:9000", allowed)
+    assert error.message == (
+        "shop.test is allowed at port 8000, 8001, not 9000: give one of them, or allow 9000 as "
+        "well (LOOPLAB_ALLOWED_TARGETS)."
+    )
+    for url in ("http://other.test:8000", "http://10.0.1.1"):
+        (error,) = wrong_url("target.url", url, allowed)
+        assert "is not on this machine: give localhost" in error.message
+
+
 @pytest.mark.parametrize("address", ["192.0.2.7", "10.0.0.1", "2001:db8::5", "fd00::5"])
 def test_a_name_of_this_machine_leads_to_no_other(address: str) -> None:
     assert may_connect(ip_address(address), here=False)

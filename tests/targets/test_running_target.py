@@ -122,6 +122,38 @@ async def test_who_listens_here_is_not_taken_for_a_server_elsewhere() -> None:
         assert ExternalTarget("http://192.0.2.1", "192.0.2.1", port, "a").pids() == []
 
 
+CONTAINED = """
+import fcntl, socket, struct
+lo = socket.socket()
+request = lambda name, rest: struct.pack("16s24s", name, rest)
+address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton("10.9.9.9"))
+fcntl.ioctl(lo, 0x8916, request(b"lo:1", address))  # SIOCSIFADDR
+fcntl.ioctl(lo, 0x8914, request(b"lo", struct.pack("H", 0x49)))  # SIOCSIFFLAGS: up, loopback
+server = socket.create_server(("", 0))
+print(server.getsockname()[1], flush=True)
+input()
+"""
+
+
+async def test_a_server_in_a_container_of_this_machine_is_seen() -> None:
+    """It is no other program. In a network of its own it listens at an address that only that
+    network has; nobody connects.
+    """
+    alone = ["unshare", "--map-root-user", "--net", sys.executable, "-c", CONTAINED]
+    with subprocess.Popen(
+        alone, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as container:
+        assert container.stdout is not None
+        port = int(container.stdout.readline() or 0)
+        if not port:
+            pytest.skip("this machine lets nobody have a network of its own")
+        found = ExternalTarget("http://10.9.9.9", "10.9.9.9", port, "a").pids()
+        others = ("10.9.9.8", port), ("10.9.9.9", port + 1)
+        nobody = [ExternalTarget("http://x", *other, "a").pids() for other in others]
+        container.communicate("\n")
+    assert (found, nobody) == ([container.pid], [[], []])
+
+
 @pytest.mark.parametrize("victim", [min, max])
 @pytest.mark.parametrize("master_listens", [True, False])
 async def test_any_worker_that_is_killed_is_counted(

@@ -20,7 +20,7 @@ from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.domain.units import WRITTEN, figures, number_of, share
+from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, share
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
@@ -117,8 +117,8 @@ _FARTHEST = 1_000.0
 
 
 def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
-    """Return a ratio with its interval, turned where all of it lies below 1; then whether it is."""
-    if interval.high < 1 and interval.low > 0:
+    """Return a ratio with its interval, turned as `units.ratio` does; then whether it is."""
+    if interval.low > 0 and is_turned(value):
         return 1 / value, Interval(1 / interval.high, 1 / interval.low), True
     return value, interval, False
 
@@ -131,7 +131,7 @@ def says_nothing(interval: Interval) -> bool:
 def interval_text(verdict: Verdict) -> str:
     """Return the ratio with its 95 % interval: `1.12 times as much (95 % interval 1.08 to 1.16)`.
 
-    Where all of it lies below 1 turned: `8 times lower (95 % interval 7 to 9.1)`.
+    Below 1 turned: `8 times lower (95 % interval 7 to 9.1)`.
     """
     if verdict.effect is None or verdict.within_95 is None:
         return "not known"
@@ -151,7 +151,7 @@ def _more(verdict: Verdict) -> str:
 
 
 def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
-    """Return `×1.12` and `[1.08, 1.16]`; where all of it lies below 1 turned: `÷8` `[7, 9.1]`."""
+    """Return `×1.12` and `[1.08, 1.16]`; below 1 turned: `÷8` `[7, 9.1]`."""
     value, interval, lower = turned(value, interval)
     text = f"{'÷' if lower else '×'}{figures(value)}"
     if says_nothing(interval):

@@ -341,17 +341,22 @@ def _headlines(validity: Validity) -> str:
 def _ended_early(run: Run, kind: BannerKind) -> Banner:
     reason = run.reason or ""
     title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
-    text = [_kept(len(run.trials), run.spec.trials)]
+    text = [_kept(run)]
     if run.log:
         text.append("What the target printed last stands below.")
     return Banner(kind, title[:1].upper() + title[1:], " ".join(text))
 
 
-def _kept(done: int, planned: int) -> str:
+def _kept(run: Run) -> str:
+    """Return what is left of a run that ended early; its environment is known from a warm-up on."""
+    done = len(run.trials)
     if not done:
-        return "Nothing was measured."
+        if run.started_at is None:
+            return "It never began."
+        under_way = "Trial 1 was under way and is not kept: only whole trials are."
+        return "Nothing was measured." if run.environment is None else under_way
     trials = "Trial 1 is" if done == 1 else f"Trials 1 {'and' if done == 2 else 'to'} {done} are"
-    return f"{trials} kept, of {planned} planned. An unfinished run gives no verdict."
+    return f"{trials} kept, of {run.spec.trials} planned. An unfinished run gives no verdict."
 
 
 def requests_before_text(sent: Sequence[int]) -> str:

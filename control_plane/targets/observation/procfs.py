@@ -3,7 +3,9 @@
 import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -208,25 +210,59 @@ _ACCEPTS_CONNECTIONS = 0x10000
 """The flag of /proc/net/unix of a socket that listens (__SO_ACCEPTCON of the kernel)."""
 
 
-def inodes_at(host: str, port: int) -> set[int]:
-    """Return the listening sockets that a connection to the address could reach, with wildcards."""
+def inodes_at(host: str, port: int, network: Path = PROC / "net") -> set[int]:
+    """Return the listening sockets that a connection to the address could reach, with wildcards.
+
+    `network`: the tables of another network namespace.
+    """
     wanted = ip_address(host)
     return {
         inode
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for address, inode in _listening(table, port)
+        for table in ("tcp", "tcp6")
+        for address, inode in _listening(network / table, port)
         if address.is_unspecified or _unmapped(address) == wanted
     }
 
 
-def _listening(table: str, port: int) -> Iterable[tuple[IPv4Address | IPv6Address, int]]:
+def holders_in_containers(host: str, port: int) -> dict[int, set[int]]:
+    """Return who listens at an address of another network namespace of this machine, as `holders`.
+
+    {} where no namespace has the address, or where its processes may not be looked at.
+    """
+    namespaces: dict[str, list[int]] = defaultdict(list)
+    for pid in pids():
+        with suppress(OSError):
+            namespaces[os.readlink(PROC / str(pid) / "ns" / "net")].append(pid)
+    with suppress(OSError):
+        namespaces.pop(os.readlink(PROC / "self" / "ns" / "net"), None)
+    for inside in namespaces.values():
+        network = PROC / str(inside[0]) / "net"
+        if ip_address(host) in _own_addresses(network):
+            return holders(inodes_at(host, port, network), inside)
+    return {}
+
+
+def _own_addresses(network: Path) -> set[IPv4Address | IPv6Address]:
+    """Return the addresses that a network namespace has, by its tables of routes."""
+    found: set[IPv4Address | IPv6Address] = set()
+    above = ""
+    for line in _rows(network / "fib_trie"):
+        kind, _, name = line.strip().partition(" ")
+        above = name if kind == "|--" else above
+        if line.strip() == "/32 host LOCAL":
+            found.add(ip_address(above))
+    rows = _rows(network / "if_inet6", head=0)
+    return found | {ip_address(bytes.fromhex(row.split(None, 1)[0])) for row in rows}
+
+
+def _listening(table: Path, port: int) -> Iterable[tuple[IPv4Address | IPv6Address, int]]:
     # Asked for again and again while a server starts: most rows are not parsed.
     for address, _, inode in _all_listening(table, f":{port:04X}"):
         yield address, inode
 
 
 def _all_listening(
-    table: str, suffix: str = ""
+    table: Path, suffix: str = ""
 ) -> Iterable[tuple[IPv4Address | IPv6Address, int, int]]:
     for line in _rows(table):
         fields = line.split(None, 10)
@@ -235,9 +271,10 @@ def _all_listening(
             yield _parse_address(address), int(port, 16), int(fields[9])
 
 
-def _rows(table: str) -> list[str]:
+def _rows(table: Path, head: int = 1) -> list[str]:
+    """Return the lines of a table of the kernel behind its `head`; [] where it has none."""
     try:
-        return Path(table).read_text(errors="replace").splitlines()[1:]
+        return table.read_text(errors="replace").splitlines()[head:]
     except OSError:
         return []
 
@@ -310,8 +347,8 @@ def listening_places(pids: Iterable[int]) -> list[str]:
     """Return where processes listen, as they are written: `[::1]:8000`, `unix socket /tmp/a`."""
     known = {
         f"socket:[{inode}]": _address_text(address, port)
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for address, port, inode in _all_listening(table)
+        for table in ("tcp", "tcp6")
+        for address, port, inode in _all_listening(PROC / "net" / table)
     } | {f"socket:[{inode}]": f"unix socket {path}" for path, inode in _unix_listening()}
     links = [link for pid in pids for _, link in _descriptors(pid)]
     return sorted({known[link] for link in links if link in known})
@@ -323,7 +360,7 @@ def _address_text(address: IPv4Address | IPv6Address, port: int) -> str:
 
 
 def _unix_listening() -> Iterable[tuple[str, int]]:
-    for line in _rows("/proc/net/unix"):
+    for line in _rows(PROC / "net" / "unix"):
         fields = line.split(None, 7)
         if int(fields[3], 16) & _ACCEPTS_CONNECTIONS:
             yield (fields[7] if len(fields) > 7 else "without a name"), int(fields[6])

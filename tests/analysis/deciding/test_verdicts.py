@@ -26,6 +26,7 @@ from control_plane.analysis.deciding.verdicts import (
     withheld,
     zero_bound,
 )
+from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 
 
 def effect(ratio: float, error: float, blocks: int = 10) -> Effect:
@@ -171,3 +172,17 @@ def test_a_difference_is_known_as_far_as_both_sides_are() -> None:
     assert found.holds(0.045)
     back = share_difference(many, few)
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "interval", "told"),
+    [
+        (0.5, Interval(0.4, 0.625), "÷2.00 [1.60, 2.50]"),
+        (0.585, Interval(0.237, 1.45), "÷1.71 [0.690, 4.22]"),
+        (1.28, Interval(0.5, 3.2), "×1.28 [0.500, 3.20]"),
+        (0.9999, Interval(0.98, 1.02), "×1.00 [0.980, 1.02]"),
+        (0.5, Interval(0.0, 2.0), "×0.500 [too wide]"),
+    ],
+)
+def test_a_ratio_below_one_is_turned_wherever_its_interval_lies(ratio, interval, told):
+    assert " ".join(ratio_with_interval(ratio, interval)) == told

@@ -287,23 +287,30 @@ def test_banners_of_validity(validity, kind, title, text):
             "Trials 1 and 2 are kept, of 5 planned. An unfinished run gives no verdict.",
         ),
         (State.CANCELLED, None, 0, (), "Cancelled", "Nothing was measured."),
-        (
-            State.CANCELLED,
-            "cancelled while queued",
-            0,
-            (),
-            "Cancelled while queued",
-            "Nothing was measured.",
-        ),
     ],
 )
 def test_banners_of_runs_that_ended_early(state, reason, trials, log, title, text):
-    ended = run(
-        state=state, reason=reason, trials=(trial(),) * trials, log=log, spec=spec(trials=5)
-    )
+    trials = (trial(),) * trials
+    known = {"trials": trials} if trials else {"trials": (), "environment": None}
+    ended = run(state=state, reason=reason, log=log, spec=spec(trials=5), **known)
     found = banner(ended)
     assert found is not None
     assert (found.kind, found.title, found.text) == (state.value, title, text)
+
+
+@pytest.mark.parametrize(
+    ("facts", "left"),
+    [
+        ({"started_at": None, "environment": None}, "It never began."),
+        ({"environment": None}, "Nothing was measured."),
+        ({}, "Trial 1 was under way and is not kept: only whole trials are."),
+    ],
+)
+def test_what_is_left_of_a_first_trial_is_told(facts, left):
+    for state in (State.INTERRUPTED, State.CANCELLED, State.FAILED):
+        found = banner(run(state=state, trials=(), spec=spec(trials=1), **facts))
+        assert found is not None
+        assert found.text == left
 
 
 @pytest.mark.parametrize("chosen", [{}, {"validity": Validity("valid")}, {"state": State.RUNNING}])
