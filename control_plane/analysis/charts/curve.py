@@ -1,5 +1,6 @@
-"""One distribution in a figure: a run of a comparison, or a stream of one run."""
+"""One distribution in a figure, of a run or of a stream of one run, and its percentile axis."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -7,7 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from control_plane.analysis.charts.figure import PERCENTILE_TICKS, shortened
+from control_plane.analysis.charts.figure import (
+    FIRST,
+    PERCENTILE_TICKS,
+    Floats,
+    Plot,
+    shortened,
+    x_axis,
+)
 from control_plane.analysis.charts.trial_axis import Span
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.deciding.claims import summary_of
@@ -266,3 +274,27 @@ def time_base_note(spec: Spec, results: Iterable[StreamResult]) -> str:
         FIRST_BYTE_NOTE: any(result.summary.begins_early for result in found),
     }
     return " ".join(note for note, applies in notes.items() if applies)
+
+
+def nines(share: float) -> float:
+    """Return the place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
+    return -math.log10(1 - share) if share < 1 else math.inf
+
+
+def shares(places: Floats) -> Floats:
+    """Return the reverse of `nines`, shape kept."""
+    found: Floats = 1 - 10**-places
+    return found
+
+
+def percentile_axis(end: float) -> Plot:
+    """Return the axis from p50 to the place `end`, with a tick for each named percentile."""
+    ticks = {name: nines(share) for name, share in PERCENTILE_TICKS.items()}
+    return x_axis(
+        range=[FIRST - 0.06, max(end, FIRST + 0.1) + 0.02],
+        tickvals=[round(place, 4) for place in ticks.values()],
+        ticktext=list(ticks),
+        showgrid=True,
+        showline=False,
+        ticks="",
+    )

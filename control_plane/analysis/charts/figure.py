@@ -278,29 +278,6 @@ FIRST, LAST = math.log10(2), 4.0
 """p50 and p99.99 on the percentile axis."""
 
 
-def nines(share: float) -> float:
-    """Return the place of a share on the percentile axis: 1 for p90, 2 for p99, 3 for p99.9."""
-    return -math.log10(1 - share) if share < 1 else math.inf
-
-
-def shares(places: Floats) -> Floats:
-    """Return the reverse of `nines`, shape kept."""
-    found: Floats = 1 - 10**-places
-    return found
-
-
-def percentile_axis(end: float) -> Plot:
-    ticks = {name: nines(share) for name, share in PERCENTILE_TICKS.items()}
-    return x_axis(
-        range=[FIRST - 0.06, max(end, FIRST + 0.1) + 0.02],
-        tickvals=[round(place, 4) for place in ticks.values()],
-        ticktext=list(ticks),
-        showgrid=True,
-        showline=False,
-        ticks="",
-    )
-
-
 def log_range(low: float, high: float) -> tuple[float, float]:
     """Return decades around the values, with room above and below; at least 0.6 decades apart."""
     low, high = math.log10(low), math.log10(high)

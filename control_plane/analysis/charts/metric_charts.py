@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import FADED
+from control_plane.analysis.charts.curve import FADED, nines
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
     FIRST,
@@ -18,7 +18,6 @@ from control_plane.analysis.charts.figure import (
     annotation,
     label_room,
     line,
-    nines,
     plot,
     plot_height,
     spread,

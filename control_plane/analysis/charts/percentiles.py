@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.curve import Curve, nines, percentile_axis, shares
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
     FIRST,
@@ -22,10 +22,7 @@ from control_plane.analysis.charts.figure import (
     linear_time_axis,
     log_range,
     milliseconds,
-    nines,
-    percentile_axis,
     rounded,
-    shares,
     short_time,
     time_axis,
 )

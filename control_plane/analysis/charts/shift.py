@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import Curve
+from control_plane.analysis.charts.curve import Curve, nines, percentile_axis, shares
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
     FIRST,
@@ -17,11 +17,8 @@ from control_plane.analysis.charts.figure import (
     Table,
     line,
     line_plot,
-    nines,
-    percentile_axis,
     rounded,
     scale_of,
-    shares,
     y_axis,
 )
 from control_plane.analysis.charts.percentiles import ROUNDING, last_place

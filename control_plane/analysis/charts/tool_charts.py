@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import Curve, curve_of
+from control_plane.analysis.charts.curve import Curve, curve_of, nines, percentile_axis, shares
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
@@ -21,10 +21,7 @@ from control_plane.analysis.charts.figure import (
     line_plot,
     log_range,
     milliseconds,
-    nines,
-    percentile_axis,
     rounded,
-    shares,
     short_time,
     time_axis,
     window_axis,

@@ -1,7 +1,9 @@
 """Runs and streams as curves, and the two clocks of their requests."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from control_plane.analysis.charts.curve import (
@@ -12,6 +14,8 @@ from control_plane.analysis.charts.curve import (
     SCHEDULED_NOTE,
     curves_of_runs,
     curves_of_streams,
+    nines,
+    shares,
     time_base_note,
     times_differ,
     with_other_clocks,
@@ -126,3 +130,15 @@ def test_the_first_byte_is_drawn_where_answers_begin_early(share, clocks):
 def test_words_follow_the_load_models(loads, queued_s, said):
     results = list(open_run(queued_s).streams.values())
     assert time_base_note(loaded(*loads), results) == " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("share", "place"), [(0.5, 0.30103), (0.9, 1.0), (0.99, 2.0), (0.999, 3.0), (0.9999, 4.0)]
+)
+def test_percentiles_stand_at_their_nines(share, place):
+    assert nines(share) == pytest.approx(place)
+    assert shares(np.array([place]))[0] == pytest.approx(share)
+
+
+def test_the_largest_sample_has_no_place():
+    assert nines(1.0) == math.inf

@@ -19,12 +19,10 @@ from control_plane.analysis.charts.figure import (
     line_plot,
     log_range,
     milliseconds,
-    nines,
     plot,
     plot_height,
     rounded,
     scale_of,
-    shares,
     short_time,
     spread,
     time_axis,
@@ -120,18 +118,6 @@ def test_notes_stand_on_the_wide_layout_only():
     )
     assert [text["text"] for text in drawn["layout"]["annotations"]] == ["a", "note"]
     assert [text["text"] for text in drawn["narrow"]["annotations"]] == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("share", "place"), [(0.5, 0.30103), (0.9, 1.0), (0.99, 2.0), (0.999, 3.0), (0.9999, 4.0)]
-)
-def test_percentiles_stand_at_their_nines(share, place):
-    assert nines(share) == pytest.approx(place)
-    assert shares(np.array([place]))[0] == pytest.approx(share)
-
-
-def test_the_largest_sample_has_no_place():
-    assert nines(1.0) == math.inf
 
 
 @pytest.mark.parametrize(

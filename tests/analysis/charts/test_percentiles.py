@@ -5,8 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from control_plane.analysis.charts.curve import curves_of_runs
-from control_plane.analysis.charts.figure import FIRST, nines
+from control_plane.analysis.charts.curve import curves_of_runs, nines
+from control_plane.analysis.charts.figure import FIRST
 from control_plane.analysis.charts.percentiles import DOTTED, last_place, percentile_chart
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
