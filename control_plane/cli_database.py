@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich import box
@@ -16,7 +17,7 @@ from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import compared_ids, is_digest, run_address, tool_result_address
 from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import TOOL_KINDS
-from control_plane.domain.units import number_of
+from control_plane.domain.units import change, number_of
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 
@@ -27,15 +28,26 @@ database_commands = typer.Typer()
 TREND_EXIT_CODES = """
 Exit codes:
 
-0 no step that is worse and new; also of fewer than ten runs
+0 no step that is worse and was not told yet; also of fewer than ten runs
 
 2 bad input, such as a run that is not there
 
 3 the database is owned by another
 
-10 the newest step is worse beyond the margin, and was not told before
+10 the newest step is worse beyond the margin, and was not told before: --once or --json tells it
 """
 ALARM = 10
+
+USUAL_TREND = {
+    "metric": "response_time_s.p50",
+    "stream": "",
+    "against": "auto",
+    "x": "time",
+    "margin": 0.03,
+    "machine": "",
+    "suspect": "false",
+}
+"""How a trend is looked at unless somebody asks for something else."""
 
 
 @database_commands.command("trend", epilog=TREND_EXIT_CODES)
@@ -53,10 +65,18 @@ def follow_trend(
     margin: Annotated[float, typer.Option("--margin", min=0, max=1, help="Less is none.")] = 0.03,
     machine: Annotated[str, typer.Option("--machine", help="The last unless named.")] = "",
     suspect: Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")] = False,
+    once: Annotated[
+        bool | None,
+        typer.Option("--once/--look", help="Tell an alarm once, as with --json; or only look."),
+    ] = None,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
-    """Tell the steps of a spec over time. The exit code is 10 once for each step that is worse."""
+    """Show the steps of a spec over time. The exit code is 10 while the newest is a new alarm.
+
+    Who looks keeps nothing. With --once or --json, as a nightly job has it, the step counts as told
+    from then on: the job ends with 10 once for each step that is worse.
+    """
     settings = settings_of(context, db)
     if not settings.db.exists():
         raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
@@ -70,13 +90,17 @@ def follow_trend(
         "suspect": "true" if suspect else "false",
     }
     with connect(settings) as dashboard:
-        found = dashboard.trends() if spec is None else dashboard.trend(spec, query)
+        told = as_json if once is None else once
+        found = dashboard.trends() if spec is None else dashboard.trend(spec, query, told=told)
     if as_json:
         print_json(found)
     elif spec is None:
         print_table(_trends_table(found["trends"]))
     else:
-        _print_trend(found, dashboard.url or "")
+        _print_trend(found, told=told)
+    if spec and dashboard.url and not as_json:
+        asked = {name: value for name, value in query.items() if value != USUAL_TREND.get(name)}
+        print_line(f"{dashboard.url}/trends/{found['spec']}?{urlencode(asked)}".rstrip("?"))
     raise typer.Exit(ALARM if found.get("alarm") else 0)
 
 
@@ -90,24 +114,24 @@ def _trends_table(trends: list[Document]) -> Table:
     return table
 
 
-def _print_trend(found: Document, url: str) -> None:
-    """Print the sentence, then a line for each step, the newest first."""
+def _print_trend(found: Document, *, told: bool) -> None:
+    """Print the sentence and what is left out, then a line for each step, the newest first."""
     print_line(f"{found['sentence']}.")
+    if suspect := found["left_out"]["suspect"]:
+        print_line(f"{number_of(suspect, 'suspect run')} left out: --suspect counts them, too.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("After run", "Before run", "Change", "Verdict", "Commits", "Note"):
         table.add_column(head, no_wrap=head != "Note")
-    unit = "points" if found["unit"] == "share" else "%"
     for step in reversed(found["steps"]):
-        change = f"{100 * step['change']:+.3g} {unit}"
+        size = change(step["change"], found["unit"])
         commits = ", ".join(commit[:10] for commit in step["commits"])
-        told = (step["after"], step["before"], change, step["verdict"], commits, step["note"])
-        table.add_row(*map(Text, told))
+        texts = (step["after"], step["before"], size, step["verdict"], commits, step["note"])
+        table.add_row(*map(Text, texts))
     if found["steps"]:
         print_table(table)
     if found["alarm"]:
-        print_line("The newest step is worse and new: it is told this once.")
-    if url:
-        print_line(f"{url}/trends/{found['spec']}?metric={found['metric']}")
+        until = "it is told this once" if told else "the exit code is 10 until --once or --json"
+        print_line(f"The newest step is worse and new: {until}.")
 
 
 EXPORT_EXIT_CODES = """

@@ -95,8 +95,8 @@ class DashboardClient(Protocol):
     def trends(self) -> Document:
         """Return the trends that have points enough."""
 
-    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
-        """Return the trend of a spec, or of that of a run; its alarm counts as told from now on.
+    def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
+        """Return the trend of a spec, or of that of a run; `told`: its alarm counts as told then.
 
         `query` as the API takes it. Raises NotFound or InvalidInput.
         """
@@ -193,9 +193,11 @@ class RemoteDashboard:
     def trends(self) -> Document:
         return self._request("GET", "/api/trends")
 
-    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
-        address = f"/api/trends/{quote(spec, safe='')}/told?{urlencode(query)}"
-        return self._request("POST", address)
+    def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
+        address, asked = f"/api/trends/{quote(spec, safe='')}", urlencode(query)
+        if told:
+            return self._request("POST", f"{address}/told?{asked}")
+        return self._request("GET", f"{address}?{asked}")
 
     def noise_floors(self) -> Document:
         return self._request("GET", "/api/noise-floor")

@@ -13,6 +13,7 @@ from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
+from control_plane.analysis.trend import trend_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
@@ -125,15 +126,17 @@ class LocalDashboard:
     def trends(self) -> Document:
         return {"trends": [listed.document() for listed in self._store.trends()]}
 
-    def trend(self, spec: str, query: Mapping[str, str | float]) -> Document:
+    def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         # What endpoints take, which other commands need not wait for.
-        from control_plane.dependencies import TrendQuery, tell_trend
+        from control_plane.dependencies import TrendQuery, read_trend, tell_trend
 
         try:
             asked = TrendQuery.model_validate(query)
         except ValueError:
             raise InvalidInput("A name has at most 200 characters.") from None
-        return tell_trend(self._store, spec, asked)
+        if told:
+            return tell_trend(self._store, spec, asked)
+        return trend_document(read_trend(self._store, spec, asked))
 
     def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
         asked = (self._store, self._started(), subject, chosen_here(serve))

@@ -144,6 +144,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "POST /api/runs",
         "POST /api/runs/{run_id}/cancel",
         "POST /api/runs/{run_id}/restore",
+        "POST /api/trends/{spec}/steps",
         "POST /api/trends/{spec}/told",
         "POST /ceilings",
         "POST /experiments/noise-floor",

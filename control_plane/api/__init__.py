@@ -8,7 +8,7 @@ def api_routes() -> list[BaseRoute]:
     from control_plane.api import experiments, monitoring, runs, targets
 
     in_order = (
-        runs.router, runs.pinned, runs.repeats, runs.comparisons, runs.peers, runs.trends,
+        runs.router, runs.pinned, runs.repeats, runs.comparisons, runs.peers, experiments.trends,
         experiments.router, targets.router, monitoring.access,
     )  # fmt: skip
     return [route for router in in_order for route in router.routes]

@@ -1,15 +1,27 @@
-"""Experiments: hand in, read with their verdicts, list, pause, resume, cancel."""
+"""Experiments and trends: hand in, read with verdicts, list, pause, cancel; change steps."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.analysis.trend import trend_document
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
-from control_plane.dependencies import ERROR_RESPONSES, ExperimentId, RunServiceDep, StoreDep
+from control_plane.dependencies import (
+    ERROR_RESPONSES,
+    ExperimentId,
+    RunServiceDep,
+    StepChange,
+    StoreDep,
+    TrendQueryDep,
+    TrendSpec,
+    change_step,
+    read_trend,
+    tell_trend,
+)
 from control_plane.domain.documents import moment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import state_of_arms
@@ -26,6 +38,7 @@ from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 router = APIRouter(prefix="/api", tags=["experiments"], responses=ERROR_RESPONSES)
+trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
 
 
 @router.post("/experiments", status_code=202)
@@ -162,3 +175,56 @@ def _told(store: Store, service: RunService, experiment_id: str) -> Document:
 def noise_floors(store: StoreDep) -> Document:
     """Return how small a difference each machine can show, by kind of load and metric."""
     return {"noise_floors": floor_documents(store.block_variances())}
+
+
+@trends.get("/trends")
+def listed_trends(store: StoreDep) -> Document:
+    """Return the specs of which ten valid runs or more were measured here, the last first."""
+    return {"trends": [listed.document() for listed in store.trends()]}
+
+
+@trends.get("/trends/{spec}")
+def trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
+    """Return the points of a trend, its steps, and what changed around the application.
+
+    A step lies between the runs `after` and `before`, most likely before `run`; `levels` are those
+    on its sides. `alarm` is the last step where it is worse beyond the margin and was not told.
+    `left_out` counts runs that are no points.
+    """
+    return trend_document(read_trend(store, spec, query))
+
+
+@trends.post("/trends/{spec}/told")
+def told_trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
+    """Return the trend, and keep that its alarm was told: each step raises one alarm."""
+    return tell_trend(store, spec, query)
+
+
+class StepBody(BaseModel):
+    """What is done to a step of a trend, which stands before `run`.
+
+    `add` makes one before `to`, `move` puts it there; `note` replaces its note, `reject` takes it
+    away, `restore` puts it back where it was found, `forget` drops one that was added. `origin`
+    (found, moved, added) tells two at one place apart.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    do: Literal["add", "move", "reject", "note", "restore", "forget"]
+    run: Annotated[str, Field(max_length=20)] = ""
+    origin: Annotated[str, Field(max_length=20)] = ""
+    to: Annotated[str, Field(max_length=20)] = ""
+    note: str = ""
+
+
+@trends.post("/trends/{spec}/steps")
+def change_trend_step(
+    spec: TrendSpec, body: StepBody, store: StoreDep, query: TrendQueryDep
+) -> Document:
+    """Add, move, reject, annotate, restore or forget a step, as on the page; return the trend.
+
+    What is done holds for the metric, stream, baseline and machine of the query. 422 at the field
+    for a run before which no step stands, or before which one cannot stand; 409 for too many.
+    """
+    change_step(store, spec, query, StepChange(**body.model_dump()))
+    return trend_document(read_trend(store, spec, query))

@@ -15,7 +15,6 @@ from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
-from control_plane.analysis.trend import trend_document
 from control_plane.dependencies import (
     BUNDLE_BODY,
     ERROR_RESPONSES,
@@ -23,10 +22,6 @@ from control_plane.dependencies import (
     RunId,
     RunServiceDep,
     StoreDep,
-    TrendQueryDep,
-    TrendSpec,
-    read_trend,
-    tell_trend,
 )
 from control_plane.domain.documents import moment, run_document, tool_result_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
@@ -41,7 +36,6 @@ from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
 router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)
 pinned = APIRouter(prefix="/api", tags=["pins"], responses=ERROR_RESPONSES)
 peers = APIRouter(prefix="/api", tags=["results of other tools"], responses=ERROR_RESPONSES)
-trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
 repeats = APIRouter(prefix="/api", tags=["repeats"], responses=ERROR_RESPONSES)
 comparisons = APIRouter(prefix="/api", tags=["compare"], responses=ERROR_RESPONSES)
 
@@ -336,29 +330,6 @@ def peer_result(peer_id: ToolResultId, store: StoreDep) -> Document:
 def delete_tool_result(peer_id: ToolResultId, store: StoreDep) -> None:
     """Delete a result of another tool for good; its file can be imported again."""
     store.delete_tool_result(peer_id)
-
-
-@trends.get("/trends")
-def listed_trends(store: StoreDep) -> Document:
-    """Return the specs of which ten valid runs or more were measured here, the last first."""
-    return {"trends": [listed.document() for listed in store.trends()]}
-
-
-@trends.get("/trends/{spec}")
-def trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
-    """Return the points of a trend, its steps, and what changed around the application.
-
-    A step lies between the runs `after` and `before`, most likely before `run`; `levels` are those
-    on its sides. `alarm` is the last step where it is worse beyond the margin and was not told.
-    `left_out` counts runs that are no points.
-    """
-    return trend_document(read_trend(store, spec, query))
-
-
-@trends.post("/trends/{spec}/told")
-def told_trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
-    """Return the trend, and keep that its alarm was told: each step raises one alarm."""
-    return tell_trend(store, spec, query)
 
 
 @comparisons.get("/compare")

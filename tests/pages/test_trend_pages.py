@@ -19,7 +19,7 @@ from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, decided, finished, items
 from tests.builders.trends import P50S, interleaved, repeated
-from tests.dashboard import Dashboard
+from tests.dashboard import Dashboard, dashboard
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.stored import figures, words
@@ -217,17 +217,72 @@ def test_suspect_runs_are_asked_for_and_deleted_ones_leave(tmp_path: Path) -> No
 
 def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:
     (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect' WHERE seq = 3")
     command = [sys.executable, "-m", "control_plane", "trend", run_id]
     ended = [
         subprocess.run(
             [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
-        for more in ([], ["--json"])
+        for more in ([], ["--json", "--look"], ["--json"], ["--once"], ["--json"])
     ]
-    assert [process.returncode for process in ended] == [10, 0]
-    assert "rose by 20" in ended[0].stdout
-    assert "this once" in ended[0].stdout
-    assert json.loads(ended[1].stdout)["alarm"] is None
+    # Who looks takes no alarm from the job.
+    assert [process.returncode for process in ended] == [10, 10, 10, 0, 0]
+    looked = ended[0].stdout.replace("\N{NO-BREAK SPACE}", " ")
+    assert "rose by 20 %" in looked
+    assert "+20 %" in looked
+    assert "1 suspect run left out" in looked
+    assert "until --once or --json" in looked
+    alarms = [json.loads(ended[place].stdout)["alarm"] for place in (1, 2, 4)]
+    assert [alarm is None for alarm in alarms] == [False, False, True]
+
+
+def test_the_link_of_a_trend_leads_to_what_was_asked_for(tmp_path: Path) -> None:
+    (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
+    command = [sys.executable, "-m", "control_plane", "trend", run_id, "--suspect", "--by-commit"]
+    with dashboard(tmp_path) as looplab:
+        told = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        address = told.stdout.split()[-1]
+        assert address.startswith(f"{looplab.url}/trends/")
+        assert address.endswith("?x=commit&suspect=true")
+
+
+def test_steps_are_changed_by_programs_as_by_people(trended: Trended) -> None:
+    ids, address = trended.ids, f"/api/trends/{trended.spec}/steps"
+
+    def changed(status: int = 200, **body: object) -> dict:
+        answer = trended.looplab.client.post(address, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def steps(told: dict) -> list[tuple[str, str, str]]:
+        return [(step["run"], step["origin"], step["note"]) for step in told["steps"]]
+
+    told = changed(do="note", run=ids[12], note="smaller pool")
+    assert steps(told) == [(ids[12], "found", "smaller pool")]
+    assert steps(changed(do="move", run=ids[12], to=ids[10])) == [
+        (ids[10], "moved", "smaller pool")
+    ]
+    told = changed(do="reject", run=ids[10])
+    assert (steps(told), told["rejected"][0]["run"]) == ([], ids[12])
+    assert steps(changed(do="restore", run=ids[12])) == [(ids[12], "found", "smaller pool")]
+    added = changed(do="add", to=ids[20], note="new disk")
+    assert steps(added)[1] == (ids[20], "added", "new disk")
+    assert len(steps(changed(do="forget", run=ids[20]))) == 1
+    wrong: dict[str, dict[str, object]] = {
+        "run": {"do": "note", "run": ids[3]},
+        "to": {"do": "add", "to": ids[0]},
+        "do": {"do": "paint", "run": ids[12]},
+        "note": {"do": "note", "run": ids[12], "note": "x" * 1_001},
+        "colour": {"do": "note", "run": ids[12], "colour": "red"},
+    }
+    for field, body in wrong.items():
+        fields = changed(422, **body)["fields"]
+        assert [each["field"].rpartition(".")[2] for each in fields] == [field]
+    entries = trended.looplab.get("/api/audit").json()["entries"]
+    assert [entry["action"] for entry in entries].count("marked") == 6
 
 
 def test_runs_in_turns_with_a_pinned_baseline_are_ratios_to_it(tmp_path: Path) -> None:

@@ -53,17 +53,14 @@ def trend_chart(trend: Trend) -> Figure:
     }
     right = label_room([said], _LEAST_RIGHT)
     notes = Annotations([*ends, *_notes(trend, x)], ends, right, _NARROW_RIGHT)
+    shapes = [*_fields(trend, x), *_lines(trend, x)]
+    drawn = plot([_marks(trend, x, factor), levels], axes, notes, shapes)
     return Figure(
         name="trend",
         title=trend.title,
         note="each run, and the level between steps",
         label=f"{trend.sentence}. {len(trend.points)} points; the last level is {said}.",
-        plot=plot(
-            [_marks(trend, x, factor), levels],
-            axes,
-            notes,
-            [*_fields(trend, x), *_lines(trend, x)],
-        ),
+        plot={**drawn, "narrow": {**drawn["narrow"], "xaxis": _axis(trend, narrow=True)}},
         table=trend_table(trend),
         height=TREND_HEIGHT,
     )
@@ -86,11 +83,12 @@ def _commits(trend: Trend) -> list[str]:
     return list(dict.fromkeys(point.commit.text for point in trend.points if point.commit))
 
 
-def _axis(trend: Trend) -> Plot:
+def _axis(trend: Trend, *, narrow: bool = False) -> Plot:
     if trend.axis == "time":
-        return _time_axis(trend.points[0].run.at, trend.points[-1].run.at)
-    commits = _commits(trend)
-    named = range(0, len(commits), math.ceil(len(commits) / MOST_COMMITS))
+        ends = (trend.points[0].run.at, trend.points[-1].run.at)
+        return _time_axis(*ends, 2 if narrow else 6)
+    commits, most = _commits(trend), MOST_COMMITS // 2 if narrow else MOST_COMMITS
+    named = range(0, len(commits), math.ceil(len(commits) / most))
     return x_axis(
         range=[-0.5, len(commits) - 0.5],
         tickvals=list(named),
@@ -98,13 +96,15 @@ def _axis(trend: Trend) -> Plot:
     )
 
 
-def _time_axis(first: datetime, last: datetime) -> Plot:
-    """Return an axis of dates with room at its ends; hours where all is of a few days."""
+def _time_axis(first: datetime, last: datetime, most: int) -> Plot:
+    """Return an axis of at most so many dates, with room at its ends; hours where all is of a few
+    days.
+    """
     room = max((last - first) * 0.02, timedelta(minutes=5))
     ends = [f"{at:%Y-%m-%d %H:%M:%S}" for at in (first - room, last + room)]
     few, many = timedelta(days=3), timedelta(days=300)
     days = "%-d %b %H:%M" if last - first < few else "%-d %b" if last - first < many else "%b %Y"
-    return x_axis(type="date", range=ends, nticks=6, tickformat=days)
+    return x_axis(type="date", range=ends, nticks=most, tickformat=days)
 
 
 def _ticks(low: float, high: float) -> list[float]:
