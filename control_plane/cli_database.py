@@ -38,16 +38,17 @@ Exit codes:
 """
 ALARM = 10
 
-USUAL_TREND = {
-    "metric": "response_time_s.p50",
-    "stream": "",
-    "against": "auto",
-    "x": "time",
-    "margin": 0.03,
-    "machine": "",
-    "suspect": "false",
-}
-"""How a trend is looked at unless somebody asks for something else."""
+TrendMetric = Annotated[
+    str, typer.Option("--metric", help="As in the API; p50 response time unless named.")
+]
+Against = Annotated[str, typer.Option("--against", help="raw, or the spec of a pinned baseline.")]
+Margin = Annotated[
+    float | None, typer.Option("--margin", min=0, max=1, help="Less is none; 0.03 unless set.")
+]
+Once = Annotated[
+    bool | None,
+    typer.Option("--once/--look", help="Tell an alarm once, as with --json; or only look."),
+]
 
 
 @database_commands.command("trend", epilog=TREND_EXIT_CODES)
@@ -56,19 +57,14 @@ def follow_trend(
     spec: Annotated[
         str | None, typer.Argument(help="A run, or the digest of a spec; lists all if none.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="As in the API.")] = "response_time_s.p50",
+    metric: TrendMetric = "",
     stream: Annotated[str, typer.Option("--stream", help="The first unless named.")] = "",
-    against: Annotated[
-        str, typer.Option("--against", help="raw, or the spec of a pinned baseline.")
-    ] = "auto",
+    against: Against = "",
     by_commit: Annotated[bool, typer.Option("--by-commit", help="In place of by time.")] = False,
-    margin: Annotated[float, typer.Option("--margin", min=0, max=1, help="Less is none.")] = 0.03,
+    margin: Margin = None,
     machine: Annotated[str, typer.Option("--machine", help="The last unless named.")] = "",
     suspect: Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")] = False,
-    once: Annotated[
-        bool | None,
-        typer.Option("--once/--look", help="Tell an alarm once, as with --json; or only look."),
-    ] = None,
+    once: Once = None,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
@@ -77,20 +73,13 @@ def follow_trend(
     Who looks keeps nothing. With --once or --json, as a nightly job has it, the step counts as told
     from then on: the job ends with 10 once for each step that is worse.
     """
-    settings = settings_of(context, db)
-    if not settings.db.exists():
-        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
-    query = {
-        "metric": metric,
-        "stream": stream,
-        "against": against,
-        "x": "commit" if by_commit else "time",
-        "margin": margin,
-        "machine": machine,
-        "suspect": "true" if suspect else "false",
-    }
-    with connect(settings) as dashboard:
-        told = as_json if once is None else once
+    chosen = {"metric": metric, "stream": stream, "against": against, "machine": machine}
+    query: dict[str, str | float] = {name: value for name, value in chosen.items() if value}
+    query |= {"x": "commit"} if by_commit else {}
+    query |= {} if margin is None else {"margin": margin}
+    query |= {"suspect": "true"} if suspect else {}
+    told = as_json if once is None else once
+    with connect(_settings_with_database(context, db)) as dashboard:
         found = dashboard.trends() if spec is None else dashboard.trend(spec, query, told=told)
     if as_json:
         print_json(found)
@@ -98,10 +87,17 @@ def follow_trend(
         print_table(_trends_table(found["trends"]))
     else:
         _print_trend(found, told=told)
-    if spec and dashboard.url and not as_json:
-        asked = {name: value for name, value in query.items() if value != USUAL_TREND.get(name)}
-        print_line(f"{dashboard.url}/trends/{found['spec']}?{urlencode(asked)}".rstrip("?"))
+        if dashboard.url:
+            print_line(f"{dashboard.url}/trends/{found['spec']}?{urlencode(query)}".rstrip("?"))
     raise typer.Exit(ALARM if found.get("alarm") else 0)
+
+
+def _settings_with_database(context: typer.Context, db: Path | None) -> Settings:
+    """Return the settings. Raises SettingsError where there is no database."""
+    settings = settings_of(context, db)
+    if not settings.db.exists():
+        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    return settings
 
 
 def _trends_table(trends: list[Document]) -> Table:
@@ -166,9 +162,7 @@ def export_results(
     """
     if (html is None) == (bundle is None):
         raise SettingsError("Name the file: --html FILE for a page, --bundle FILE for a bundle.")
-    settings = settings_of(context, db)
-    if not settings.db.exists():
-        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    settings = _settings_with_database(context, db)
     if html is not None:
         _export_page(settings, html, ids or [], as_json=as_json)
     elif bundle is not None:
