@@ -7,8 +7,8 @@
 import sys
 
 from bench.load_worker import closed, completed, drive_stream
+from bench.other_tools import USERS, install, locust, wrk
 from bench.pairs import median_ratio, verdict
-from bench.peers import USERS, install, locust, wrk
 from bench.target import target
 
 PATH = "/items/17"

@@ -6,8 +6,8 @@
 import sys
 
 from bench.load_worker import closed, drive_stream, rate_per_s
+from bench.other_tools import USERS, install, locust, wrk
 from bench.pairs import median_ratio, verdict
-from bench.peers import USERS, install, locust, wrk
 from bench.target import nginx
 
 RAW_TO_WRK, ASYNC_TO_WRK, ASYNC_TO_LOCUST = 0.95, 0.13, 1.3

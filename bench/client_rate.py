@@ -6,8 +6,8 @@
 import sys
 
 from bench.load_worker import drive, rate_per_s
+from bench.other_tools import USERS, install, wrk
 from bench.pairs import median_ratio, verdict
-from bench.peers import USERS, install, wrk
 from bench.target import target
 
 SHARE_OF_WRK = 0.98

@@ -8,8 +8,8 @@ it looks at each. Both sides send the same number of requests.
 import sys
 
 from bench.load_worker import UNHEARD, closed, completed, drive_stream, rate_per_s
+from bench.other_tools import USERS, install
 from bench.pairs import median_ratio, verdict
-from bench.peers import USERS, install
 from bench.target import nginx
 
 MOST_LOST = 0.02

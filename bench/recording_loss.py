@@ -7,8 +7,8 @@ either client asks. Both sides send the same number of requests.
 import sys
 
 from bench.load_worker import UNRECORDED, closed, completed, drive_stream, rate_per_s
+from bench.other_tools import USERS, install
 from bench.pairs import median_ratio, verdict
-from bench.peers import USERS, install
 from bench.target import nginx
 
 MOST_LOST = {"raw": 0.05, "async": 0.02}

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.load_worker import closed, drive_stream
+from bench.other_tools import install, wrk
 from bench.pairs import verdict
-from bench.peers import install, wrk
 from bench.target import own
 from control_plane.domain.histogram import merge
 

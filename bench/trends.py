@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.deciding import Table
+from bench.other_tools import CACHE
 from bench.pages import seconds_of
-from bench.peers import CACHE
 from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.store.store import open_store
 from tests.builders.trends import interleaved, repeated

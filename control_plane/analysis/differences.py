@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.domain.reading_ends import end_label
+from control_plane.domain.endless_responses import end_label
 from control_plane.domain.result import Environment
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from control_plane.domain.client_strategies import StrategyName
+from control_plane.domain.endless_responses import Until
 from control_plane.domain.limits import (
     MAX_ERROR_SHARE,
     ONE_OF,
@@ -20,7 +21,6 @@ from control_plane.domain.limits import (
 )
 from control_plane.domain.load_models import Load
 from control_plane.domain.metrics_and_objectives import Objective
-from control_plane.domain.reading_ends import Until
 from control_plane.domain.request_bodies_and_values import (
     Body,
     Capture,

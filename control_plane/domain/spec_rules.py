@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from control_plane.domain.endless_responses import UntilBytes, UntilEvent
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import wrong_objectives
-from control_plane.domain.reading_ends import UntilBytes, UntilEvent
 from control_plane.domain.request_bodies_and_values import (
     NAME,
     Capture,

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
+from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.errors import (
     Conflict,
     DatabaseBusy,
@@ -32,7 +33,6 @@ from control_plane.domain.errors import (
     StoreError,
     TrialFailed,
 )
-from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import SecretFinder

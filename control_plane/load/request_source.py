@@ -7,7 +7,7 @@ from itertools import accumulate, count, zip_longest
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from control_plane.domain.reading_ends import Until
+from control_plane.domain.endless_responses import Until
 from control_plane.domain.request_bodies_and_values import (
     RowValue,
     Scalar,

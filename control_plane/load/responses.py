@@ -11,7 +11,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import Request as UrlRequest
 
-from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
+from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
 from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import count, number_of

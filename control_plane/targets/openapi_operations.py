@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from control_plane.domain.application_report import Operation
+from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
 from control_plane.domain.spec_json import adapter

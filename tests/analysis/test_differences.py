@@ -9,8 +9,8 @@ from control_plane.analysis.differences import (
     machine_mismatch,
     spec_fields,
 )
+from control_plane.domain.endless_responses import UntilEvent, UntilSeconds
 from control_plane.domain.load_models import Burst, Open, Periodic, RateStep
-from control_plane.domain.reading_ends import UntilEvent, UntilSeconds
 from control_plane.domain.spec import RequestClass, Spec, Stream, UrlTarget, Workload
 from tests.builders.trials import run, spec, with_spaces
 

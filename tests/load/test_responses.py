@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.domain.reading_ends import Until, UntilBytes, UntilEvent, UntilSeconds
+from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request_bodies_and_values import Expectation, SizeRange
 from control_plane.load.responses import Reading, UserCookies, content_checks, cookie_of
 

@@ -11,8 +11,8 @@ from control_plane.analysis.validity import (
     judgement,
     percent,
 )
+from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.limits import MAX_ERROR_SHARE
-from control_plane.domain.reading_ends import EVENT_STREAM
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import RequestClass, Spec

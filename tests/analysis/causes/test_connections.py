@@ -7,8 +7,8 @@ import pytest
 
 from control_plane.analysis.causes import cause_clause
 from control_plane.analysis.causes.evidence import Evidence
+from control_plane.domain.endless_responses import UntilEvent
 from control_plane.domain.load_models import Burst, Closed, Load, Open, Periodic
-from control_plane.domain.reading_ends import UntilEvent
 from control_plane.domain.result import Cause
 from control_plane.domain.spec import Client, Target, UrlTarget
 from tests.analysis.causes.watched import cause_of, evidence

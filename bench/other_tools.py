@@ -1,7 +1,7 @@
 """Other load generators, measured beside ours: wrk, and Locust's FastHttpUser.
 
-`python -m bench.peers` installs what is missing: wrk and nginx by apt-get, which needs root, Locust
-into an environment of its own under the cache folder.
+`python -m bench.other_tools` installs what is missing: wrk and nginx by apt-get, which needs root,
+Locust into an environment of its own under the cache folder.
 """
 
 import json

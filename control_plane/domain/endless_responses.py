@@ -1,4 +1,4 @@
-"""Where the reading of a response ends that does not end itself."""
+"""A response that does not end itself: where the reading of it ends."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
