@@ -28,7 +28,6 @@ from control_plane.analysis.deciding.effects import (
     session_effect,
 )
 from control_plane.analysis.deciding.verdicts import (
-    DEFAULT_MARGIN,
     FIRST_LOOK,
     FIRST_STOP,
     FIXED,
@@ -39,6 +38,7 @@ from control_plane.analysis.deciding.verdicts import (
     wilson,
 )
 from control_plane.domain.experiment import is_whole, rounded_blocks, trial_order
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int, int], Floats]

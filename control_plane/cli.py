@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
-from control_plane.analysis.client_ceiling import ceiling_clients, ceiling_submission
 from control_plane.cli_database import database_commands
 from control_plane.cli_experiment import (
     EXIT_CODES,
@@ -314,6 +313,8 @@ def measure_ceilings(
     db: DatabaseOption = None,
 ) -> None:
     """Measure the most that each client can send on this machine, and keep it."""
+    from control_plane.analysis.client_ceiling import ceiling_clients, ceiling_submission
+
     documents = [ceiling_submission(client) for client in ceiling_clients(strategies or ())]
     with connect(settings_of(context, db)) as dashboard:
         runs = [dashboard.submit(document) for document in documents]

@@ -11,14 +11,6 @@ import typer
 from rich import box
 from rich.table import Table
 
-from control_plane.analysis.prose import joined
-from control_plane.analysis.prose.experiment_report import (
-    experiment_junit,
-    experiment_markdown,
-    shown_bounds,
-    suspect_text,
-    verdict_text,
-)
 from control_plane.cli_options import AsJson, DatabaseOption, connect, settings_of
 from control_plane.cli_output import (
     INVALID,
@@ -85,6 +77,8 @@ def report_files(markdown: Path | None, junit: Path | None) -> dict[Path, Report
 
     Raises SettingsError for one that cannot be written, before anything is measured.
     """
+    from control_plane.analysis.prose.experiment_report import experiment_junit, experiment_markdown
+
     wanted: dict[Path | None, ReportWriter] = {
         markdown: lambda found, url: experiment_markdown(
             found, f"{url}{experiment_address(found['id'])}" if url else ""
@@ -187,6 +181,8 @@ def print_bundled(found: Sequence[Document], *, as_json: bool) -> None:
 
 def print_experiment(found: Document, url: str | None) -> None:
     """Print its sentence, then a line for each metric that decides or guards."""
+    from control_plane.analysis.prose.experiment_report import suspect_text
+
     doubt = suspect_text(found)
     for told in filter(None, (found["sentence"], doubt and f"S{doubt[1:]}.", found["attempt"])):
         print_line(told)
@@ -237,6 +233,7 @@ def print_noise_floors(found: Document) -> None:
 def _cells(verdict: Document) -> tuple[str, ...]:
     # numpy takes a while to import, which no other command waits for.
     from control_plane.analysis.deciding.effects import Interval
+    from control_plane.analysis.prose.experiment_report import shown_bounds, verdict_text
     from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
 
     metric = JUDGED_METRIC[verdict["metric"]]
@@ -327,6 +324,8 @@ def _subject_of(result: str, dashboard: DashboardClient) -> str:
 
 def _serving(kind: str, chosen: list[str] | None, known: list[str]) -> dict[str, Document]:
     """Return what serves here by the names of their targets. Raises SettingsError."""
+    from control_plane.analysis.prose import joined
+
     served: dict[str, Document] = {}
     for text in chosen or ():
         theirs = next((name for name in known if text.startswith(f"{name}=")), None)

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import typer
 
 from control_plane import collect_from_now
-from control_plane.analysis.prose.run_sentences import arms_elsewhere, load_elsewhere
 from control_plane.cli_output import complain
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.errors import FieldError, InvalidInput, SettingsError, refuse
@@ -157,6 +156,8 @@ def tell_load_elsewhere(document: Document, limits: Limits) -> None:
 
     What is wrong says nothing here: it will be refused.
     """
+    from control_plane.analysis.prose.run_sentences import arms_elsewhere, load_elsewhere
+
     with suppress(InvalidInput, ValueError):
         if "arms" not in document:
             told = load_elsewhere(_specs_elsewhere([document], limits))

@@ -13,8 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from control_plane.analysis.field_labels import address_facts, settings_text
-from control_plane.analysis.prose.comparison_scope import ended_text
-from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
 from control_plane.analysis.run_labels import configuration_names
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER, METRIC
@@ -257,6 +255,8 @@ def _heads(runs: Sequence[Document], labels: Mapping[str, str]) -> Iterator[Text
 
 
 def _resultless(runs: Sequence[Document]) -> Iterator[str]:
+    from control_plane.analysis.prose.comparison_scope import ended_text
+
     for run in runs:
         state = State(run["state"])
         if state.terminal and state is not State.FINISHED:
@@ -290,6 +290,8 @@ def _doubted(runs: Sequence[Document], said: str) -> Iterator[str]:
 
 
 def _lines(run: Document, url: str | None) -> Iterator[str]:
+    from control_plane.analysis.prose.run_sentences import early_errors_text, requests_before_text
+
     where = f"{url}/runs/{run['id']}" if url else run["id"]
     yield f"{run['state']}  {where}  {run['title']}"
     if run.get("configuration"):

@@ -4,22 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from control_plane.analysis.deciding.verdicts import DEFAULT_MARGIN
-from control_plane.analysis.trend import Trend, TrendAxis, TrendStep, trend_document, trend_of
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import checked_id, new_id
-from control_plane.domain.metrics_and_objectives import TREND_METRICS
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, TREND_METRICS, TrendAxis
 from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
 from control_plane.domain.spec import SubmittedSpec
 from control_plane.domain.spec_json import Document, adapter
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
+
+if TYPE_CHECKING:
+    from control_plane.analysis.trend import Trend, TrendStep
 
 
 def _store(request: Request) -> Store:
@@ -76,11 +77,13 @@ class TrendQuery(BaseModel, frozen=True):
 TrendQueryDep = Annotated[TrendQuery, Query()]
 
 
-def read_trend(store: Store, spec: str, query: TrendQuery) -> Trend:
+def read_trend(store: Store, spec: str, query: TrendQuery) -> "Trend":
     """Return the trend of a spec, named by its digest or by a run.
 
     Raises NotFound, and InvalidInput for a metric, stream, machine or baseline that there is not.
     """
+    from control_plane.analysis.trend import trend_of
+
     baseline = "" if query.against == RAW else query.against
     key = TrendKey(store.trend_spec(spec), query.stream, query.metric, baseline, query.machine)
     runs = store.trend_runs(key, suspect=query.suspect)
@@ -92,6 +95,8 @@ def tell_trend(store: Store, spec: str, query: TrendQuery) -> Document:
 
     Raises as `read_trend`.
     """
+    from control_plane.analysis.trend import trend_document
+
     trend = read_trend(store, spec, query)
     if step := trend.alarm:
         now = datetime.now(UTC)
@@ -99,7 +104,7 @@ def tell_trend(store: Store, spec: str, query: TrendQuery) -> Document:
     return trend_document(trend)
 
 
-def mark_of(trend: Trend, step: TrendStep) -> StepMark:
+def mark_of(trend: "Trend", step: "TrendStep") -> StepMark:
     """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
     seq = trend.points[step.at].run.seq
     return step.mark or StepMark(new_id(), seq, seq, datetime.now(UTC))
@@ -135,7 +140,7 @@ def change_step(store: Store, spec: str, query: TrendQuery, change: StepChange) 
     return key
 
 
-def _changed(trend: Trend, change: StepChange) -> StepMark:
+def _changed(trend: "Trend", change: StepChange) -> StepMark:
     """Return what is kept of a step after a change. Raises InvalidInput."""
     do, now, note = change.do, datetime.now(UTC), change.note.replace("\r\n", "\n")
     if do == "add":
@@ -155,7 +160,9 @@ def _changed(trend: Trend, change: StepChange) -> StepMark:
     return replace(mark, place=places[do])
 
 
-def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], change: StepChange) -> TrendStep:
+def _step(
+    trend: "Trend", steps: "Sequence[Sequence[TrendStep]]", change: StepChange
+) -> "TrendStep":
     run_id, origin = change.run, change.origin
     for step in chain.from_iterable(steps):
         if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
@@ -163,7 +170,7 @@ def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], change: StepChange
     raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
 
 
-def _seq(trend: Trend, change: StepChange, moved: TrendStep | None = None) -> int:
+def _seq(trend: "Trend", change: StepChange, moved: "TrendStep | None" = None) -> int:
     """Return the run that a step is to stand before: not the first, and where no other stands."""
     run_id = change.to
     others = {step.at for step in trend.steps if step != moved}

@@ -20,12 +20,11 @@ from control_plane.analysis.differences import (
 from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.domain.documents import moment
 from control_plane.domain.ids import run_address
-from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric
+from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric, TrendAxis
 from control_plane.domain.run import LEAST_TREND_POINTS, Blocks, StepMark, TrendRun, TrendRuns
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, figures, number_of, share
 
-TrendAxis = Literal["time", "commit"]
 StepVerdict = Literal["better", "worse", "within margin", "changed"]
 StepOrigin = Literal["found", "moved", "added"]
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import Checked, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import (
+    DEFAULT_MARGIN,
     METRIC,
     MOST_OBJECTIVES,
     ArmObjective,
@@ -70,7 +71,7 @@ class ExperimentDesign(Checked):
         Guardrail("response_time_s.p99"),
         Guardrail("peak_memory_bytes"),
     )
-    margin: float = 0.03
+    margin: float = DEFAULT_MARGIN
     blocks: int = DEFAULT_BLOCKS
     rule: StoppingRule = "spending"
     seed: int = 1

@@ -121,6 +121,12 @@ TREND_METRICS: dict[str, Metric] = {
 }
 """What a trend can follow; a duration is summed over the trials, of which runs have any number."""
 
+TrendAxis = Literal["time", "commit"]
+"""Along what a trend is drawn."""
+
+DEFAULT_MARGIN = 0.03
+"""A change of a metric that nobody cares about, as a share, unless somebody says another."""
+
 METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 ERRORS_OR_NO_ANSWER = "Errors or no answer"

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from control_plane.domain.gauges_and_stacks import Gauges
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.metrics_and_objectives import (
     JudgedObjective,
     ObjectiveOutcome,
@@ -24,6 +24,9 @@ from control_plane.domain.result import (
 from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import FailedResponse, Second, Slices, first_failures
 from control_plane.domain.times_and_percentiles import Times
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
 
 
 class State(StrEnum):
@@ -80,10 +83,7 @@ def allowed(before: State, after: State) -> bool:
 
 
 def state_of_arms(states: Sequence[State]) -> State:
-    """Return paused, queued or running as long as an arm is not over, else how they ended.
-
-    Finished where an arm is.
-    """
+    """Return paused, queued or running until all arms are over; then finished where one is."""
     if not states:
         return State.CANCELLED
     if left := {state for state in states if not state.terminal}:
@@ -101,13 +101,13 @@ class StreamResult:
     """
 
     summary: Summary
-    service: Histogram
-    response: Histogram
+    service: "Histogram"
+    response: "Histogram"
     timeline: Timeline | None = None
     seconds: tuple[Second, ...] | None = None
     warmup: tuple[Second, ...] = ()
-    send_lag: Histogram | None = None
-    first_byte: Histogram | None = None
+    send_lag: "Histogram | None" = None
+    first_byte: "Histogram | None" = None
 
 
 @dataclass(frozen=True)

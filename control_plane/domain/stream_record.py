@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Counts, Histogram
 
-from control_plane.domain import histogram
-from control_plane.domain.histogram import Counts, Histogram
 
 ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
@@ -218,6 +217,8 @@ class Slices:
     @staticmethod
     def joined(parts: Sequence[tuple[int, Counts, Counts]]) -> Slices:
         """Join parts: each is a second, its buckets, and the requests in each of them."""
+        import numpy as np
+
         none = np.zeros(0, np.int64)
         lengths = [len(indices) for _, indices, _ in parts]
         return Slices(
@@ -257,6 +258,8 @@ def merge_seconds(seconds: Iterable[Second]) -> tuple[Second, ...]:
 
 def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
     """Return one second; times that are the same object, as in the closed model, stay so."""
+    from control_plane.domain import histogram
+
     if len(seconds) == 1:
         return seconds[0]
     service = histogram.merge([second.service for second in seconds])
@@ -277,6 +280,8 @@ def _merged_second(index: int, seconds: Sequence[Second]) -> Second:
 
 def merged_if_known(parts: Sequence[Histogram | None]) -> Histogram | None:
     """Return all parts as one; None where one is not known."""
+    from control_plane.domain import histogram
+
     known = [part for part in parts if part is not None]
     return histogram.merge(known) if len(known) == len(parts) else None
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.units import NONE, part_of, seconds, share
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
 
 PERCENTILES: dict[str, float] = {
     "p50": 0.5,
@@ -104,7 +106,7 @@ def percentile_level(times: Times | None, name: str) -> SupportLevel:
     return support_level(times.support.get(name, 0))
 
 
-def furthest_share(samples: Histogram, beyond: int) -> float:
+def furthest_share(samples: "Histogram", beyond: int) -> float:
     """Return the share up to which at least `beyond` samples lie beyond; 0 of too few samples."""
     return max(0.0, 1 - beyond / samples.total) if samples.total else 0.0
 

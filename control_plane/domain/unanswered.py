@@ -8,15 +8,17 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord, sum_counts
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
 from control_plane.domain.units import part_of
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
 
 
 def with_unanswered(summary: Summary, deadline_s: float) -> Summary:
@@ -158,7 +160,7 @@ def _unanswered_mask(record: StreamRecord, longest_ns: int) -> list[bool]:
 
 
 def begun_of(
-    record: StreamRecord, first_byte: Histogram | None, longest_ns: int
+    record: StreamRecord, first_byte: "Histogram | None", longest_ns: int
 ) -> BegunAnswers | None:
     """Return the answers that began; None where nobody looked."""
     if first_byte is None:

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from control_plane.analysis.differences import MeasuredCommit, measured_commit
-from control_plane.analysis.start_hints import start_hints
 from control_plane.domain.application_report import Checkup, Finding, Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
@@ -47,6 +45,9 @@ from control_plane.targets.run_environment import (
     commits_between,
 )
 from control_plane.targets.target_requests import get
+
+if TYPE_CHECKING:
+    from control_plane.analysis.differences import MeasuredCommit
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
@@ -245,6 +246,8 @@ class ApplicationCheck:
             self._add("good", f"Its OpenAPI document lists {listed}.")
 
     def _fail(self, fault: TargetFailed) -> None:
+        from control_plane.analysis.start_hints import start_hints
+
         python = self._application.interpreter
         hints = start_hints(str(fault), fault.log, str(python))
         self._add("missing", f"{str(fault).rstrip('.')}.", " ".join(hints))
@@ -309,9 +312,11 @@ def commits_of_step(
 
 
 def code_here(
-    name: str, theirs: MeasuredCommit | None, applications: Iterable[Application]
+    name: str, theirs: "MeasuredCommit | None", applications: Iterable[Application]
 ) -> tuple[str, str]:
     """Return which code an application has, and how `theirs` differs; empty where not known."""
+    from control_plane.analysis.differences import measured_commit
+
     if name == BUNDLED:
         directory, own = CHECKOUT, measured_commit({"commit": commit(CHECKOUT)}, name)
     else:

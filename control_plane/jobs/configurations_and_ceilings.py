@@ -5,8 +5,8 @@ Configurations come with Looplab or were added; ceilings are those that the stor
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from control_plane.analysis.client_ceiling import Ceiling, ceiling_document, ceiling_of, same_setup
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
 from control_plane.domain.limits import bounded_text
@@ -27,6 +27,9 @@ from control_plane.targets.builtin_configurations import (
 )
 from control_plane.targets.observation.machine import SHARED_CORES
 from control_plane.targets.run_environment import run_environment
+
+if TYPE_CHECKING:
+    from control_plane.analysis.client_ceiling import Ceiling
 
 LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}
@@ -123,8 +126,10 @@ LOOKED_AT = 40
 """How many of the newest runs against the responder are looked at."""
 
 
-def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling, ...]:
+def stored_ceilings(store: Store, strategy: str | None = None) -> "tuple[Ceiling, ...]":
     """Return the ceilings of every machine, newest first; of one strategy, or of all."""
+    from control_plane.analysis.client_ceiling import ceiling_of
+
     page = store.runs(
         limit=LOOKED_AT,
         configuration=target_name(RESPONDER),
@@ -134,8 +139,10 @@ def stored_ceilings(store: Store, strategy: str | None = None) -> tuple[Ceiling,
     return tuple(found for run in page.runs if (found := ceiling_of(run)) is not None)
 
 
-def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
+def ceilings_here(store: Store) -> "tuple[Ceiling, ...]":
     """Return the ceilings of this machine with the present libraries, newest first."""
+    from control_plane.analysis.client_ceiling import same_setup
+
     here = run_environment(SHARED_CORES)
     return tuple(
         ceiling for ceiling in stored_ceilings(store) if same_setup(ceiling.environment, here)
@@ -144,6 +151,8 @@ def ceilings_here(store: Store) -> tuple[Ceiling, ...]:
 
 def ceiling_documents(store: Store) -> list[Document]:
     """Return all of them as JSON; `here` tells those that count on this machine now."""
+    from control_plane.analysis.client_ceiling import ceiling_document, same_setup
+
     here = run_environment(SHARED_CORES)
     return [
         ceiling_document(ceiling, here=same_setup(ceiling.environment, here))
@@ -153,6 +162,8 @@ def ceiling_documents(store: Store) -> list[Document]:
 
 def measured_here(run: Run) -> bool:
     """Return whether it was on this machine, with the present Python and client libraries."""
+    from control_plane.analysis.client_ceiling import same_setup
+
     return same_setup(run.environment, run_environment(SHARED_CORES))
 
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
+from typing import TYPE_CHECKING
 
-from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
-from control_plane.analysis.summary import timeline_of, times, warmup_of
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.gauges_and_stacks import Gauges
-from control_plane.domain.histogram import EMPTY, Histogram, merge
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Spec, Stream
@@ -18,6 +16,10 @@ from control_plane.domain.stream_record import Second, merge_seconds
 from control_plane.domain.times_and_percentiles import Times, Unanswered
 from control_plane.domain.unanswered import as_far_as_believed, unanswered_share
 from control_plane.domain.units import SPACE
+
+if TYPE_CHECKING:
+    from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
+    from control_plane.domain.histogram import Histogram
 
 START_S = 1.2
 """A bundled target and its load workers until both are ready."""
@@ -93,6 +95,12 @@ Clock = Callable[[], float]
 """A monotonic clock in seconds."""
 
 
+def _no_samples() -> "Histogram":
+    from control_plane.domain.histogram import EMPTY
+
+    return EMPTY
+
+
 @dataclass
 class StreamProgress:
     """The seconds of one stream in the present trial, and their merged histogram.
@@ -106,7 +114,7 @@ class StreamProgress:
     warmup_s: float = 0.0
     opens_s: float = 0.0
     seconds: list[Second] = field(default_factory=list)
-    response: Histogram = EMPTY
+    response: "Histogram" = field(default_factory=_no_samples)
     errors: int = 0
     unanswered: int = 0
     timeouts: int = 0
@@ -119,6 +127,8 @@ class StreamProgress:
 
         A second of the warm-up counts for nothing.
         """
+        from control_plane.domain.histogram import merge
+
         if second.index < 0:
             _insert(self.warmup, second)
             return
@@ -137,6 +147,8 @@ class StreamProgress:
         """Return what pages show of it. `measured_s` counts from the first window of the trial,
         `deadline_s` is that of a request.
         """
+        from control_plane.analysis.summary import timeline_of, warmup_of
+
         measured_s = max(0.0, measured_s - self.opens_s)
         has_schedule = self.stream.load.is_open and self.stream.stop.duration_s is not None
         spent = min(measured_s, self.seconds[-1].index + 1) if self.seconds else 0
@@ -162,6 +174,8 @@ class StreamProgress:
 
     def _times(self, deadline_s: float | None) -> Times | None:
         """Return the times of what completed, as far as the share without an answer lets them."""
+        from control_plane.analysis.summary import times
+
         completed = self.response.total
         share = unanswered_share(self.unanswered, completed)
         known = times(self.response)
@@ -296,7 +310,7 @@ class LiveRun:
 
 
 def experiment_left_s(
-    judged: JudgedExperiment, expected_seconds: Callable[[Spec], float]
+    judged: "JudgedExperiment", expected_seconds: Callable[[Spec], float]
 ) -> float | None:
     """Return how long an experiment still takes, by how long its trials took; None once it is over.
 
@@ -316,7 +330,7 @@ def experiment_left_s(
     return _slower(judged, trial_s) * left_s + burnt_s
 
 
-def _slower(judged: JudgedExperiment, expected_s: Mapping[str, float]) -> float:
+def _slower(judged: "JudgedExperiment", expected_s: Mapping[str, float]) -> float:
     """Return by what factor trials took longer than expected, from start to start, no pauses."""
     sessions = {block.number: block.session for block in judged.experiment.blocks}
     started = sorted(

@@ -5,22 +5,25 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from control_plane.domain.errors import Conflict, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.jobs import Runtime
-from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import RETRY_S, STOPPED, RunEnd
-from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store
 
-log = logging.getLogger("looplab.jobs")
+if TYPE_CHECKING:
+    from control_plane.jobs.experiment_job import ExperimentJob
+    from control_plane.jobs.run_job import RunJob
 
-Job = RunJob | ExperimentJob
+    Job = RunJob | ExperimentJob
+
+log = logging.getLogger("looplab.jobs")
 
 _LOADED = (State.WARMING, State.RUNNING)
 _SPOILED = "internal error: what Looplab keeps of this run cannot be used, its log says more"
@@ -164,12 +167,12 @@ class RunQueue:
             self._task = asyncio.create_task(self._execute(self._job), name=self._job.run.id)
             return self._task
 
-    async def _execute(self, job: Job) -> None:
+    async def _execute(self, job: "Job") -> None:
         """Execute the job while nothing that was started by hand runs."""
         async with self._manual_targets.stopped_during(job.run.id) as stopped:
             await job.execute(stopped)
 
-    def _oldest(self) -> Job | None:
+    def _oldest(self) -> "Job | None":
         """Return the job of the oldest queued run, now starting, with that of its experiment.
 
         Those cancelled meanwhile are passed over.
@@ -185,11 +188,15 @@ class RunQueue:
                 continue
             jobs = {each.id: self._job_of(each) for each in (started, *others)}
             if experiment:
+                from control_plane.jobs.experiment_job import ExperimentJob
+
                 return ExperimentJob(experiment, jobs, self._store)
             return jobs[run.id]
         return None
 
-    def _job_of(self, run: Run) -> RunJob:
+    def _job_of(self, run: Run) -> "RunJob":
+        from control_plane.jobs.run_job import RunJob
+
         return RunJob(run, self._store, self._runtime, self._rate_of)
 
     def _waiting_arms(self, experiment: Experiment, first: Run) -> list[Run]:

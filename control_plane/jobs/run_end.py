@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
 from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.errors import (
     Conflict,
@@ -296,6 +295,8 @@ def silence_reason(progress: StreamProgress, spec: Spec) -> str:
 
     Answers went on without an end, or there was none.
     """
+    from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless_text
+
     timeout_s, streams = spec.timeout_s, spec.workload.streams
     if (endless := _endless(progress, timeout_s)) is not None:
         kind, media_type = endless

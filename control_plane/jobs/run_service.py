@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from control_plane.analysis.prose.run_sentences import told_of_run
-from control_plane.analysis.start_hints import start_hints
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
 from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
@@ -26,9 +24,7 @@ from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
-from control_plane.jobs.smoke_test import SmokeTests
 from control_plane.jobs.submissions import Submissions
-from control_plane.other_tools import read_tool_file
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
@@ -78,7 +74,6 @@ class RunService:
         self._idle_tasks = IdleTasks(self._queue)
         self.openapi_cache = OpenApiCache(self._idle_tasks, runtime, limits)
         self.application_checks = ApplicationChecks(self._idle_tasks, runtime, self.openapi_cache)
-        self._smoke_tests = SmokeTests(self._idle_tasks, runtime, store, self.openapi_cache)
 
     @property
     def limits(self) -> Limits:
@@ -114,6 +109,9 @@ class RunService:
 
     async def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
         """Take over what a file holds, while no run begins. Raises Conflict, or as the store."""
+        from control_plane.analysis.prose.run_sentences import told_of_run
+        from control_plane.other_tools import read_tool_file
+
         read = (told_of_run, read_tool_file)
         async with self._queue.reserve():
             return await asyncio.to_thread(self._store.import_file, file, told, *read)
@@ -300,10 +298,13 @@ class RunService:
 
         Raises InvalidInput, and Conflict while a run measures.
         """
+        from control_plane.jobs.smoke_test import SmokeTests
+
         drafts = await asyncio.to_thread(
             lambda: [self.submissions.resolve(document) for document in documents]
         )
-        return await self._smoke_tests.check(drafts)
+        tests = SmokeTests(self._idle_tasks, self._runtime, self._store, self.openapi_cache)
+        return await tests.check(drafts)
 
     async def read_openapi(self, target: Document) -> Offer:
         """Read the OpenAPI document of the target of a spec; it is kept in `openapi_cache`.
@@ -371,6 +372,8 @@ class RunService:
 
     def hints(self, run: Run) -> tuple[str, ...]:
         """Return what to do about a target that did not start; () where nothing can be told."""
+        from control_plane.analysis.start_hints import start_hints
+
         target = run.spec.target.started
         if run.state is not State.FAILED or target is None:
             return ()

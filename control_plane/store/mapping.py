@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from pydantic_core import to_json
 from sqlalchemy.exc import NoResultFound
 
 from control_plane.domain.errors import UnreadableRun
 from control_plane.domain.gauges_and_stacks import Gauges
-from control_plane.domain.histogram import Counts, Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import JudgedObjective
 from control_plane.domain.result import Cause, Environment, Summary, Timeline, Trial, Validity
@@ -34,6 +32,9 @@ from control_plane.store.tables import (
     TrialRow,
     TrialStream,
 )
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Counts, Histogram
 
 log = logging.getLogger("looplab.store")
 
@@ -73,16 +74,16 @@ _MOST_BYTES_OF_ONE = _HEADER.size + 10 * 2**16
 """A bucket has an index of 16 bits and a count of 64."""
 
 
-def pack_histogram(histogram: Histogram) -> bytes:
+def pack_histogram(histogram: "Histogram") -> bytes:
     """Return the blob of one histogram."""
     return zlib.compress(_raw(histogram), _LEVEL)
 
 
-def _packed_if_known(histogram: Histogram | None) -> bytes | None:
+def _packed_if_known(histogram: "Histogram | None") -> bytes | None:
     return None if histogram is None else pack_histogram(histogram)
 
 
-def unpack_histogram(blob: bytes) -> Histogram:
+def unpack_histogram(blob: bytes) -> "Histogram":
     """Return what `pack_histogram` packed."""
     return _histogram(_inflated(blob, _MOST_BYTES_OF_ONE))
 
@@ -115,7 +116,9 @@ def _inflated(blob: bytes, most: int = _MOST_BYTES) -> bytes:
     return raw
 
 
-def _slices(raw: bytes) -> Iterator[tuple[int, Counts, Counts]]:
+def _slices(raw: bytes) -> "Iterator[tuple[int, Counts, Counts]]":
+    import numpy as np
+
     at = 0
     while at < len(raw):
         index, _ = _SECOND.unpack_from(raw, at)
@@ -131,7 +134,7 @@ def _slices(raw: bytes) -> Iterator[tuple[int, Counts, Counts]]:
         at += 10 * size
 
 
-def _raw(histogram: Histogram) -> bytes:
+def _raw(histogram: "Histogram") -> bytes:
     """Return the bytes before compression. The sum has 16: 10^7 requests of 2 h pass 2^63 ns."""
     header = _HEADER.pack(
         len(histogram.indices),
@@ -143,7 +146,11 @@ def _raw(histogram: Histogram) -> bytes:
     return header + indices + histogram.counts.astype("<i8").tobytes()
 
 
-def _histogram(raw: bytes) -> Histogram:
+def _histogram(raw: bytes) -> "Histogram":
+    import numpy as np
+
+    from control_plane.domain.histogram import Histogram
+
     size, minimum_ns, maximum_ns, total = _HEADER.unpack_from(raw)
     indices = np.frombuffer(raw, "<u2", size, _HEADER.size).astype(np.int64)
     counts = np.frombuffer(raw, "<i8", size, _HEADER.size + 2 * size).astype(np.int64)

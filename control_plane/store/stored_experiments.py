@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, delete, func, update
@@ -24,7 +24,6 @@ from control_plane.domain.experiment import (
     Findings,
     MetricNoise,
 )
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
@@ -45,6 +44,9 @@ from control_plane.store.tables import (
     TrialStream,
 )
 from control_plane.store.writer import MergedResult, finished_run, queued_rows
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
 
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
 
@@ -217,7 +219,7 @@ class Experiments:
             found = [whole_experiment(session, row) for row in rows.all()]
             return {experiment.design.slug: experiment for experiment in found}
 
-    def block_histograms(self, experiment: Experiment, stream: str) -> list[list[Histogram]]:
+    def block_histograms(self, experiment: Experiment, stream: str) -> "list[list[Histogram]]":
         """Return the response times of each trial, for each arm; the first stream for "".
 
         Blocks that are set aside are left out. Empty for an arm that was deleted, or has no trial.

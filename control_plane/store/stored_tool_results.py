@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, or_, select
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, UnreadableRun
-from control_plane.domain.histogram import Histogram
 from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.spec_json import adapter
@@ -31,6 +31,9 @@ from control_plane.store.mapping import pack_histogram, readable, unpack_histogr
 from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.tables import ToolResultRow, ToolSamplesRow
 from control_plane.store.writer import checked_title
+
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
 
 MAX_LISTED_TOOL_RESULTS = 1_000
 MAX_KEPT_LETTERS = 6_000_000
@@ -256,7 +259,7 @@ def _add(session: Session, title: str, source: ToolFile, reading: ToolReading) -
 
 
 def _result(
-    row: ToolResultRow, report: ToolReport, samples: tuple[Histogram | None, ...]
+    row: ToolResultRow, report: ToolReport, samples: "tuple[Histogram | None, ...]"
 ) -> ToolResult:
     source = ToolFile(row.file_name, row.sha256, row.size_bytes, row.read_as)
     return ToolResult(row.id, row.title, row.imported_at, source, report, samples)

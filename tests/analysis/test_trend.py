@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.charts.trend_chart import trend_chart
-from control_plane.analysis.trend import Trend, TrendAxis, trend_document, trend_of
+from control_plane.analysis.trend import Trend, trend_document, trend_of
+from control_plane.domain.metrics_and_objectives import TrendAxis
 from control_plane.domain.run import Blocks, StepMark, TrendBaseline, TrendKey, TrendRun, TrendRuns
 from tests.builders.runs import ENVIRONMENT, items
 

@@ -34,7 +34,6 @@ from control_plane.analysis.deciding.effects import (
     session_effect,
 )
 from control_plane.analysis.deciding.verdicts import (
-    DEFAULT_MARGIN,
     FIXED,
     FailedShare,
     NoVerdictReason,
@@ -47,6 +46,7 @@ from control_plane.analysis.differences import CHANGED_IN_PAUSE, same_environmen
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import ERROR_SHARE
 from control_plane.domain.metrics_and_objectives import (
+    DEFAULT_MARGIN,
     JUDGED_METRIC,
     METRIC,
     JudgedObjective,

@@ -13,9 +13,8 @@ from typing import Literal
 
 from control_plane.analysis.deciding.critical_values import level_at, level_at_stop, student
 from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
-from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, ObjectiveOutcome
 
-DEFAULT_MARGIN = 0.03
 FIRST_LOOK = 3
 """No look before so many blocks."""
 
