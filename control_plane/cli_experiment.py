@@ -375,6 +375,6 @@ def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bo
     if not as_json:
         print_experiment(found, dashboard.url)
         doubts = [each["text"] for each in planned["validity"] if each["outcome"] != "valid"]
-        told = " ".join([planned["sentence"], *doubts])
-        print_line(printable(f"On {planned['machine']}: {told}"))
+        for line in (f"On {planned['machine']}: {planned['sentence']}", *doubts):
+            print_line(printable(line))
     return experiment_exit_code(found, strict=False)

@@ -78,11 +78,12 @@ def called_by_pins(labels: Sequence[RunLabel], pins: Mapping[str, str]) -> tuple
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
-    """Return what each run is called: the first of these that tells the runs apart, else the title.
+    """Return what each run is called: the first of these that tells the runs apart.
 
     The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
-    workers, load and requests the one or those that differ; all parts that the titles do not share.
-    Titles that several runs have are followed by the id of the run.
+    workers, load and requests the one or those that differ; all parts that the titles do not share;
+    the titles; where each was measured; the configurations. Else titles that several runs have are
+    followed by the id of the run.
     """
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
@@ -90,6 +91,8 @@ def short_names(runs: Sequence[Run]) -> list[str]:
         _differing_facts,
         _unshared_parts,
         _titles,
+        _origins,
+        lambda runs: [run.configuration for run in runs],
     )
     for names_of in naming if len(runs) > 1 else ():
         names = names_of(runs)
@@ -109,6 +112,10 @@ def _told_apart(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
 
 def _titles(runs: Sequence[Run]) -> list[str]:
     return [run.title or run.spec.client.strategy for run in runs]
+
+
+def _origins(runs: Sequence[Run]) -> list[str]:
+    return [f"run of {run.origin.machine}" if run.origin else "own run" for run in runs]
 
 
 def _unshared_parts(runs: Sequence[Run]) -> list[str]:

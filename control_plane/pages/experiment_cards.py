@@ -258,11 +258,15 @@ class VerdictPair:
 
 @dataclass(frozen=True)
 class BesideTheirs:
-    """What another Looplab found on its machine, beside the verdicts of this one."""
+    """What another Looplab found on its machine, beside the verdicts of this one.
+
+    `doubts` say which of its arms were not valid there, and why.
+    """
 
     href: str
     machine: str
     sentence: str
+    doubts: tuple[str, ...]
     pairs: tuple[VerdictPair, ...]
 
 
@@ -271,11 +275,11 @@ def beside_theirs(judged: JudgedExperiment, theirs: JudgedExperiment) -> BesideT
     measured = [run for run in theirs.runs if run]
     arms = zip(theirs.experiment.arms, theirs.runs, strict=False)
     found = [their_validity(arm.name, run) for arm, run in arms if run]
-    doubts = [each.text for each in found if each.outcome != "valid"]
     return BesideTheirs(
         href=experiment_address(theirs.experiment.id),
         machine=next((run.origin.machine for run in measured if run.origin), "another machine"),
-        sentence=" ".join([experiment_sentence(theirs), *doubts]),
+        sentence=experiment_sentence(theirs),
+        doubts=tuple(each.text for each in found if each.outcome != "valid"),
         pairs=tuple(_pairs(judged, theirs)),
     )
 

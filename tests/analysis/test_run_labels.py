@@ -20,9 +20,10 @@ from control_plane.analysis.run_labels import (
 )
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
+from control_plane.domain.run import Origin
 from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
 from control_plane.pages.compare import markdown
-from tests.builders.trials import detail, run, spec, steady
+from tests.builders.trials import START, detail, run, spec, steady
 
 
 def test_pinned_runs_are_called_by_their_pins_unless_that_tells_none_apart() -> None:
@@ -132,6 +133,18 @@ def test_runs_of_equal_titles_are_called_by_their_requests(workloads, names):
         for index, given in enumerate(replace(spec(), workload=of_requests(*w)) for w in workloads)
     ]
     assert short_names(found) == names
+
+
+def test_runs_of_equal_titles_are_called_by_where_they_were_measured_or_by_what_served_them():
+    first, second = (run(f"{at:010}", title="mine") for at in range(2))
+    theirs = replace(first, origin=Origin("vm", START, ""))
+    assert short_names([theirs, second]) == ["run of vm", "own run"]
+    assert short_names([theirs, second, replace(second, id="2")])[1:] == [
+        "mine, run 0000000001",
+        "mine, run 2",
+    ]
+    served = [replace(first, configuration="shop"), replace(second, configuration="store")]
+    assert short_names(served) == ["shop", "store"]
 
 
 def test_requests_stand_beside_what_else_differs():

@@ -118,9 +118,11 @@ _FARTHEST = 1_000.0
 
 def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
     """Return a ratio with its interval, turned as `units.ratio` does; then whether it is."""
-    if interval.low > 0 and is_turned(value):
+    if value >= 1 or interval.low <= 0:
+        return value, interval, False
+    if is_turned(value):
         return 1 / value, Interval(1 / interval.high, 1 / interval.low), True
-    return value, interval, False
+    return 1 / value, interval, False
 
 
 def says_nothing(interval: Interval) -> bool:
