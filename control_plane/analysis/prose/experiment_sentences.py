@@ -120,9 +120,8 @@ def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
     """Return a ratio with its interval, turned as `units.ratio` does; then whether it is."""
     if value >= 1 or interval.low <= 0:
         return value, interval, False
-    if is_turned(value):
-        return 1 / value, Interval(1 / interval.high, 1 / interval.low), True
-    return 1 / value, interval, False
+    other = Interval(1 / interval.high, 1 / interval.low)
+    return (1 / value, other, True) if is_turned(value) else (1 / value, interval, False)
 
 
 def says_nothing(interval: Interval) -> bool:
