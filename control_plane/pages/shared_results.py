@@ -276,7 +276,10 @@ class SharedTrend(SharedResult):
         self._page = trend_page(self._trend, query, lambda *_: (), for_others=True)
         self.sentence = self._trend.sentence
         self.description = self._page.lede or ", ".join(self._page.facts)
-        self.note, self.doubt = ", ".join(self._page.facts), False
+        suspect = sum(point.run.outcome == "suspect" for point in known.points)
+        runs, where, *_ = self._page.facts
+        self.note = f"{suspect} of {runs} suspect" if suspect else f"{runs}, {where}"
+        self.doubt = suspect > 0
 
     def page(self) -> TrendPage:
         return self._page

@@ -147,7 +147,7 @@ class Trends:
                 marks=tuple(_marks(session, key)),
                 baselines=baselines,
                 machines=tuple(machines),
-                doubted=session.exec(doubted).one() + len(found) - len(shown),
+                doubted=0 if suspect else session.exec(doubted).one() + len(found) - len(shown),
             )
 
     def keep_mark(self, key: TrendKey, mark: StepMark, title: str) -> None:

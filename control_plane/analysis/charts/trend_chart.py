@@ -86,7 +86,7 @@ def _commits(trend: Trend) -> list[str]:
 def _axis(trend: Trend, *, narrow: bool = False) -> Plot:
     if trend.axis == "time":
         ends = (trend.points[0].run.at, trend.points[-1].run.at)
-        return _time_axis(*ends, 2 if narrow else 6)
+        return _time_axis(*ends, 3 if narrow else 6)
     commits, most = _commits(trend), MOST_COMMITS // 2 if narrow else MOST_COMMITS
     named = range(0, len(commits), math.ceil(len(commits) / most))
     return x_axis(
@@ -97,14 +97,13 @@ def _axis(trend: Trend, *, narrow: bool = False) -> Plot:
 
 
 def _time_axis(first: datetime, last: datetime, most: int) -> Plot:
-    """Return an axis of at most so many dates, with room at its ends; hours where all is of a few
-    days.
-    """
-    room = max((last - first) * 0.02, timedelta(minutes=5))
+    """Return an axis of at most so many dates, with room at its ends, as exactly as it is long."""
+    room = (last - first) * 0.02 or timedelta(minutes=5)
     ends = [f"{at:%Y-%m-%d %H:%M:%S}" for at in (first - room, last + room)]
-    few, many = timedelta(days=3), timedelta(days=300)
-    days = "%-d %b %H:%M" if last - first < few else "%-d %b" if last - first < many else "%b %Y"
-    return x_axis(type="date", range=ends, nticks=most, tickformat=days)
+    limits = (timedelta(minutes=10), timedelta(days=3), timedelta(days=300), timedelta.max)
+    formats = ("%H:%M:%S", "%-d %b %H:%M", "%-d %b", "%b %Y")
+    shown = next(text for limit, text in zip(limits, formats, strict=True) if last - first < limit)
+    return x_axis(type="date", range=ends, nticks=most, tickformat=shown)
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -1,0 +1,64 @@
+"""The picture beside a link: its texts can be read, and what is too long is cut."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image, ImageFont
+
+from control_plane.analysis.charts.preview_picture import (
+    PICTURE_SIZE,
+    RIGHT_END,
+    Drawn,
+    Picture,
+    PictureText,
+    png_of,
+)
+from control_plane.pages.sharing import PICTURE_FONTS
+from control_plane.settings import Settings
+
+FONTS = [(Settings().static_dir / "vendor" / name).read_bytes() for name in PICTURE_FONTS]
+
+
+def picture_of(title: str, label: str = "", note: str = "", *, doubt: bool = False) -> Image.Image:
+    labels = (PictureText(label, RIGHT_END, 400, "#000000"),) if label else ()
+    told = Picture(title, note, doubt, Drawn((), labels, ()))
+    return Image.open(BytesIO(png_of(told, *FONTS))).convert("RGB")
+
+
+def inked(image: Image.Image, box: tuple[int, int, int, int]) -> bool:
+    """Whether anything but paper stands there."""
+    return image.crop(box).getextrema() != ((255, 255),) * 3
+
+
+@pytest.mark.parametrize("font", FONTS, ids=PICTURE_FONTS)
+def test_the_fonts_have_what_the_product_writes(font: bytes) -> None:
+    opened = ImageFont.truetype(BytesIO(font), 40)
+    missing = bytes(opened.getmask("\ue000"))
+    for letter in "äöüßéñøåłšŻЖλ×÷±µ–−…·“”’≤%":
+        assert bytes(opened.getmask(letter)) not in {missing, b""}, letter
+
+
+def test_a_title_stands_on_three_lines_at_most() -> None:
+    width, height = PICTURE_SIZE
+    short, long = picture_of("Größe × 2"), picture_of("Preise bleiben gleich, " * 40)
+    assert short.size == (width, height)
+    assert inked(short, (0, 70, width, 125))
+    assert not inked(short, (0, 130, width, height))
+    assert inked(long, (0, 175, width, 225))
+    assert not inked(long, (0, 230, width, height))
+    assert not inked(long, (width - 59, 70, width, height))
+
+
+def test_a_label_that_is_too_long_ends_before_the_edge() -> None:
+    image = picture_of("", "a name that is longer than its place beside the figure")
+    assert inked(image, (int(RIGHT_END), 380, 1190, 420))
+    assert not inked(image, (1190, 380, 1200, 420))
+
+
+def test_a_doubt_is_red() -> None:
+    reddest = []
+    for doubt in (False, True):
+        note = picture_of("", note="suspect", doubt=doubt).crop((50, 30, 400, 60))
+        red, green, _ = (list(channel.tobytes()) for channel in note.split())
+        reddest.append(max(first - second for first, second in zip(red, green, strict=True)))
+    assert reddest[0] < 30 < 100 < reddest[1]
