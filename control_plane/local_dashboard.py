@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.claims import with_sessions
 from control_plane.analysis.deciding.noise_floor import floor_documents
+from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.analysis.tool_comparison import measured_document, measured_sides

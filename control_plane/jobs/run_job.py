@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.deciding.claims import judged_objective
+from control_plane.analysis.deciding.objectives_and_sessions import judged_objective
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import disturbances, judge

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.deciding.claims import (
+from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
+from control_plane.analysis.deciding.noise_floor import noise_of
+from control_plane.analysis.deciding.objectives_and_sessions import (
     Measured,
     arm_effects,
     both_means,
@@ -22,8 +24,6 @@ from control_plane.analysis.deciding.claims import (
     why_no_verdict,
     without_blocks,
 )
-from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
-from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     NO_LOOK,

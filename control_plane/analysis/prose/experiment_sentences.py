@@ -5,7 +5,6 @@ from dataclasses import asdict
 from math import isfinite, isinf
 from typing import Any
 
-from control_plane.analysis.deciding.claims import validity_so_far
 from control_plane.analysis.deciding.critical_values import alpha_spent
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
@@ -13,6 +12,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedMetric,
     JudgedPrediction,
 )
+from control_plane.analysis.deciding.objectives_and_sessions import validity_so_far
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL, FIRST_LOOK, Verdict
 from control_plane.analysis.prose import Sentence, number, sentence
 from control_plane.analysis.run_labels import RunLabel

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
 from control_plane.analysis.comparison import Comparison
-from control_plane.analysis.deciding.claims import with_sessions
+from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
 from control_plane.analysis.prose import escaped, plain_text
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
