@@ -169,7 +169,7 @@ class FrameLoader(FileSystemLoader):
 @cache
 def _templates(templates: Path, static: Path) -> Environment:
     made = environment_of(FrameLoader(templates, "report.html"), _named_asset)
-    made.globals.update(icons=_text(static, _SPRITE))
+    made.globals.update(icons=_text(static, _SPRITE), rows_shown=None)
     return made
 
 

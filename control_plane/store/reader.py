@@ -51,7 +51,7 @@ from control_plane.store.run_query import (
     tags_of_runs,
     values_of_runs,
 )
-from control_plane.store.run_search import newest_query, requests_in
+from control_plane.store.run_search import newest_query, requests_in, requests_of
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -70,9 +70,12 @@ Lines = dict[str, list[Timeline]]
 Blobs = dict[str, list[Slices]]
 
 
-def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[RunDetail]:
+def details_of(
+    session: Session, ids: Sequence[str], *, slices: bool, first: bool = False
+) -> list[RunDetail]:
     """Return the details of runs in the order of `ids`.
 
+    Of the `first` trial alone where timelines, gauges and slices of the others are not needed.
     Raises NotFound for the first that does not exist.
     """
     known = {row.id: (row, facts) for row, facts in _rows(session, ids)}
@@ -81,7 +84,7 @@ def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[Ru
             raise no_run(run_id)
     seqs = [row.seq for row, _ in known.values() if row.seq is not None]
     merged, trials = _streams(session, seqs), _trials(session, seqs)
-    lines, blobs = _seconds(session, seqs, slices=slices)
+    lines, blobs = _seconds(session, seqs, slices=slices, first=first)
     details = []
     for run_id in ids:
         row, facts = known[run_id]
@@ -97,7 +100,7 @@ def details_of(session: Session, ids: Sequence[str], *, slices: bool) -> list[Ru
                     summary.name: replace(result, summary=summary) for summary, result in results
                 },
                 timelines={name: tuple(timelines) for name, timelines in lines[seq].items()},
-                gauges=tuple(gauges for _, gauges in trials[seq]),
+                gauges=tuple(gauges_of(text) for _, text in trials[seq][: 1 if first else None]),
                 slices={name: tuple(parts) for name, parts in blobs[seq].items()},
             )
         )
@@ -122,21 +125,22 @@ def _streams(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, StreamRe
     return found
 
 
-def _trials(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, Gauges]]:
+def _trials(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, str]]:
+    """Return the documents of each trial and of its gauges."""
     columns: tuple[Any, ...] = (TrialRow.run, TrialRow.document, TrialRow.gauges)
     chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(seqs))
-    found: ByRun[tuple[str, Gauges]] = defaultdict(list)
+    found: ByRun[tuple[str, str]] = defaultdict(list)
     for seq, document, gauges in session.connection().execute(
         chosen.order_by(*columns[:1], col(TrialRow.block))
     ):
-        found[seq].append((document, gauges_of(gauges)))
+        found[seq].append((document, gauges))
     return found
 
 
 def _seconds(
-    session: Session, seqs: Sequence[int], *, slices: bool
+    session: Session, seqs: Sequence[int], *, slices: bool, first: bool
 ) -> tuple[dict[int, Lines], dict[int, Blobs]]:
-    """Return timelines and slices by run and stream, one for each trial whose timeline is kept."""
+    """Return timelines and slices by run and stream, of trials whose timelines are kept."""
     columns: tuple[Any, ...] = (TrialStream.run, TrialStream.name, TrialStream.timeline)
     if slices:
         columns += (TrialStream.seconds,)
@@ -147,6 +151,8 @@ def _seconds(
     lines: dict[int, Lines] = defaultdict(lambda: defaultdict(list))
     blobs: dict[int, Blobs] = defaultdict(lambda: defaultdict(list))
     for seq, name, document, *packed in session.connection().execute(kept.order_by(*order)):
+        if first and lines[seq][str(name)]:
+            continue
         lines[seq][str(name)].append(timeline_of(document))
         for blob in packed:
             blobs[seq][name].append(Slices.of(()) if blob is None else unpack_slices(blob))
@@ -208,12 +214,7 @@ class Reader:
         Each without trials, and with whether its requests are those; none of the ids `without`,
         and none that cannot be read.
         """
-        streams = spec.workload.streams
-        wanted = [
-            (each.name, request.method, request.path)
-            for each in streams
-            for request in each.requests
-        ]
+        wanted = requests_of(spec)
         with self._database.read() as session:
             rows = session.connection().execute(newest_query(without)).all()
             alike = {row.id: requests_in(row.spec) == wanted for row in rows}
@@ -275,10 +276,12 @@ class Reader:
         """Return the run with its histograms, timelines and gauges; its `slices` when asked for."""
         return self.details([run_id], slices=slices)[0]
 
-    def details(self, run_ids: Sequence[str], *, slices: bool = False) -> list[RunDetail]:
-        """Return what `detail` returns for each run, in their order."""
+    def details(
+        self, run_ids: Sequence[str], *, slices: bool = False, first: bool = False
+    ) -> list[RunDetail]:
+        """Return what `detail` returns for each run, in their order; of `first` as `details_of`."""
         with self._database.read() as session, readable(*run_ids):
-            return details_of(session, run_ids, slices=slices)
+            return details_of(session, run_ids, slices=slices, first=first)
 
     def standing(self, ids: Sequence[str], baseline: str) -> Standing:
         """Return which runs of a comparison are there, and which were deleted.

@@ -24,6 +24,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.result import Trial
 from control_plane.domain.run import RunOfSpec, State
+from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.store.database import Database
 from control_plane.store.mapping import readable, stored_environment, stored_trial
@@ -204,8 +205,17 @@ def newest_query(without: Collection[str]) -> Select[Any]:
     )
 
 
+def requests_of(spec: Spec) -> list[tuple[str, str, str]]:
+    """Return stream, method and path of each request class."""
+    return [
+        (stream.name, request.method, request.path)
+        for stream in spec.workload.streams
+        for request in stream.requests
+    ]
+
+
 def requests_in(text: str | bytes) -> list[tuple[str, str, str]] | None:
-    """Return stream, method and path of each request class of a stored spec; None of a spoilt one.
+    """Return what `requests_of` returns, of a stored spec; None of a spoilt one.
 
     A spec is not read whole for that: a page looks at many.
     """

@@ -1,8 +1,17 @@
 """A page as one file: nothing of it lies elsewhere, and nothing of it is for the author alone."""
 
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from control_plane.pages.site.templating import ROWS_SHOWN
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, finished, items
+from tests.dashboard import provide_database
 from tests.html import read_html
+from tests.in_process import in_process
 from tests.pages.stored import BROKEN_LOG, Stored, words
 
 
@@ -63,3 +72,24 @@ def test_a_report_hides_what_gives_itself_away_as_a_secret(stored: Stored) -> No
 def test_a_program_is_told_in_json_why_there_is_no_report(stored: Stored) -> None:
     gone = stored.looplab.get("/runs/zzzzzzzzzz.html", headers={"accept": "application/json"})
     assert (gone.status_code, gone.json()["error"]) == (404, "not_found")
+
+
+def test_of_a_long_table_the_page_has_the_first_rows_and_the_report_all(tmp_path: Path) -> None:
+    long = items(stop={"duration_s": 2 * ROWS_SHOWN}, trials=1)
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        run = finished(store, long, replace(ASYNC, rate_per_s=20))
+    for address in (f"/runs/{run.id}", f"/compare?runs={run.id}"):
+        path, _, query = address.partition("?")
+        with in_process(tmp_path) as looplab:
+            page = read_html(looplab.get(address).text)
+            report = read_html(looplab.get(f"{path}.html?{query}").text)
+            tables = [
+                each for each in page.all("div") if each.attributes.get("class") == "figure-table"
+            ]
+            (table,) = [each for each in tables if " rows." in each.text]
+            link = next(each for each in table.all("a") if each.text.startswith("CSV"))
+            lines = looplab.get(link.attributes["href"]).text.splitlines()
+        name = table.attributes["id"]
+        assert f"The first {ROWS_SHOWN} of {2 * ROWS_SHOWN} rows." in table.text
+        assert len(page.by_id(name).all("tr")) == 1 + ROWS_SHOWN
+        assert len(report.by_id(name).all("tr")) == len(lines) == 1 + 2 * ROWS_SHOWN

@@ -360,7 +360,25 @@ def _window_ticks(end_s: float, begin_s: float = 0.0, most: int = 6) -> list[flo
 
 def rounded(values: Floats) -> list[float]:
     """Return four significant figures of each: enough for the eye, and short in the page."""
-    return [float(f"{value:.4g}") for value in values.tolist()]
+    found: list[float] = _four_figures(values).tolist()
+    return found
+
+
+def scaled(values: Sequence[float | None], factor: float = 1.0) -> list[float | None]:
+    """Return the values times a factor, with four significant figures."""
+    found = _four_figures(np.array(values, np.float64) * factor)
+    return [None if value != value else value for value in found.tolist()]
+
+
+def _four_figures(values: Floats) -> Floats:
+    found = values.copy()
+    known = np.isfinite(values) & (values != 0)
+    decades = np.zeros(values.shape)
+    decades[known] = np.floor(np.log10(np.abs(values[known])))
+    for decade in np.unique(decades[known]):
+        here = known & (decades == decade)
+        found[here] = np.round(values[here], 3 - int(decade))
+    return found
 
 
 def scale_of(value_s: float) -> tuple[float, str]:

@@ -11,6 +11,7 @@ from control_plane.analysis.charts.figure import (
     Plot,
     Table,
     milliseconds,
+    scaled,
     shortened,
     window_axis,
     zero_based_axis,
@@ -36,7 +37,6 @@ from control_plane.analysis.charts.trial_axis import (
     end_s,
     maxima,
     role_cpu,
-    scaled,
     step_line,
     summed,
 )

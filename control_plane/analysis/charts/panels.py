@@ -17,6 +17,7 @@ from control_plane.analysis.charts.figure import (
     plot,
     plot_height,
     scale_of,
+    scaled,
     y_axis,
     zero_based_axis,
 )
@@ -27,7 +28,6 @@ from control_plane.analysis.charts.trial_axis import (
     mean,
     role_cpu,
     sample_line,
-    scaled,
     summed,
     worker_lines,
 )

@@ -15,6 +15,7 @@ from control_plane.analysis.charts.figure import (
     Plot,
     line,
     log_range,
+    scaled,
     short_time,
     shortened,
     time_axis,
@@ -28,7 +29,6 @@ from control_plane.analysis.charts.trial_axis import (
     TrialSegment,
     Values,
     mean,
-    scaled,
     step_line,
 )
 from control_plane.analysis.validity.steadiness import DRIFT
@@ -335,7 +335,8 @@ def furthest_percentile(segments: Sequence[TrialSegment]) -> str | None:
 def mostly_supported(segments: Sequence[TrialSegment], percentile: str) -> bool:
     """Whether half of the seconds in which something completed can bear the percentile."""
     full = [count for segment in segments for count in segment.timeline.completed if count]
-    return 0 < len(full) <= 2 * sum(count >= needed_samples(percentile) for count in full)
+    needed = needed_samples(percentile)
+    return 0 < len(full) <= 2 * sum(count >= needed for count in full)
 
 
 def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
@@ -356,10 +357,11 @@ def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, col
 def _unbroken_cells(
     series: SecondSeries, low: SeriesPick, high: SeriesPick
 ) -> Iterator[list[GridCell]]:
-    rows = zip(series.edges, series.edges[1:], low(series), high(series), strict=False)
+    values = (scaled(low(series)), scaled(high(series)))
+    rows = zip(series.edges, series.edges[1:], *values, strict=False)
     for _, unbroken in groupby(rows, lambda row: None not in row):
         cells = [
-            (begin, end, float(f"{under:.4g}"), float(f"{over:.4g}"))
+            (begin, end, under, over)
             for begin, end, under, over in unbroken
             if under is not None and over is not None
         ]

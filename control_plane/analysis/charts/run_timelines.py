@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from control_plane.analysis.charts.figure import (
     line,
     linear_time_axis,
     log_range,
-    milliseconds,
     plot,
     plot_height,
+    scaled,
     short_time,
     time_axis,
     window_axis,
@@ -38,12 +39,10 @@ from control_plane.analysis.charts.trial_axis import (
     WHOLE_TRIAL,
     Span,
     TrialSegment,
-    average,
     maxima,
     mean,
     per_second,
     role_cpu,
-    scaled,
     step_line,
 )
 from control_plane.analysis.comparison import invalid
@@ -111,6 +110,20 @@ class RunLane:
     def opacity(self) -> float:
         return 1.0 if self.believed else FADED
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The percentiles that its seconds can bear, p50 first."""
+        far = furthest_percentile([self.segment])
+        return ("p50", far) if far else ("p50",)
+
+    @cached_property
+    def known_s(self) -> dict[str, list[float]]:
+        """The values of each of these percentiles, in order."""
+        window = self.segment.window
+        return {
+            name: [each for each in percentile_values(name)(window) if each] for name in self.names
+        }
+
     @property
     def text_colour(self) -> str:
         return self.label.text_colour if self.believed else "$ink-3"
@@ -159,7 +172,7 @@ def _utilization(detail: RunDetail, trial: int, length: int) -> tuple[Utilizatio
 
 
 def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> UtilizationStrip:
-    used = per_second(role_cpu(gauges, role), gauges.interval_s, length, average)
+    used = per_second(role_cpu(gauges, role), gauges.interval_s, length, "mean")
     typical = mean(used)
     full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
     return UtilizationStrip(
@@ -175,7 +188,7 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Uti
 def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> UtilizationStrip | None:
     """Return the strip of the longest lag, as certain as its cause; None where none was seen."""
     lags = per_second(
-        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, max
+        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, "max"
     )
     known = [value for value in lags if value is not None]
     if not known:
@@ -222,9 +235,7 @@ def run_timelines(
     lanes = run_lanes(details, labels, stream, view.trial)
     x = view.x_axis(max((lane.segment.end_s for lane in lanes), default=1.0))
     heats = len(lanes) <= MOST_HEAT_MAPS
-    known = [
-        value for lane in lanes for value in (_extremes(lane) if heats else _percentiles(lane))
-    ]
+    known = [value for lane in lanes for value in (_extremes(lane) if heats else _ends(lane))]
     low, high = log_range(min(known, default=0.001), max(known, default=1.0))
     bounds = (low - (0 if heats else LABEL_DECADES), high)
     most = 5 if heats else 3
@@ -246,26 +257,18 @@ def run_timelines_legend(figures: Sequence[Figure]) -> str:
     return f"{' to '.join(['p50', *([' or '.join(far)] if far else [])])} of each second{end}"
 
 
-def _drawn_names(lane: RunLane) -> tuple[str, ...]:
-    far = furthest_percentile([lane.segment])
-    return ("p50", far) if far else ("p50",)
-
-
-def _known_values(lane: RunLane, name: str) -> list[float]:
-    return [value for value in percentile_values(name)(lane.segment.window) if value]
-
-
-def _percentiles(lane: RunLane) -> list[float]:
-    return [value for name in _drawn_names(lane) for value in _known_values(lane, name)]
-
-
 def _extremes(lane: RunLane) -> list[float]:
     """Return the shortest and the longest response time; percentiles without slices."""
     slices = lane.segment.slices
     if slices is None or not len(slices.indices):
-        return _percentiles(lane)
+        return _ends(lane)
     ends = [int(slices.indices.min()), int(slices.indices.max())]
     return [max(int(end), 1) / 1e9 for end in middle_ns(np.array(ends))]
+
+
+def _ends(lane: RunLane) -> list[float]:
+    """Return the smallest and the largest of its percentiles."""
+    return [way(known_s) for known_s in lane.known_s.values() if known_s for way in (min, max)]
 
 
 def _figure(
@@ -278,6 +281,7 @@ def _figure(
         "xaxis": xy[0],
         "yaxis": {**xy[1], "domain": [round(low + GAP, 4), 1]},
         "yaxis2": y_axis(
+            type="category",
             domain=[0, round(low, 4)],
             range=[max(len(lane.strips), 1) - 0.5, -0.5],
             showticklabels=False,
@@ -306,7 +310,7 @@ def _figure(
 def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     """Return p50 and what the seconds can bear beyond it; the area between them may be filled."""
     colour = lane.label.colour if filled else "$ink"
-    names = _drawn_names(lane)
+    names = lane.names
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [trace for drawn in lines for trace in outlined(drawn)]
@@ -337,10 +341,10 @@ def _strip_traces(lane: RunLane) -> list[Plot]:
         {
             "type": "heatmap",
             "x": [*range(len(lane.strips[0].values)), round(lane.segment.end_s, 3)],
-            "y": list(range(len(lane.strips))),
+            "y": [strip.head for strip in lane.strips],
             "z": [strip.loads for strip in lane.strips],
-            "text": [[f"{strip.head}: {value}" for value in strip.values] for strip in lane.strips],
-            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}<extra></extra>",
+            "text": [strip.values for strip in lane.strips],
+            "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{y}}: %{{text}}<extra></extra>",
             "zmin": 0,
             "zmax": 1,
             "colorscale": _COLOURS,
@@ -371,10 +375,9 @@ def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Pl
 
 def _percentile_marks(lane: RunLane, *, linear: bool) -> list[EndLabel]:
     """Return the name of each percentile at the last second that can bear it."""
-    values = {name: _known_values(lane, name) for name in _drawn_names(lane)}
     return [
         EndLabel(name, name, lane.text_colour, _place(known_s[-1], linear=linear))
-        for name, known_s in values.items()
+        for name, known_s in lane.known_s.items()
         if known_s
     ]
 
@@ -386,11 +389,10 @@ def _place(value_s: float, *, linear: bool) -> float:
 def _table(lane: RunLane) -> Table:
     timeline = lane.segment.timeline
     late = int(timeline.opens_s)
-    p50, p99 = (map(milliseconds, values) for values in (timeline.p50, timeline.p99))
-    columns = zip(timeline.completed, p50, p99, strict=True)
-    rows = tuple(
-        (index, done, *times, *(strip.values[late + index] for strip in lane.strips))
-        for index, (done, *times) in enumerate(columns)
-    )
+    p50, p99 = (scaled(values, 1e3) for values in (timeline.p50, timeline.p99))
+    end = late + len(timeline.completed)
+    used = (strip.values[late:end] for strip in lane.strips)
+    seconds = range(len(timeline.completed))
+    rows = tuple(zip(seconds, timeline.completed, p50, p99, *used, strict=True))
     heads = (strip.head for strip in lane.strips)
     return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)

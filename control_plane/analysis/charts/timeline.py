@@ -15,6 +15,7 @@ from control_plane.analysis.charts.figure import (
     Table,
     TableValue,
     milliseconds,
+    scaled,
     window_axis,
 )
 from control_plane.analysis.charts.panels import (
@@ -40,17 +41,16 @@ from control_plane.analysis.charts.response_time_panels import (
     throughput_panel,
 )
 from control_plane.analysis.charts.trial_axis import (
+    SecondWay,
     Span,
     TrialSegment,
     Values,
-    average,
     begin_s,
     end_s,
     maxima,
     per_second,
     placed_segments,
     role_cpu,
-    scaled,
     span_bands,
     stall_spans,
     summed,
@@ -69,7 +69,7 @@ class GaugeColumn:
 
     head: str
     samples: Callable[[Gauges], Values]
-    way: Callable[[Sequence[float]], float] = max
+    way: SecondWay = "max"
     times: float = 1
 
     def cells(self, gauges: Gauges, length: int) -> list[TableValue]:
@@ -102,17 +102,17 @@ RESPONSE_COLUMNS = (
 )
 
 PROCESS_COLUMNS = (
-    GaugeColumn("target CPU, %", partial(role_cpu, role="target"), average, 100),
-    GaugeColumn("client CPU, %", partial(role_cpu, role="client"), average, 100),
-    GaugeColumn("target memory, MB", partial(_memory, role="target"), max, 1e-6),
-    GaugeColumn("client memory, MB", partial(_memory, role="client"), max, 1e-6),
+    GaugeColumn("target CPU, %", partial(role_cpu, role="target"), "mean", 100),
+    GaugeColumn("client CPU, %", partial(role_cpu, role="client"), "mean", 100),
+    GaugeColumn("target memory, MB", partial(_memory, role="target"), "max", 1e-6),
+    GaugeColumn("client memory, MB", partial(_memory, role="client"), "max", 1e-6),
 )
 
 WORKER_COLUMNS = (
-    GaugeColumn("longest loop lag, ms", partial(_worker_maxima, name="loop_lag_s"), max, 1e3),
+    GaugeColumn("longest loop lag, ms", partial(_worker_maxima, name="loop_lag_s"), "max", 1e3),
     GaugeColumn("tokens busy", partial(_worker_sums, name="tokens_busy")),
     GaugeColumn("tokens waiting", partial(_worker_sums, name="tokens_waiting")),
-    GaugeColumn("garbage collection, ms", partial(_worker_sums, name="gc_s"), sum, 1e3),
+    GaugeColumn("garbage collection, ms", partial(_worker_sums, name="gc_s"), "sum", 1e3),
     GaugeColumn("in flight", partial(_worker_sums, name="in_flight")),
 )
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import zip_longest
 from math import ceil, inf
+from typing import Literal
+
+import numpy as np
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
-from control_plane.analysis.charts.figure import Plot
+from control_plane.analysis.charts.figure import Plot, scaled
 from control_plane.domain.gauges_and_stacks import Gauges, Stall, WorkerSeries
 from control_plane.domain.result import Cause, SecondColumns, Timeline
 from control_plane.domain.stream_record import Slices
@@ -87,13 +90,13 @@ class TrialSegment:
         """Return where its warm-up begins; never after the first window of the trial."""
         return min(self.opens_s - self.lead_s, self.start_s)
 
-    @property
+    @cached_property
     def window(self) -> SecondSeries:
         whole = len(self.timeline.completed)
         edges = [round(self.opens_s + index, 3) for index in range(whole)]
         return SecondSeries([*edges, round(self.end_s, 3)], self.timeline)
 
-    @property
+    @cached_property
     def series(self) -> tuple[SecondSeries, ...]:
         """Return warm-up and window, of those that have seconds."""
         warmup = self.timeline.warmup
@@ -147,23 +150,27 @@ def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], V
     y: list[float | None] = []
     for segment in segments:
         for series in segment.series:
-            for at, value in _corners(series.edges, pick(series)):
-                x.append(at)
-                y.append(None if value is None else float(f"{value:.4g}"))
+            corners = _corners(series.edges, pick(series))
+            x += corners[0]
+            y += corners[1]
         if segment.series:
             x.append(x[-1])
             y.append(None)
-    return x[:-1], y[:-1]
+    return x[:-1], scaled(y[:-1])
 
 
-def _corners(edges: Sequence[float], values: Values) -> Iterator[tuple[float, float | None]]:
+def _corners(edges: Sequence[float], values: Values) -> Steps:
     """Return the points of the steps, each to its end where a second without a value follows."""
+    if None not in values:
+        return list(edges), [*values, values[-1]]
+    x: list[float] = []
+    y: list[float | None] = []
     followed = [*values[1:], values[-1]]
     for begin, end, value, after in zip(edges, edges[1:], values, followed, strict=False):
-        yield begin, value
-        if value is not None and after is None:
-            yield end, value
-    yield edges[-1], values[-1]
+        ends_here = value is not None and after is None
+        x += [begin, end] if ends_here else [begin]
+        y += [value, value] if ends_here else [value]
+    return [*x, edges[-1]], [*y, values[-1]]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -235,28 +242,33 @@ def role_cpu(gauges: Gauges, role: str) -> list[float]:
     return [value or 0.0 for value in found]
 
 
+SecondWay = Literal["mean", "max", "sum"]
+"""How the samples of a second become one number."""
+
+
 def per_second(
-    values: Values, interval_s: float, length: int, way: Callable[[list[float]], float]
+    values: Values, interval_s: float, length: int, way: SecondWay
 ) -> list[float | None]:
     """Return what `way` makes of the samples of each of `length` seconds; None without any."""
     step = max(1, round(1 / interval_s))
-    parts = [values[index * step : (index + 1) * step] for index in range(length)]
-    known = [[value for value in part if value is not None] for part in parts]
-    return [round(way(part), 6) if part else None for part in known]
-
-
-def average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def scaled(values: Values, factor: float) -> list[float | None]:
-    """Return the values times a factor, with four significant figures."""
-    return [None if value is None else float(f"{value * factor:.4g}") for value in values]
+    samples = np.full(length * step, np.nan)
+    samples[: len(values)] = np.array(values[: len(samples)], np.float64)
+    parts = samples.reshape(length, step)
+    known = ~np.isnan(parts)
+    counts = known.sum(axis=1)
+    if way == "max":
+        found = np.where(known, parts, -np.inf).max(axis=1, initial=-np.inf)
+    else:
+        found = np.where(known, parts, 0.0).sum(axis=1)
+    if way == "mean":
+        found = found / np.maximum(counts, 1)
+    pairs = zip(np.round(found, 6).tolist(), counts.tolist(), strict=True)
+    return [value if count else None for value, count in pairs]
 
 
 def _largest(values: Values, every: int) -> list[float | None]:
     if every == 1:
-        return scaled(values, 1)
+        return scaled(values)
     return [
         max((value for value in values[at : at + every] if value is not None), default=None)
         for at in range(0, len(values), every)
@@ -264,6 +276,8 @@ def _largest(values: Values, every: int) -> list[float | None]:
 
 
 def _by_sample(series: Sequence[Values], way: Callable[[list[float]], float]) -> list[float | None]:
+    if len(series) == 1:
+        return list(series[0])
     rows = ([value for value in row if value is not None] for row in zip_longest(*series))
     return [way(row) if row else None for row in rows]
 

@@ -131,7 +131,8 @@ def _common_experiment(store: Store, query: CompareQuery) -> Experiment | None:
 def read_details(store: Store, query: CompareQuery) -> list[RunDetail]:
     """Return the runs in the order of the URL. Raises NotFound."""
     heats = len(query.ids) <= MOST_HEAT_MAPS
-    return store.details(query.ids, slices=heats or not query.is_whole)
+    first = query.is_whole
+    return store.details(query.ids, slices=heats or not first, first=first)
 
 
 def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:

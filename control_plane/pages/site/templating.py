@@ -125,6 +125,9 @@ ADDRESSES = {
 }
 """The addresses that templates build, by the names under which they call for them."""
 
+ROWS_SHOWN = 120
+"""So many rows of the numbers of a figure stand in its page. Its CSV has all, as has a report."""
+
 NO_STORE = {"Cache-Control": "no-store"}
 """Pages show what is stored now, also after the browser's Back."""
 
@@ -145,7 +148,7 @@ def environment_of(loader: FileSystemLoader, asset: Callable[[str], str]) -> Env
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=asset, glossary=term, **ADDRESSES)
+    made.globals.update(asset=asset, glossary=term, rows_shown=ROWS_SHOWN, **ADDRESSES)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

@@ -23,6 +23,7 @@ from control_plane.analysis.charts.figure import (
     plot_height,
     rounded,
     scale_of,
+    scaled,
     short_time,
     spread,
     time_axis,
@@ -204,3 +205,16 @@ def test_numbers_are_shortened():
     assert rounded(np.array([1.234567, 98_765.4])) == [1.235, 98_770]
     assert milliseconds(0.00123456) == 1.235
     assert milliseconds(None) is None
+
+
+@given(st.lists(st.none() | st.floats(-1e9, 1e9).filter(lambda value: abs(value) > 1e-9)))
+def test_four_figures_are_those_that_are_written(values: list[float | None]) -> None:
+    expected = [None if value is None else float(f"{value:.4g}") for value in values]
+    for found, wanted in zip(scaled(values), expected, strict=True):
+        assert found == pytest.approx(wanted, rel=1.001e-3 if wanted else None)
+        assert found is None or found == float(f"{found:.4g}")
+
+
+def test_zero_and_what_is_no_number_stay() -> None:
+    assert scaled([0.0, None, 1.23456, 123456.0], 2) == [0.0, None, 2.469, 246900.0]
+    assert rounded(np.array([0.0, 9.99996, -0.000123449])) == [0.0, 10.0, -0.0001234]

@@ -8,7 +8,6 @@ from control_plane.analysis.charts.response_time_panels import percentile_values
 from control_plane.analysis.charts.trial_axis import (
     EACH,
     MOST_POINTS,
-    average,
     begin_s,
     end_s,
     maxima,
@@ -142,7 +141,8 @@ def test_processes_of_a_role_are_added():
 
 
 @pytest.mark.parametrize(
-    ("way", "expected"), [(average, [0.3, 1.0, None]), (max, [0.4, 1.0, None])]
+    ("way", "expected"),
+    [("mean", [0.3, 1.0, None]), ("max", [0.4, 1.0, None]), ("sum", [0.6, 1.0, None])],
 )
 def test_the_samples_of_a_second_become_one(way, expected):
     assert per_second([0.2, 0.4, None, 1.0], 0.5, 3, way) == pytest.approx(expected)
