@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import SOME_WORKLOAD
-from tests.dashboard import Dashboard, free_port, until
+from tests.dashboard import TERMINAL, Dashboard, free_port, until
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.load.hostile import HostileServer, hostile_server
@@ -43,10 +43,18 @@ def experiment(server: HostileServer, **changes: Any) -> dict[str, Any]:
 
 
 def over(looplab: Dashboard, experiment_id: str) -> dict[str, Any]:
-    def ended() -> dict[str, Any] | None:
+    """Judging it takes long, so its arms are waited for first."""
+
+    def told() -> dict[str, Any]:
         found: dict[str, Any] = looplab.get(f"/api/experiments/runs/{experiment_id}").json()
+        return found
+
+    def ended() -> dict[str, Any] | None:
+        found = told()
         return found if found["state"] not in {"queued", "running"} else None
 
+    for arm in told()["runs"]:
+        looplab.until_state(arm["id"], TERMINAL)
     found: dict[str, Any] = until(ended, "the experiment is over", 60, every_s=0.2)
     return found
 
@@ -62,7 +70,7 @@ def paused(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
     assert made.status_code == 202, made.text
     assert made.json()["url"] == f"/experiments/{made.json()['id']}"
     address = f"/api/experiments/runs/{made.json()['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60)
+    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
     found = dict(looplab.post(f"{address}/pause").json())
     server.gate.set()
     return found
@@ -257,7 +265,7 @@ def test_an_arm_that_fails_leaves_the_other_going(
 def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: HostileServer) -> None:
     made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
     address = f"/api/experiments/runs/{made['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60)
+    until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60, every_s=0.2)
     cancelled = looplab.post(f"{address}/cancel").json()
     assert cancelled["state"] == "cancelled"
     assert cancelled["blocks"] >= 3
@@ -269,7 +277,7 @@ def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: Host
 def test_an_arm_takes_its_experiment_with_it(looplab: Dashboard, server: HostileServer) -> None:
     made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
     address = f"/api/experiments/runs/{made['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60)
+    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
     arms = [arm["id"] for arm in looplab.get(address).json()["runs"]]
     assert looplab.cancel(arms[0]).status_code == 200
     assert [looplab.run(arm)["state"] for arm in arms] == ["cancelled", "cancelled"]

@@ -73,6 +73,10 @@ def environment(folder: Path, *, packages: bool = True) -> Path:
 
 
 BARE = """
+import asyncio
+import time
+
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
@@ -80,8 +84,14 @@ async def app(scope, receive, send):
             await send({"type": f"{kind}.complete"})
             if kind.endswith("shutdown"):
                 return
+    path, _, seconds = scope["path"][1:].partition("/")
+    if path == "wait":
+        await asyncio.sleep(float(seconds))
+    if path == "block":
+        time.sleep(float(seconds))
+    status = 404 if path == "missing" else 200
     length = (b"content-length", b"2")
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.start", "status": status, "headers": [length]})
     await send({"type": "http.response.body", "body": b"ok"})
 """
 

@@ -29,6 +29,7 @@ def spec_of(path: str, application: str = "hangs", **load: Any) -> dict[str, Any
     }
     return {
         "target": {"application": application},
+        "client": {"strategy": "raw"},
         "workload": {"streams": [stream]},
         "timeout_s": DEADLINE_S,
         "warmup_s": 0.5,

@@ -4,12 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
+from http.client import BadStatusLine, HTTPConnection, IncompleteRead
 from pathlib import Path
 
 import pytest
-import requests
 
 from control_plane.targets.application import Application, command_target
 from control_plane.targets.launch import LaunchContext, start_application
@@ -80,12 +80,16 @@ async def serving(command: str, folder: Path) -> AsyncIterator[StartedTarget]:
 
 def get(target: StartedTarget, number: int) -> None:
     """Each on a connection of its own; one that a worker's end breaks off is made again."""
-    adapter = requests.adapters.HTTPAdapter(max_retries=20)
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("http://", adapter)
-        for _ in range(number):
-            session.get(target.url, timeout=20, headers={"Connection": "close"})
+    answered = 0
+    for _ in range(number + 20):
+        connection = HTTPConnection(target.host, target.port, timeout=20)
+        with closing(connection), suppress(ConnectionError, BadStatusLine, IncompleteRead):
+            connection.request("GET", "/", headers={"Connection": "close"})
+            connection.getresponse().read()
+            answered += 1
+        if answered == number:
+            return
+    raise AssertionError(f"{answered} of {number} requests were answered")
 
 
 def logged(target: StartedTarget, text: str) -> int:

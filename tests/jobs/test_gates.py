@@ -11,16 +11,20 @@ import pytest
 
 from control_plane.analysis.validity.load_gates import OTHER_CPU
 from control_plane.targets.observation.procfs import machine_cpu_s
+from tests.builders import own
 from tests.dashboard import DashboardProcess, forked_dashboard
 from tests.undisturbed import judged, levels, unless_disturbed
 
+SERVED = {"application": "bare"}
 CLOCKS_S = 0.2
 """How far the clock of the machine, which counts ticks, and that of processes may be apart."""
 
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProcess]:
-    with forked_dashboard(tmp_path_factory.mktemp("gates")) as started:
+    folder = tmp_path_factory.mktemp("gates")
+    own.bare(folder)
+    with forked_dashboard(folder) as started:
         yield started
 
 
@@ -42,7 +46,7 @@ def of_one_second(
     load = {"model": "closed", "concurrency": users, "think_time_s": think_time_s}
     request = {"path": path, **(request or {})}
     stream = {"requests": [request], "load": load, "stop": {"duration_s": 1}}
-    return {"workload": {"streams": [stream]}, "warmup_s": 0, **changes}
+    return {"target": SERVED, "workload": {"streams": [stream]}, "warmup_s": 0, **changes}
 
 
 def ran(looplab: DashboardProcess, path: str, users: int, **changes: Any) -> dict[str, str]:
@@ -68,13 +72,13 @@ def test_a_light_load_is_silent(looplab: DashboardProcess) -> None:
         assert all_ok(run, {"errors", "client_cpu", "pool", "target_restarted"})
         return all_ok(run, {"censored", "recorder", "delayed_ack"})
 
-    unless_disturbed(lambda: run_of(looplab, of_one_second("/movies/1", 2)), silent)
+    unless_disturbed(lambda: run_of(looplab, of_one_second("/wait/0.2", 2)), silent)
 
 
 def test_an_open_load_on_time_is_silent(looplab: DashboardProcess) -> None:
     load = {"model": "open", "rate_per_s": 20}
-    stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
-    spec = {"workload": {"streams": [stream]}, "warmup_s": 0.5}
+    stream = {"requests": [{"path": "/wait/0.2"}], "load": load, "stop": {"duration_s": 1}}
+    spec = {"target": SERVED, "workload": {"streams": [stream]}, "warmup_s": 0.5}
 
     def silent(run: dict[str, Any]) -> bool:
         assert all_ok(run, {"errors", "client_cpu"})
@@ -91,12 +95,12 @@ def test_an_address_that_is_not_there(looplab: DashboardProcess) -> None:
 
 
 def test_a_blocked_loop_leaves_requests_in_flight(looplab: DashboardProcess) -> None:
-    assert ran(looplab, "/blocking-delay/0.4", 8)["censored"] == "suspect"
+    assert ran(looplab, "/block/0.4", 8)["censored"] == "suspect"
 
 
 def test_workers_on_asyncio_wait_for_delayed_acks(looplab: DashboardProcess) -> None:
     """Of each trial the first request is looked at, before the window in which others are seen."""
-    spec = of_one_second("/null", 1, target={"loop": "asyncio", "workers": 2}, trials=2)
+    spec = of_one_second("/null", 1, target={**SERVED, "loop": "asyncio", "workers": 2}, trials=2)
 
     def found(run: dict[str, Any]) -> bool:
         assert all_ok(run, {"errors", "target_restarted"})
@@ -108,12 +112,11 @@ def test_workers_on_asyncio_wait_for_delayed_acks(looplab: DashboardProcess) -> 
 def test_a_client_that_is_busy_with_itself(looplab: DashboardProcess) -> None:
     """Its one user makes up long values for most of the time, and has nothing in flight then.
 
-    The path takes no POST, which is as good an answer as another. Where other programs had its
-    processor it may not have reached its limit.
+    Where other programs had its processor it may not have reached its limit.
     """
     long = {f"value_{number}": {"kind": "string", "length": 10_000} for number in range(10)}
     body = {"json": {name: f"{{{name}}}" for name in long}}
-    request = {"method": "POST", "values": long, "body": body, "expect": [405]}
+    request = {"method": "POST", "values": long, "body": body}
     levels = ran(looplab, "/null", 1, request=request)
     assert levels["recorder"] == "invalid"
     assert "suspect" in (levels["client_cpu"], levels["other_load"])
@@ -121,7 +124,7 @@ def test_a_client_that_is_busy_with_itself(looplab: DashboardProcess) -> None:
 
 def test_another_process_at_work(looplab: DashboardProcess) -> None:
     with busy():
-        levels = ran(looplab, "/movies/1", 2)
+        levels = ran(looplab, "/wait/0.2", 2)
     assert levels["other_load"] == "suspect"
 
 

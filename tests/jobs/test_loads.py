@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
+from tests.builders import own
 from tests.dashboard import Dashboard, forked_dashboard
 from tests.load.hostile import HostileServer, hostile_server
 from tests.undisturbed import levels, unless_disturbed
 
+SERVED = {"application": "bare"}
 POST = {"method": "POST", "path": "/payloads/model"}
 
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with forked_dashboard(tmp_path_factory.mktemp("loads")) as started:
+    folder = tmp_path_factory.mktemp("loads")
+    own.bare(folder)
+    with forked_dashboard(folder) as started:
         yield started
 
 
@@ -49,8 +53,8 @@ def openings(looplab: Dashboard) -> dict[str, float]:
 
 def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) -> None:
     once = {"load": {"model": "closed", "concurrency": 10}, "stop": {"requests": 10}}
-    first = {"name": "first", "requests": [{"path": "/movies/1"}], **once}
-    second = {"name": "second", "requests": [{"path": "/movies/2"}], **once, "start_after_s": 0.3}
+    first = {"name": "first", "requests": [{"path": "/wait/0.2"}], **once}
+    second = {"name": "second", "requests": [{"path": "/wait/0.21"}], **once, "start_after_s": 0.3}
 
     def apart(run: dict[str, Any]) -> bool:
         """Each window opens with its first request, which may be sent late."""
@@ -58,7 +62,7 @@ def test_two_endpoints_of_which_one_starts_a_moment_later(looplab: Dashboard) ->
         assert completed == [("first", 10), ("second", 10)]
         return openings(looplab) == {"first": 0, "second": pytest.approx(0.3, abs=0.1)}
 
-    unless_disturbed(lambda: ran(looplab, first, second), apart)
+    unless_disturbed(lambda: ran(looplab, first, second, target=SERVED), apart)
 
 
 def test_small_bodies_beside_large_ones(looplab: Dashboard) -> None:
@@ -114,7 +118,7 @@ def test_an_open_load_that_is_kept_up_with(looplab: Dashboard) -> None:
         assert found["errors"] == "ok"
         return found["not_sent"] == "ok"
 
-    unless_disturbed(lambda: ran(looplab, opened("/items/1", 100), trials=2), kept_up)
+    unless_disturbed(lambda: ran(looplab, opened("/", 100), target=SERVED, trials=2), kept_up)
 
 
 def test_an_open_load_that_is_not(looplab: Dashboard, server: HostileServer) -> None:
@@ -133,7 +137,7 @@ def test_an_open_load_that_is_not(looplab: Dashboard, server: HostileServer) -> 
 
 def test_a_target_that_falls_behind_has_the_rate_that_it_reached(looplab: Dashboard) -> None:
     """It answers at most fifty a second of 200; all the others are awaited after the window."""
-    run = ran(looplab, opened("/blocking-delay/0.02", 200))
+    run = ran(looplab, opened("/block/0.02", 200), target=SERVED)
     (stream,) = run["streams"]
     assert stream["completed"] == stream["sent"] > 100
     assert 0 < stream["throughput_per_s"] <= 60
@@ -169,13 +173,13 @@ def test_the_wait_for_late_answers_is_not_watched(
 
 def test_users_who_think_are_not_missed(looplab: Dashboard) -> None:
     load = {"model": "closed", "concurrency": 4, "think_time_s": 0.1}
-    stream = {"requests": [{"path": "/movies/1"}], "load": load, "stop": {"duration_s": 1}}
+    stream = {"requests": [{"path": "/wait/0.2"}], "load": load, "stop": {"duration_s": 1}}
 
     def not_missed(run: dict[str, Any]) -> bool:
         assert levels(run)["errors"] == "ok"
         return levels(run)["recorder"] == "ok"
 
-    unless_disturbed(lambda: ran(looplab, stream), not_missed)
+    unless_disturbed(lambda: ran(looplab, stream, target=SERVED), not_missed)
 
 
 @contextmanager

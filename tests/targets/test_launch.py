@@ -15,9 +15,9 @@ import pytest
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets import supervisor
-from control_plane.targets.application import SUCCESS
+from control_plane.targets.application import SUCCESS, bundled_application
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from control_plane.targets.launch import free_ports, listening_host, start, start_application
+from control_plane.targets.launch import free_ports, listening_host, start_application
 from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_marked
 from tests.targets.site import Site, application, get_json, listening
@@ -27,14 +27,16 @@ DEFAULT = Target()
 
 @pytest.mark.parametrize("known", BUILTIN_CONFIGURATIONS, ids=lambda known: known.name)
 async def test_every_configuration_of_the_catalogue_starts(site: Site, known) -> None:
-    target = await start(known.target, instance=site.instance, cores=None, state_dir=site.state_dir)
+    """Those of one worker with the bundled application, which each worker more would import."""
+    served = bundled_application() if known.target.workers == 1 else application("probe")
+    target = await start_application(served, known.target, site.context())
     try:
         assert get_json(target.url, "/health") is not None
         assert 0 < target.ready_s < 15
         assert target.pid in target.pids()
         assert len(target.pids()) >= known.target.workers
         assert (target.ended_workers().all, target.failure()) == (0, None)
-        assert re.search(rf"{known.target.server} target_app\.main:app --", target.command)
+        assert re.search(rf"{known.target.server} {served.app} --", target.command)
     finally:
         await target.stop()
     assert target.failure() is None
