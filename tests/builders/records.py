@@ -28,7 +28,7 @@ class Shape:
     queued_s: float = 0.0
     slow_s: float | None = None
     first_byte_share: float | None = 0.98
-    errors: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict, hash=False)
     client_cpu: float = 0.72
     target_cpu: float = 0.99
     other_cpu: float = 0.02

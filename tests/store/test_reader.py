@@ -1,6 +1,7 @@
 """What was written is read back, and lists hold exactly what was asked for."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -27,8 +28,10 @@ from tests.builders.runs import (
     two_streams,
 )
 from tests.builders.states import draft, in_state, plain
+from tests.dashboard import provide_database
 
 NOWHERE = "0000000000"
+WAITING = "run waiting"
 
 
 def titles(store: Store, **asked) -> list[str]:
@@ -119,8 +122,17 @@ def test_pages_hold_each_run_once_though_runs_come_and_go(store: Store) -> None:
     assert second.total == 7
 
 
-@pytest.fixture
-def history(store: Store) -> Store:
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Runs that differ in all that is asked for; it is only read."""
+    with closing(
+        open_store(provide_database(tmp_path_factory.mktemp("history") / "runs.db"))
+    ) as store:
+        fill_history(store)
+        yield store
+
+
+def fill_history(store: Store) -> None:
     finished(store, items(title="alpha async", tags=["a", "b"], trials=1), ASYNC)
     blocking = items(title="Alpha BLOCKING é", tags=["b"], trials=1, concurrency=1,
                      client={"strategy": "blocking"})  # fmt: skip
@@ -130,7 +142,6 @@ def history(store: Store) -> Store:
     there = {"hostname": "laptop", "application_commit_subject": "Cache the prices"}
     delta = in_state(store, State.STARTING, title="delta")
     store.move(delta.id, State.STARTING, State.WARMING, environment=there)
-    return store
 
 
 @pytest.mark.parametrize(
@@ -186,27 +197,33 @@ def test_filters(history: Store, asked, found: list[str]) -> None:
         assert first.total == rest.total == len(found)
 
 
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Five runs with numbers and one without; it is only read."""
+    with closing(
+        open_store(provide_database(tmp_path_factory.mktemp("numbered") / "runs.db"))
+    ) as store:
+        for number, shape in enumerate((ASYNC, BLOCKING, FAILING, ASYNC, BLOCKING)):
+            finished(store, items(title=f"run {number}", tags=["a"], trials=1), shape)
+        in_state(store, State.QUEUED, title=WAITING, tags=["a"])
+        yield store
+
+
 @pytest.mark.parametrize("most", [1, 1_000])
 @pytest.mark.parametrize("asked", [{}, {"text": "run"}, {"tag": "a"}, {"strategy": "async"}])
 def test_the_list_goes_by_each_number_that_it_shows(
-    store: Store, monkeypatch: pytest.MonkeyPatch, most: int, asked
+    numbered: Store, monkeypatch: pytest.MonkeyPatch, most: int, asked
 ) -> None:
     """In pages, those without the number last, whether they are few or more than are counted."""
     monkeypatch.setattr(run_query, "MOST_COUNTED", most)
-    for number, shape in enumerate((ASYNC, BLOCKING, FAILING, ASYNC, BLOCKING)):
-        finished(store, items(title=f"run {number}", tags=["a"], trials=1), shape)
-    in_state(store, State.QUEUED, title="run waiting", tags=["a"])
     for sort in ("throughput", "p50", "p95", "p99", "errors"):
         for order in ("asc", "desc"):
-            found = in_pages(store, RunOrder(sort, order), **asked)
+            found = in_pages(numbered, RunOrder(sort, order), **asked)
             assert sorted(run.title for run in found) == [*map("run {}".format, range(5)), WAITING]
             values = [shown(run, sort) for run in found]
             known = [value for value in values if value is not None]
             assert values[: len(known)] == sorted(known, reverse=order == "desc")
             assert WAITING in [run.title for run in found[len(known) :]]
-
-
-WAITING = "run waiting"
 
 
 def in_pages(store: Store, order: RunOrder, **asked) -> list[Run]:
@@ -252,8 +269,8 @@ def test_what_is_chosen_is_read_oldest_first(store: Store) -> None:
 
 
 def test_a_run_is_found_by_its_id(history: Store) -> None:
-    (run,) = history.add([draft(title="delta")])
-    assert titles(history, text=run.id) == ["delta"]
+    (delta,) = history.runs(limit=1, text="delta").runs
+    assert titles(history, text=delta.id) == ["delta"]
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,8 @@ def test_a_log_is_never_cut_while_it_is_renewed(
                 found.add(store.fault())
             return found
 
-        with ThreadPoolExecutor(6) as threads:
-            looking = [threads.submit(look) for _ in range(6)]
+        with ThreadPoolExecutor(3) as threads:
+            looking = [threads.submit(look) for _ in range(3)]
             for _ in range(40):
                 in_state(store, CANCELLED)
             stop.set()
