@@ -24,7 +24,9 @@ from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
 from control_plane.access.middleware import StaticAssets
 from control_plane.access.route_roles import LateRouter, all_routes, methods_at
-from control_plane.api import api_routes, monitoring
+from control_plane.api import api_routes
+from control_plane.api.monitoring_and_targets import Metrics, count_requests
+from control_plane.api.monitoring_and_targets import router as monitoring
 from control_plane.dependencies import spec_schemas
 from control_plane.domain.errors import (
     ComeAgain,
@@ -52,7 +54,7 @@ class LifespanState(TypedDict):
     settings: Settings
     store: Store
     service: RunService
-    metrics: monitoring.Metrics
+    metrics: Metrics
     page_memory: PageMemory
     login: Login | None
     guesses: Guesses
@@ -77,14 +79,14 @@ def create_app(
     """
     if settings.limits.allowed_targets and login is None:
         raise SettingsError(f"{ALLOWED_TARGETS} takes a login: ask for one with --token.")
-    metrics = monitoring.Metrics()
+    metrics = Metrics()
     app = FastAPI(
         title="Looplab",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         # Flat: routers that are included are built once more.
-        routes=[*monitoring.router.routes],
+        routes=[*monitoring.routes],
         lifespan=_lifespan(settings, store, runtime, metrics, login),
     )
     app.router.default = LateRouter(api_routes, LateRouter(page_routes))
@@ -95,7 +97,7 @@ def create_app(
     app.add_exception_handler(Exception, _internal_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way
     add_guards(app, host_names(settings), login, _refused, _loads)
-    monitoring.count_requests(app, metrics)
+    count_requests(app, metrics)
     return app
 
 
@@ -103,7 +105,7 @@ def _lifespan(
     settings: Settings,
     store: Store,
     runtime: Runtime,
-    metrics: monitoring.Metrics,
+    metrics: Metrics,
     login: Login | None,
 ) -> Lifespan:
     @asynccontextmanager

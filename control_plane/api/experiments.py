@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.experiment_sentences import experiment_document
+from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.trend import trend_document
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (

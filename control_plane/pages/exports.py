@@ -17,8 +17,8 @@ from control_plane.analysis.deciding.objectives_and_sessions import with_session
 from control_plane.analysis.prose.comparison_sentences import (
     described_comparison,
 )
+from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
-from control_plane.analysis.prose.experiment_sentences import experiment_document
 from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, StoreDep
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound

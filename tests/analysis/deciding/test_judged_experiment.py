@@ -11,12 +11,12 @@ import pytest
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.differences import after_pause
+from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
 )
 from control_plane.analysis.prose.experiment_sentences import (
-    experiment_document,
     experiment_sentence,
     ratio_with_interval,
 )

@@ -1,8 +1,12 @@
-"""What operators and monitors ask of a dashboard: its health, metrics, who did what, a way in."""
+"""What operators and monitors ask of a dashboard: its health, metrics, who did what, a way in.
+
+Also what a spec can name as its target, and what each client can do at most on this machine.
+"""
 
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
@@ -26,6 +30,7 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
+from control_plane.jobs.configurations_and_ceilings import ceiling_documents
 
 COUNTED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """The methods that are counted by their name; a client may send any word."""
@@ -172,3 +177,48 @@ def make_login_address(request: Request) -> Document:
     if login is None:
         raise Conflict("This dashboard asks for no login.")
     return {"path": login.new_address()}
+
+
+targets = APIRouter(prefix="/api")
+
+
+@targets.get("/applications", tags=["applications"])
+def applications(service: RunServiceDep) -> list[Document]:
+    """Those of the settings, by name. `server` is `command`, or null where a spec chooses one."""
+    return [
+        {
+            "name": application.name,
+            "server": "command" if application.command else None,
+            "ready_path": application.ready_path,
+            "start_timeout_s": application.start_timeout_s,
+        }
+        for application in service.applications()
+    ]
+
+
+@targets.get("/configurations", tags=["configurations"])
+def configurations(service: RunServiceDep) -> list[Document]:
+    """The configurations that a spec can name, those that come with Looplab first."""
+    return [
+        {
+            "name": configuration.name,
+            "target": asdict(configuration.target),
+            "builtin": configuration.builtin,
+            "available": configuration.available,
+            "missing_extra": configuration.missing_extra,
+        }
+        for configuration in service.configurations.all()
+    ]
+
+
+@targets.get("/ceilings", tags=["ceilings"])
+def ceilings(store: StoreDep) -> Document:
+    """Return the stored ceilings, newest first.
+
+    Of one client, the first with `here` true is the one that counts.
+
+    `here`: measured on this machine with the present Python and client libraries. `at_least`: the
+    responder was at its limit, so that the client can do more. Runs whose target is
+    `{"configuration": "bare responder"}` make them: `run` names the one.
+    """
+    return {"ceilings": ceiling_documents(store)}

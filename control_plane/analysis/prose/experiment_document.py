@@ -1,0 +1,163 @@
+"""An experiment as the API tells it, with what is decided and found."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from control_plane.analysis.deciding.critical_values import alpha_spent
+from control_plane.analysis.deciding.judged_experiment import (
+    JudgedExperiment,
+    JudgedMetric,
+    JudgedPrediction,
+)
+from control_plane.analysis.deciding.objectives_and_sessions import validity_so_far
+from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
+from control_plane.analysis.prose.experiment_sentences import (
+    attempt_sentence,
+    experiment_sentence,
+    prediction_numbers,
+    sentences_with_all,
+)
+from control_plane.domain.documents import moment
+from control_plane.domain.experiment import Experiment, ExperimentBlock
+from control_plane.domain.spec_json import Document
+
+
+def experiment_document(judged: JudgedExperiment) -> Document:
+    """Return an experiment as the API tells it."""
+    experiment = judged.experiment
+    return {
+        "id": experiment.id,
+        "question": experiment.question,
+        **_attempt_documents(experiment),
+        "repeats": experiment.design.repeats or None,
+        "state": judged.state.value,
+        "seed": experiment.design.seed,
+        "created_at": experiment.created_at.isoformat(),
+        "design": _design_document(judged),
+        "runs": [
+            {
+                "arm": arm.name,
+                "id": arm.run_id,
+                "state": run.state.value if run else "deleted",
+                "reason": run.reason if run else None,
+                "validity": validity_so_far(run).outcome if run else None,
+                "blocks": len(run.trials) if run else 0,
+            }
+            for arm, run in zip(experiment.arms, judged.runs, strict=True)
+        ],
+        "blocks": judged.blocks,
+        "sessions": experiment.sessions,
+        "discarded": experiment.discarded,
+        "spoiled": [{"block": each.number, "why": each.why} for each in judged.spoiled],
+        "with_all": list(sentences_with_all(judged)),
+        "begun": _block_documents(experiment.blocks),
+        "control": _control_document(judged),
+        "objectives": [asdict(objective) for objective in judged.objectives],
+        "predictions": [_prediction_document(found) for found in judged.predictions],
+        "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
+        "sentence": experiment_sentence(judged),
+    }
+
+
+def _design_document(judged: JudgedExperiment) -> Document:
+    names = ("metric", "stream", "margin", "blocks", "rule")
+    design = {name: getattr(judged.experiment.design, name) for name in names}
+    return {**design, "whole": judged.whole, "by_place": judged.by_place}
+
+
+def _attempt_documents(experiment: Experiment) -> Document:
+    return {
+        "confirms": experiment.design.confirms or None,
+        "attempts": [
+            {**vars(attempt), "created_at": moment(attempt.created_at)}
+            for attempt in experiment.attempts
+        ],
+        "attempt": attempt_sentence(experiment),
+    }
+
+
+def _block_documents(blocks: Sequence[ExperimentBlock]) -> list[Document]:
+    """Return each block that was begun, by the number that its trials have."""
+    names = {"number": "block"}
+    return [
+        {names.get(name, name): value for name, value in vars(block).items()} for block in blocks
+    ]
+
+
+def _control_document(judged: JudgedExperiment) -> Document | None:
+    """Return the baseline against itself, with its fixed 99 % interval."""
+    if judged.control is None:
+        return None
+    interval = judged.control.interval(CONTROL_LEVEL)
+    return {
+        "ratio": judged.control.ratio,
+        "low": interval.low,
+        "high": interval.high,
+        "moved": judged.moved,
+    }
+
+
+def _prediction_document(judged: JudgedPrediction) -> Document:
+    prediction, found = judged.prediction, judged.found
+    low, high = judged.expected
+    return {
+        "text": prediction.text,
+        "told": prediction_numbers(judged),
+        "arm": prediction.arm,
+        "metric": judged.metric.name,
+        "unit": judged.metric.unit,
+        "kind": prediction.kind,
+        "expected": [low, high if isfinite(high) else None],
+        "outcome": judged.outcome,
+        "value": found[0] if found else None,
+        "low": found[1].low if found else None,
+        "high": found[1].high if found else None,
+    }
+
+
+def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[str, Any]:
+    verdict, effect = metric.verdict, metric.verdict.effect
+    design = judged.experiment.design
+    baseline, contender = metric.values
+    return {
+        "stream": design.stream,
+        "metric": metric.metric.name,
+        "unit": metric.metric.unit,
+        "role": metric.role,
+        "baseline": judged.experiment.arms[0].name,
+        "contender": metric.contender,
+        "values": metric.values,
+        "ratio": effect.ratio if effect else None,
+        "difference": None if baseline is None or contender is None else contender - baseline,
+        **_bounds_of(metric),
+        "method": effect.method if effect else None,
+        "rule": design.rule,
+        "look": judged.look,
+        "alpha_spent": _spent(judged),
+        "margin": metric.margin,
+        "noise_floor": judged.floors.get(metric.metric.name),
+        "blocks": effect.blocks if effect else judged.blocks,
+        "verdict": metric.held or verdict.finding,
+        "reason": verdict.reason,
+        "more_blocks": verdict.more_blocks,
+    }
+
+
+def _spent(judged: JudgedExperiment) -> float:
+    """Return how much of the 5 % is spent by this look."""
+    done = 1.0 if judged.stops else judged.blocks / judged.experiment.design.blocks
+    return alpha_spent(min(1.0, done), 0.05) if judged.look else 0.0
+
+
+def _bounds_of(metric: JudgedMetric) -> Document:
+    """Return the bounds of the ratio; of a share, which has none, those of the difference."""
+    verdict = metric.verdict
+    of_95, of_90 = metric.gaps or (verdict.within_95, verdict.within_90)
+    return {
+        "low": of_95.low if of_95 else None,
+        "high": of_95.high if of_95 else None,
+        "low_90": of_90.low if of_90 else None,
+        "high_90": of_90.high if of_90 else None,
+    }
