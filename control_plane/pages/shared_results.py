@@ -57,6 +57,9 @@ from control_plane.pages.trend_pages import TrendPage, trend_page
 from control_plane.store.share_links import ShareLink, ShareSubject
 from control_plane.store.store import Store
 
+MOST_CARRIED = 100
+"""So many of the newest runs of a trend stand in the bundle of its link."""
+
 
 class SharedResult(ABC):
     """A redacted result, in each form that its link gives.
@@ -266,9 +269,7 @@ class SharedTrend(SharedResult):
         spec, query = _asked_trend(link.of.subject)
         known = _trend_with_points(store, spec, query)
         newest = store.run(known.points[-1].run.id)
-        facts = {id(point.run.environment): point.run.environment for point in known.points}
-        measured = [replace(newest, environment=each) for each in facts.values()]
-        redaction = Redaction([*measured, *_of_machines(newest, known)], link.shown)
+        redaction = Redaction(_naming_runs(newest, known), link.shown)
         hidden = redaction.trend(known.runs)
         self._trend = _with_hidden_changes(
             trend_of(hidden, axis=known.axis, margin=known.margin), known
@@ -340,15 +341,21 @@ def carried(link: ShareLink, store: Store) -> tuple[tuple[str, ...], list[Run], 
         ids = _standing(link, store).ids
     else:
         found = _trend_with_points(store, *_asked_trend(link.of.subject))
-        ids = tuple(point.run.id for point in found.points)
+        ids = tuple(point.run.id for point in found.points[-MOST_CARRIED:])
         runs = [store.run(run_id) for run_id in ids]
-        return ids, [*runs, *_of_machines(runs[-1], found)], None
+        return ids, [*runs, *_naming_runs(runs[-1], found)], None
     return ids, [store.run(run_id) for run_id in ids], None
 
 
-def _of_machines(newest: Run, known: Trend) -> list[Run]:
-    """Return a run as each machine would have it that measured the spec: texts may name any."""
-    return [replace(newest, environment={"hostname": name}) for name in known.runs.machines]
+def _naming_runs(newest: Run, known: Trend) -> list[Run]:
+    """Return runs with the names that texts of a trend may tell: of all its environments, and of
+    every machine that measured its spec.
+    """
+    facts = {id(point.run.environment): point.run.environment for point in known.points}
+    told = (str(each.get("hostname") or "") for each in facts.values())
+    machines = filter(None, dict.fromkeys([*known.runs.machines, *told]))
+    measured = replace(newest, environment={"measured_in": list(facts.values())})
+    return [measured, *(replace(newest, environment={"hostname": name}) for name in machines)]
 
 
 def _trend_with_points(store: Store, spec: str, query: TrendQuery) -> Trend:
