@@ -4,7 +4,17 @@ import pytest
 
 from control_plane.pages.site import machine
 from tests.dashboard import Dashboard, items_spec
+from tests.html import read_html
 from tests.in_process import in_process
+
+
+@pytest.mark.parametrize("path", ["/", "/history", "/runs/new", "/runs/0000000000"])
+def test_a_page_is_drawn_when_its_foot_is_there(empty: Dashboard, path: str) -> None:
+    page = read_html(empty.get(path).text)
+    (waits,) = [link for link in page.all("link") if link.attributes.get("rel") == "expect"]
+    assert waits.attributes["blocking"] == "render"
+    awaited = page.by_id((waits.attributes["href"] or "").removeprefix("#"))
+    assert (awaited.tag, page.all("footer")) == ("footer", [awaited])
 
 
 @pytest.mark.parametrize(
