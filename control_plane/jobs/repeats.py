@@ -395,4 +395,5 @@ def _seconds(
 def _sentence(store: Store, theirs: Repeatable) -> str:
     if theirs.experiment is not None:
         return experiment_sentence(judged_now(store, theirs.id))
-    return plain_text(headline(theirs.runs[0][1]))
+    said = plain_text(headline(theirs.runs[0][1]))
+    return "Nothing that counts." if said == theirs.title else said

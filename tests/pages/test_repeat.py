@@ -15,7 +15,16 @@ import pytest
 
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
-from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, THREADED, decided, finished, items
+from tests.builders.runs import (
+    ASYNC,
+    BLOCKING,
+    ENVIRONMENT,
+    FAILING,
+    THREADED,
+    decided,
+    finished,
+    items,
+)
 from tests.dashboard import BARE, Dashboard, provide_database
 from tests.html import read_html
 from tests.in_process import in_process
@@ -52,6 +61,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
         "secret": finished(
             store, items(trials=1, workload={"streams": [stream]}), ASYNC, THEIRS
         ).id,
+        "invalid": finished(store, items(trials=1, title="invalid"), FAILING, THEIRS).id,
         "experiment": decided(store, "classic", (BLOCKING, THREADED, ASYNC), THEIRS).id,
     }
     store.close()
@@ -116,6 +126,13 @@ def test_a_run_is_shown_then_started_by_a_click_and_set_beside_without_a_ratio(
     run = here.finished(own)
     assert run["spec"] == here.run(theirs)["spec"]
     no_ratio_anywhere(here, theirs, own)
+
+
+def test_of_an_invalid_result_nothing_counts(here: Dashboard, source: Source) -> None:
+    taken(here, source.files["invalid"])
+    said = words(here.get(f"/repeat/{source.ids['invalid']}").text)
+    assert "They found: Nothing that counts. “invalid” was invalid there:" in said
+    assert "client async, 100 users for 24,999 requests, 1 trial" in said
 
 
 def no_ratio_anywhere(here: Dashboard, theirs: str, own: str) -> None:
