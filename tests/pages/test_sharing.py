@@ -295,6 +295,18 @@ def test_a_comparison_tells_that_what_is_hidden_differs(site: Site) -> None:
         assert "WEB_CONCURRENCY" not in text
 
 
+def test_a_trend_tells_that_what_is_hidden_changed(site: Site) -> None:
+    told = json.loads(site.get(f"{site.share('trend')}/numbers.json"))
+    values = ["value 1", "value 2"]
+    assert [each["differences"] for each in told["changes"]] == [
+        [{"field": "hidden", "values": values}]
+    ]
+    assert (told["spec"], told["machine"][:8], len(told["points"])) == ("", "machine-", 24)
+    shown = json.loads(site.get(f"{site.share('trend', show=['environment'])}/numbers.json"))
+    (change,) = shown["changes"][0]["differences"]
+    assert change["values"] == ["canary 0", "canary 1"]
+
+
 def test_a_link_opens_nothing_but_its_result(site: Site) -> None:
     path = site.share("run")
     token = path.removeprefix("/shared/")
