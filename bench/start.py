@@ -5,7 +5,8 @@ And how long until the dashboard answers, against a FastAPI application of one r
 that changes with each pair, and prints the medians and the ratio of each server. Bare: from the
 call of `Popen` to the first 200 on /health, asked every 2 ms. Ours: from the call of `start` to its
 return, which with several workers means that all of them accept. `--dashboard` measures that alone:
-from `Popen` to the first 200 on /healthz, and the processor time until then.
+from `Popen` to the first 200 on /healthz, and the processor time until then. What pages take is
+imported with the first of them, so that the time to the home page is told beside it.
 """
 
 import argparse
@@ -112,34 +113,44 @@ def measure(target: Target, pairs: int) -> list[tuple[float, float]]:
     return found
 
 
-def row(name: str, pairs: list[tuple[float, float]], wanted: float = WANTED) -> bool:
-    """One line of the table; whether its ratio is reached."""
+def row(name: str, pairs: list[tuple[float, float]], wanted: float | None = WANTED) -> bool:
+    """One line of the table; whether its ratio is reached, where one is wanted."""
     bare, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratios = sorted(ours / bare for bare, ours in pairs)
     ratio = statistics.median(ratios)
-    word = "reached" if ratio <= wanted else "MISSED"
+    reached = wanted is None or ratio <= wanted
+    word = "" if wanted is None else "reached" if reached else "MISSED"
     print(f"{name:26}{bare * 1e3:8.0f} ms{ours * 1e3:8.0f} ms{ratio:8.3f}", end="  ")
     print(f"({ratios[0]:.3f} to {ratios[-1]:.3f})  {word}", flush=True)
-    return ratio <= wanted
+    return reached
 
 
 def dashboard(pairs: int) -> bool:
-    """Print a line of time and one of processor time; return whether the first is reached."""
-    commands = (["-c", MINIMAL], ["-m", "control_plane", "--no-token", "--port"])
-    host, pairs_of_both = "127.0.0.1", []
+    """Print a line of each, and the processor time; return whether the first is reached."""
+    looplab = ["-m", "control_plane", "--no-token", "--port"]
+    asked = ((["-c", MINIMAL], "/healthz"), (looplab, "/healthz"), (looplab, "/"))
+    host, found = "127.0.0.1", []
     with tempfile.TemporaryDirectory() as folder:
-        for pair in range(pairs + 1):
-            found = {}
-            for which in (pair % 2, 1 - pair % 2):
-                port = next(free_ports(host))
-                asked = host, port, "/healthz"
-                found[which] = first_answer([*commands[which], str(port)], Path(folder), asked)
-            pairs_of_both.append((found[0], found[1]))
-    # The first pair warms the file cache and makes the database.
-    measured = pairs_of_both[1:]
-    reached = row("dashboard", [(bare[0], ours[0]) for bare, ours in measured], WANTED_OF_DASHBOARD)
-    row("its processor time", [(bare[1], ours[1]) for bare, ours in measured], WANTED_OF_DASHBOARD)
-    return reached
+        for turn in range(pairs + 1):
+            taken = {}
+            for place in range(len(asked)):
+                which = (turn + place) % len(asked)
+                port, (command_line, path) = next(free_ports(host)), asked[which]
+                arguments = [*command_line, str(port)]
+                taken[which] = first_answer(arguments, Path(folder), (host, port, path))
+            found.append(taken)
+    # The first turn warms the file cache and makes the database.
+    measured = found[1:]
+    rows = (
+        ("dashboard", 1, 0, WANTED_OF_DASHBOARD),
+        ("its processor time", 1, 1, WANTED_OF_DASHBOARD),
+        ("its first page", 2, 0, None),
+    )
+    reached = [
+        row(name, [(taken[0][unit], taken[which][unit]) for taken in measured], wanted)
+        for name, which, unit, wanted in rows
+    ]
+    return reached[0]
 
 
 def main() -> None:

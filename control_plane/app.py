@@ -89,7 +89,7 @@ def create_app(
         routes=[*monitoring.routes],
         lifespan=_lifespan(settings, store, runtime, metrics, login),
     )
-    app.router.default = LateRouter(api_routes, LateRouter(page_routes))
+    app.router.default = LateRouter(api_routes, "/api/", LateRouter(page_routes))
     app.mount("/static", StaticAssets(settings.static_dir, _loads), name="static")
     app.add_exception_handler(LooplabError, _looplab_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

@@ -228,16 +228,23 @@ def _pattern(path: str) -> re.Pattern[str]:
 class LateRouter:
     """Serves routes that are read when the first request comes that no router before it takes.
 
-    What is none of theirs goes to `after`, or is not found. Raises LookupError, when it reads them,
-    for a route that the policy does not list, and serves none of them.
+    All their paths begin with `prefix`. What is none of theirs goes to `after`, or is not found.
+    Raises LookupError, when it reads them, for a route that the policy does not list, and serves
+    none of them.
     """
 
     def __init__(
-        self, read: Callable[[], Sequence[BaseRoute]], after: "LateRouter | None" = None
+        self,
+        read: Callable[[], Sequence[BaseRoute]],
+        prefix: str = "/",
+        after: "LateRouter | None" = None,
     ) -> None:
-        self._read, self.after = read, after
+        self._read, self._prefix, self.after = read, prefix, after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.after and not scope["path"].startswith(self._prefix):
+            await self.after(scope, receive, send)
+            return
         if "router" not in vars(self):
             # In a thread, because a run may need the event loop meanwhile.
             await asyncio.to_thread(lambda: self.router)

@@ -70,14 +70,14 @@ def test_late_routes_are_read_with_the_first_request_that_nobody_before_takes() 
         return router_of(*paths).routes
 
     pages = LateRouter(lambda: late("pages", "/history"))
-    app.router.default = LateRouter(lambda: late("api", "/api/runs"), pages)
+    app.router.default = LateRouter(lambda: late("api", "/api/runs"), "/api/", pages)
     with TestClient(app) as client:
         assert (client.get("/healthz").json(), read) == ("here", [])
-        assert (client.get("/api/runs").json(), read) == ("here", ["api"])
-        assert (client.get("/history").json(), read) == ("here", ["api", "pages"])
-        assert client.get("/nowhere").status_code == 404
+        assert (client.get("/history").json(), read) == ("here", ["pages"])
+        assert (client.get("/api/runs").json(), read) == ("here", ["pages", "api"])
+        assert [client.get(path).status_code for path in ("/nowhere", "/api/nowhere")] == [404] * 2
     assert {"GET /healthz", "GET /api/runs", "GET /history"} <= {*routes_of(app)}
-    assert read == ["api", "pages"]
+    assert read == ["pages", "api"]
 
 
 def test_late_routes_without_a_role_are_not_served() -> None:
