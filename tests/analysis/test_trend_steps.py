@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from control_plane.analysis.trend_steps import find_steps
+from control_plane.analysis.trend_steps import LEAST_SIDE, find_steps
 
 SERIES, POINTS = 40, 60
 
@@ -50,6 +50,15 @@ def test_a_step_of_twice_the_noise_is_found_and_none_where_there_is_none() -> No
 )
 def test_what_does_not_last_is_no_step(points: tuple[float, ...]) -> None:
     assert find_steps(points) == ()
+
+
+@pytest.mark.parametrize("wild", [60, -60], ids=["high", "low"])
+def test_a_wild_night_hides_no_step(wild: float) -> None:
+    points = noisy(5, (25, 0), (26, 4))
+    for at in range(len(points)):
+        with_it = (*points[:at], points[at] + wild, *points[at + 1 :])
+        (step,) = find_steps(with_it)
+        assert abs(step.at - 25) <= LEAST_SIDE, at
 
 
 def test_numbers_without_noise_have_steps_unless_they_are_too_coarse_for_them() -> None:
