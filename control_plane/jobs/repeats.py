@@ -128,8 +128,7 @@ def planned_repeat(
 ) -> Repeat:
     """Return what repeating a run or an experiment of elsewhere would start; nothing is started.
 
-    `served` by the names of their targets. Raises NotFound, InvalidInput for a name that none of
-    them has, and Conflict for what was measured here or has too few arms left.
+    `served` by their targets. Raises NotFound, Conflict, and InvalidInput for another target.
     """
     theirs = repeatable(store, subject)
     if not theirs.machine:
@@ -142,25 +141,26 @@ def planned_repeat(
     if not wrong:
         specs, wrong = _resolved(document, service, is_experiment=theirs.experiment is not None)
         wrong += _served_by_same(targets, served, wrong)
-    requests = [request for _, run in theirs.runs for _, request in run.spec.requests()]
+    sentence, judged = _found_there(store, theirs)
+    elsewhere, seconds = _load(document, specs, service, theirs.experiment)
+    every = [request for _, run in judged for _, request in run.spec.requests()]
+    requests = {request.line: request.method for request in every}
     return Repeat(
         subject=subject,
         kind="experiment" if theirs.experiment else "run",
         title=theirs.title,
-        sentence=_sentence(store, theirs),
-        validity=tuple(their_validity(name, run) for name, run in theirs.runs),
+        sentence=sentence,
+        validity=tuple(their_validity(name, run) for name, run in judged),
         machine=theirs.machine,
         targets=targets,
-        requests=tuple(dict.fromkeys(request.line for request in requests)),
-        writing=tuple(
-            dict.fromkeys(each.line for each in requests if each.method not in SAFE_METHODS)
-        ),
+        requests=tuple(requests),
+        writing=tuple(line for line, method in requests.items() if method not in SAFE_METHODS),
         document=document,
         specs=specs,
         commands=_commands(specs, service),
         addresses=tuple(dict.fromkeys(spec.target.url for _, spec in specs if spec.target.url)),
-        elsewhere=_elsewhere(theirs.experiment, specs),
-        seconds=_seconds(document, specs, service, of_experiment=theirs.experiment is not None),
+        elsewhere=elsewhere,
+        seconds=seconds,
         wrong=tuple(wrong),
     )
 
@@ -373,27 +373,27 @@ def _commands(specs: Sequence[tuple[str, Spec]], service: RunService) -> tuple[s
     return tuple(dict.fromkeys(service.server_command(each) for each in started if each))
 
 
-def _elsewhere(experiment: Experiment | None, specs: Sequence[tuple[str, Spec]]) -> tuple[str, ...]:
-    given = [spec for _, spec in specs]
-    return arms_elsewhere(given, given[0].trials) if experiment and given else load_elsewhere(given)
-
-
-def _seconds(
+def _load(
     document: Document,
     specs: Sequence[tuple[str, Spec]],
     service: RunService,
-    *,
-    of_experiment: bool,
-) -> float | None:
-    if not specs:
-        return None
-    if of_experiment:
-        return service.seconds_of_experiment(document)
-    return service.expected_seconds(specs[0][1])
+    experiment: Experiment | None,
+) -> tuple[tuple[str, ...], float | None]:
+    """Return which other machines get how much, and how many seconds all of it takes."""
+    given = [spec for _, spec in specs]
+    if not given:
+        return (), None
+    if experiment is None:
+        return load_elsewhere(given), service.expected_seconds(given[0])
+    return arms_elsewhere(given, given[0].trials), service.seconds_of_experiment(document)
 
 
-def _sentence(store: Store, theirs: Repeatable) -> str:
+def _found_there(store: Store, theirs: Repeatable) -> tuple[str, Sequence[tuple[str, Run]]]:
+    """Return what they found, and the runs by arm as they are judged: without blocks set aside."""
     if theirs.experiment is not None:
-        return experiment_sentence(judged_now(store, theirs.id))
+        judged = judged_now(store, theirs.id)
+        names = (arm.name for arm in judged.experiment.arms)
+        arms = zip(names, judged.runs, strict=True)
+        return experiment_sentence(judged), [(name, run) for name, run in arms if run]
     said = plain_text(headline(theirs.runs[0][1]))
-    return "Nothing that counts." if said == theirs.title else said
+    return "Nothing that counts." if said == theirs.title else said, theirs.runs

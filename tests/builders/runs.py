@@ -270,10 +270,20 @@ def decided(
     return made
 
 
-def led(store: Store, run: Run, shape: Shape, environment: Environment = ENVIRONMENT) -> Run:
-    """Lead a queued run through every state, once for all of its trials."""
+def led(
+    store: Store,
+    run: Run,
+    shape: Shape,
+    environment: Environment = ENVIRONMENT,
+    first: Shape | None = None,
+) -> Run:
+    """Lead a queued run through every state, once for all of its trials.
+
+    `first` is the shape of one more trial before them, as of a block that is set aside.
+    """
     spec = run.spec
-    trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
+    shapes = [*([first] if first else []), *[shape] * spec.trials]
+    trials = [trial_of(spec, each, block) for block, each in enumerate(shapes)]
     _to_its_last_second(store, run, environment)
     for trial in trials:
         store.save_trial(run.id, trial)

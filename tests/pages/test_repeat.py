@@ -6,15 +6,16 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.store.bundles import write_bundle
-from control_plane.store.store import open_store
+from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import (
     ASYNC,
     BLOCKING,
@@ -24,6 +25,7 @@ from tests.builders.runs import (
     decided,
     finished,
     items,
+    led,
 )
 from tests.dashboard import BARE, Dashboard, provide_database
 from tests.html import read_html
@@ -40,6 +42,18 @@ class Source:
 
     files: dict[str, Path]
     ids: dict[str, str]
+
+
+def disturbed(store: Store) -> str:
+    """An experiment whose first block other programs disturbed, which was measured again."""
+    arms = [(name, Draft(items(title=name, trials=4), "uvicorn")) for name in ("a", "b")]
+    made = store.add_experiment("Which?", ExperimentDesign(blocks=4), arms, max_queue=9)
+    for row in (*range(4), 0):
+        number = store.begin_block(made.id, row).number
+        store.end_block(made.id, number, "complete" if number else "spoiled")
+    for arm in made.arms:
+        led(store, store.run(arm.run_id or ""), ASYNC, THEIRS, replace(ASYNC, other_cpu=0.9))
+    return made.id
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +76,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
             store, items(trials=1, workload={"streams": [stream]}), ASYNC, THEIRS
         ).id,
         "invalid": finished(store, items(trials=1, title="invalid"), FAILING, THEIRS).id,
+        "spoiled": disturbed(store),
         "experiment": decided(store, "classic", (BLOCKING, THREADED, ASYNC), THEIRS).id,
     }
     store.close()
@@ -179,6 +194,20 @@ def test_an_experiment_is_repeated_with_the_verdicts_of_both_machines(
         in here.get(f"/experiments/{own}").text
     )
     assert "repeats" not in here.get(f"/experiments/{own}").text.partition("experiment-toml")[2]
+
+
+def test_a_block_that_was_set_aside_makes_no_arm_suspect(here: Dashboard, source: Source) -> None:
+    """As on the page of the experiment, whose blocks alone count."""
+    theirs = source.ids["spoiled"]
+    taken(here, source.files["spoiled"])
+    told = here.post(f"/api/repeats/{theirs}", {}).json()
+    assert [each["text"] for each in told["validity"]] == [
+        "“a” was valid there.",
+        "“b” was valid there.",
+    ]
+    (first, _) = here.get(f"/api/experiments/runs/{theirs}").json()["runs"]
+    assert first["validity"] == "valid"
+    assert here.run(first["id"])["validity"]["outcome"] == "suspect"
 
 
 def test_what_is_not_known_here_is_named_and_nothing_starts(
