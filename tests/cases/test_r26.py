@@ -1,12 +1,16 @@
 """What goes into a file was cut to 80 columns, and broke on encodings other than UTF-8."""
 
 import json
+import re
+from contextlib import closing
 
 import pytest
 
+from control_plane.domain.spec import Spec
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, FAILING, finished, items
 from tests.cases.command_line import CommandLine, command_line, short_spec
 from tests.dashboard import BARE
-from tests.in_process import in_process
 
 PLAIN = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 OUTPUTS = [
@@ -25,18 +29,16 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 @pytest.fixture(scope="module")
 def ids(looplab: CommandLine) -> list[str]:
     """Six runs, and one that is invalid."""
-    with in_process(looplab.folder, looplab.folder / "looplab.toml") as dashboard:
-        found = []
-        for users in range(1, 8):
-            spec = short_spec("wide", ["/"], title=f"für {users} × Nutzer – ≥") | BARE
-            (stream,) = spec["workload"]["streams"]
-            stream["load"]["concurrency"] = users
-            stream["stop"]["requests"] = 1_500
-            stream["requests"][0]["expect"] = [404] if users == 7 else None
-            found.append(dashboard.submit(spec))
-        for run_id in found:
-            dashboard.finished(run_id)
-        return found
+    with closing(open_store(looplab.folder / "runs.db")) as store:
+        return [
+            finished(store, wide(users), FAILING if users == 7 else ASYNC).id
+            for users in range(1, 8)
+        ]
+
+
+def wide(users: int) -> Spec:
+    title = f"für {users} × Nutzer – ≥"
+    return items(title=title, trials=1, concurrency=users, stop={"requests": 1_500}, **BARE)
 
 
 @pytest.mark.parametrize(("encoding", "environment"), OUTPUTS)
@@ -82,9 +84,9 @@ def test_a_run_is_told_in_every_encoding(
 def test_weak_and_invalid_numbers_are_told_without_colours(
     looplab: CommandLine, ids: list[str]
 ) -> None:
-    printed = looplab.interpreted("compare", ids[0], ids[6], environment={"NO_COLOR": "1"}).stdout
+    printed = looplab("compare", ids[0], ids[6]).stdout
     (throughput,) = [line for line in printed.splitlines() if "Throughput" in line]
-    assert "!0" in throughput
+    assert re.search(r"!\d", throughput)
     assert "! of an invalid run: not to be used" in printed
     (tail,) = [line for line in printed.splitlines() if "p99 response time" in line]
     assert "~" in tail

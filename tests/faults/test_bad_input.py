@@ -18,7 +18,7 @@ from control_plane.cli import main
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.pages.form.from_spec import form_from_spec
-from tests.dashboard import Dashboard, dashboard, items_spec, marked
+from tests.dashboard import Dashboard, forked_dashboard, items_spec, marked
 from tests.faults.corpus_specs import BODIES, XSS, encoded, wrong_specs
 from tests.in_process import in_process
 
@@ -54,7 +54,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """Behind a socket, for what no client of URLs sends."""
     folder = tmp_path_factory.mktemp("served")
-    with dashboard(folder) as started:
+    with forked_dashboard(folder) as started:
         yield started
         assert "Traceback" not in (folder / "looplab.log").read_text()
 

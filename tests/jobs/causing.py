@@ -7,42 +7,31 @@ from tests.builders import own
 
 COLLECTING = """
 import gc
-from fastapi import FastAPI
+from bare import app as bare
 
-app = FastAPI()
 kept = [[number] for number in range(200_000)]
 
 
-@app.get("/")
-async def collect() -> int:
-    return gc.collect()
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        gc.collect()
+    await bare(scope, receive, send)
 """
 
 ONCE = """
-import time
 from pathlib import Path
-from fastapi import FastAPI
+from bare import app
 
-app = FastAPI()
 if Path("started").exists():
     raise SystemExit(3)
 Path("started").touch()
-
-
-@app.get("/")
-def ready() -> str:
-    return "ready"
-
-
-@app.get("/block")
-async def block() -> None:
-    time.sleep(0.2)
 """
 
 
 def applications(folder: Path) -> Applications:
     """`collecting` collects garbage for long, `once` starts once only, `threads` is a command."""
-    for name, source in (("collecting", COLLECTING), ("once", ONCE), ("threads", own.SERVER)):
+    sources = {"collecting": COLLECTING, "once": ONCE, "threads": own.SERVER, "bare": own.BARE}
+    for name, source in sources.items():
         (folder / f"{name}.py").write_text(source)
     serve = ("python", "threads.py", "{host}", "{port}")
     return {

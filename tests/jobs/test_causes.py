@@ -164,6 +164,8 @@ async def test_others_have_none_either(
 
 async def test_a_run_that_fails_is_judged_by_its_trials(service: RunService, store: Store) -> None:
     """Its target cannot start a second time."""
-    run = await ended(service, store, driven("/block", 4, target={"application": "once"}, trials=2))
+    run = await ended(
+        service, store, driven("/block/0.2", 4, target={"application": "once"}, trials=2)
+    )
     assert (run.state, len(run.trials)) == (State.FAILED, 1)
     assert cause_of(run, "loop_blocked").text.startswith("The event loop was blocked")

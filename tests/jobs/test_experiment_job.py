@@ -76,6 +76,9 @@ def measured(folder: Path, config: Path) -> dict[str, Any]:
             told: dict[str, Any] = looplab.get(address).json()
             return told if told["state"] in TERMINAL else None
 
+        # Judging an experiment takes long.
+        for arm in looplab.get(address).json()["runs"]:
+            looplab.until_state(arm["id"], TERMINAL)
         found: dict[str, Any] = until(over, "the experiment is over", 60, every_s=0.2)
         return found
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
-from tests.dashboard import BARE, Dashboard, dashboard, items_spec, long_spec, marked, until
+from tests.dashboard import BARE, Dashboard, forked_dashboard, items_spec, long_spec, marked, until
 from tests.html import read_html
 from tests.pages.form_page import send
 
@@ -101,7 +101,7 @@ def test_none_starts_while_a_run_measures(looplab: Dashboard) -> None:
 
 @pytest.mark.parametrize("gently", [True, False], ids=["SIGTERM", "kill -9"])
 def test_it_ends_with_the_dashboard(tmp_path: Path, gently: bool) -> None:
-    with dashboard(tmp_path) as looplab:
+    with forked_dashboard(tmp_path) as looplab:
         start(looplab, ONE)
         instance = looplab.instance
         assert len(marked(instance)) >= 3
