@@ -1,7 +1,7 @@
 """The panels of a timeline that show requests: response times, also over a heat map, and rates."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -40,8 +40,6 @@ WEIGHTS = {"p50": 2.5, "p95": 1.5, "p99": 0.9}
 """Line widths: percentiles are one colour in three weights."""
 
 SeriesPick = Callable[[SecondSeries], Values]
-GridCell = tuple[float, float, float, float]
-"""A second: where it begins and ends, and its two values."""
 
 OVER_HEAT = {"p50": 1.5, "p95": 1.0, "p99": 1.0}
 """Line widths over a heat map."""
@@ -343,27 +341,15 @@ def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, col
     """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
     y: list[float | None] = []
-    for cells in _unbroken_cells(series, low, high):
-        x += [edge for begin, end, *_ in cells for edge in (begin, end)]
-        x += [edge for begin, end, *_ in reversed(cells) for edge in (end, begin)]
-        y += [value for *_, value in cells for _ in range(2)]
-        y += [value for *_, value, _ in reversed(cells) for _ in range(2)]
-        x.append(None)
-        y.append(None)
+    edges, under, over = series.edges, scaled(low(series)), scaled(high(series))
+    known = [None not in pair for pair in zip(under, over, strict=True)]
+    for is_known, unbroken in groupby(range(len(known)), known.__getitem__):
+        if is_known:
+            places = [*unbroken]
+            steps = [edge for at in places for edge in edges[at : at + 2]]
+            x += [*steps, *reversed(steps), None]
+            y += [over[at] for at in places for _ in range(2)]
+            y += [under[at] for at in reversed(places) for _ in range(2)]
+            y.append(None)
     shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}
-
-
-def _unbroken_cells(
-    series: SecondSeries, low: SeriesPick, high: SeriesPick
-) -> Iterator[list[GridCell]]:
-    values = (scaled(low(series)), scaled(high(series)))
-    rows = zip(series.edges, series.edges[1:], *values, strict=False)
-    for _, unbroken in groupby(rows, lambda row: None not in row):
-        cells = [
-            (begin, end, under, over)
-            for begin, end, under, over in unbroken
-            if under is not None and over is not None
-        ]
-        if cells:
-            yield cells

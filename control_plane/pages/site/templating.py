@@ -125,7 +125,7 @@ ADDRESSES = {
 }
 """The addresses that templates build, by the names under which they call for them."""
 
-ROWS_SHOWN = 120
+ROWS_SHOWN = 60
 """So many rows of the numbers of a figure stand in its page. Its CSV has all, as has a report."""
 
 NO_STORE = {"Cache-Control": "no-store"}
