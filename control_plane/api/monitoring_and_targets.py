@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane import __version__
@@ -84,8 +84,8 @@ class Metrics:
 class RequestCounter:
     """The application with each of its HTTP requests counted, those that guards refuse too."""
 
-    def __init__(self, inside: ASGIApp, metrics: Metrics, mounted: Mapping[Any, str]) -> None:
-        self._inside, self._metrics, self._mounted = inside, metrics, mounted
+    def __init__(self, inside: ASGIApp, metrics: Metrics, paths: Mapping[Any, str]) -> None:
+        self._inside, self._metrics, self._paths = inside, metrics, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -104,16 +104,21 @@ class RequestCounter:
         finally:
             method = scope["method"] if scope["method"] in COUNTED_METHODS else "other"
             route = scope.get("route")
-            path = route.path if route else self._mounted.get(scope.get("endpoint"), "unmatched")
+            path = route.path if route else self._paths.get(scope.get("endpoint"), "unmatched")
             self._metrics.count_request(method, path, status, time.perf_counter() - begin)
 
 
 def count_requests(app: FastAPI, metrics: Metrics) -> None:
     """Count the requests of the whole application, in front of all that is around it."""
-    mounted = {route.app: route.path for route in app.routes if isinstance(route, Mount)}
+    # FastAPI tells the route of a request in its scope, Starlette only what it calls.
+    paths: dict[Any, str] = {
+        route.app if isinstance(route, Mount) else route.endpoint: route.path
+        for route in app.routes
+        if isinstance(route, Mount | Route)
+    }
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: (  # type: ignore[method-assign] # outside of all
-        RequestCounter(build(), metrics, mounted)
+        RequestCounter(build(), metrics, paths)
     )
 
 

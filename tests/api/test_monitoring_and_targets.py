@@ -93,6 +93,7 @@ def test_runs_are_counted_by_state(looplab: Dashboard) -> None:
         ("GET", "/runs/zzzzzzzzzz", "/runs/{run_id}", "404"),
         ("GET", "/static/css/app.css", "/static", "200"),
         ("GET", "/nowhere/at/all", "unmatched", "404"),
+        ("GET", "/openapi.json", "/openapi.json", "200"),
         ("DELETE", "/healthz", "/healthz", "405"),
         ("POST", "/api/runs", "/api/runs", "415"),
     ],
