@@ -211,6 +211,10 @@ def test_confirmations_are_linked_both_ways_and_counted(
 ) -> None:
     first, address = decided["id"], "/api/experiments/runs"
     assert (decided["confirms"], decided["attempts"]) == (None, [])
+    before = len(looplab.get("/api/runs").json()["runs"])
+    told = looplab.post(f"{address}/{first}/confirm", {"blocks": 5, "start": False}).json()
+    assert (told["confirms"], told["blocks"]) == (first, 5)
+    assert len(looplab.get("/api/runs").json()["runs"]) == before
     send = {"headers": {"Idempotency-Key": "confirm"}}
     made = [looplab.post(f"{address}/{first}/confirm", {"blocks": 5}, **send) for _ in range(2)]
     assert [answer.status_code for answer in made] == [200, 200]
