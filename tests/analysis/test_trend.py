@@ -163,6 +163,12 @@ def test_changes_around_the_application_stand_between_runs() -> None:
     assert lines == ["2026-11-07 00:00:00"]
 
 
+@pytest.mark.parametrize("last", [0.0, 0.02], ids=["none failed", "some failed"])
+def test_no_tick_is_below_zero_where_nothing_can_be(last: float) -> None:
+    shown = trend([0.0] * 20 + [last] * 20, key=replace(KEY, metric="error_share"))
+    assert trend_chart(shown).plot["layout"]["yaxis"]["tickvals"][0] == 0
+
+
 def test_shares_of_errors_have_differences_and_no_ratio() -> None:
     found = trend([0.0] * 20 + [0.02] * 20, key=replace(KEY, metric="error_share"))
     (step,) = found.steps

@@ -41,7 +41,7 @@ def trend_chart(trend: Trend) -> Figure:
     """
     x, (factor, unit) = _places(trend), _unit(trend)
     bounds = _bounds(trend, factor)
-    ticks = _ticks(*bounds)
+    ticks = _ticks(max(bounds[0], 0.0), bounds[1])
     texts = [f"{tick:,.6g}{SPACE}{unit}" if unit else f"×{tick:,.4g}" for tick in ticks]
     levels = _levels(trend, x, factor)
     last = levels["y"][-1]
