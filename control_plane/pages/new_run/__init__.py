@@ -35,6 +35,7 @@ from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import check_form
 from control_plane.pages.new_run.new_run_view import (
     ASKS_ELSEWHERE,
+    SPEC_ASKS_ELSEWHERE,
     NewRunPage,
     Notice,
     new_run_page,
@@ -165,9 +166,9 @@ def start_spec(request: Request, form: FormDep, service: RunServiceDep) -> Respo
     try:
         document = read_document(text)
         if (elsewhere := load_elsewhere([service.check(document)])) != _agreed(form):
-            shown = new_run_page(_preset_form("items", service), service, idempotency_key(form))
+            shown = new_run_page(_preset_form("items", service), service, new_idempotency_key())
             asked = replace(shown, spec_text=text, spec_elsewhere=elsewhere)
-            return _response(request, replace(asked, notice=ASKS_ELSEWHERE), 409)
+            return _response(request, replace(asked, notice=SPEC_ASKS_ELSEWHERE), 409)
         return redirect_to_runs(service.submit([document], key=idempotency_key(form)))
     except (InvalidInput, Conflict, QueueFull) as error:
         shown = new_run_page(_preset_form("items", service), service, new_idempotency_key())

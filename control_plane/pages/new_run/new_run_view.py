@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -150,6 +150,9 @@ class Notice:
 ASKS_ELSEWHERE = Notice(
     "Nothing was started yet: another machine would get load",
     "Who is asked and how much stands in red beside Start, which starts it now.",
+)
+SPEC_ASKS_ELSEWHERE = replace(
+    ASKS_ELSEWHERE, text="Who is asked and how much stands in red below the spec, further down."
 )
 
 
