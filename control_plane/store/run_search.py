@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    bindparam,
     case,
     column,
     delete,
@@ -140,7 +142,7 @@ class RunsAlike:
             found = {
                 digest: [
                     RunOfSpec(row.id, row.started_at or row.created_at, row.finished_at, facts)
-                    for row in session.execute(repeats_query(digest))
+                    for row in session.execute(repeats_query(), {"digest": digest})
                     for facts in [stored_environment(row.environment)]
                 ]
                 for digest in set(digests.values())
@@ -231,8 +233,9 @@ def requests_in(text: str | bytes) -> list[tuple[str, str, str]] | None:
 _MOST_REPEATS = 30
 
 
-def repeats_query(digest: str) -> Select[Any]:
-    """Return the query of the newest runs with that digest of the spec, as `RunOfSpec` has them.
+@cache
+def repeats_query() -> Select[Any]:
+    """Return the query of the newest runs with a `digest` of the spec, as `RunOfSpec` has them.
 
     Measured here, in one go, and not invalid. Title, tags, seed and trials may be others.
     """
@@ -244,7 +247,7 @@ def repeats_query(digest: str) -> Select[Any]:
     # From the index alone: a night's job makes thousands of runs of one spec.
     newest = (
         select(RunRow.seq)
-        .where(RunRow.spec_digest == digest, RunRow.state == State.FINISHED.value)
+        .where(RunRow.spec_digest == bindparam("digest"), RunRow.state == State.FINISHED.value)
         .where(RunRow.outcome != "invalid", col(RunRow.seq).not_in(paused))
         .order_by(col(RunRow.seq).desc())
         .limit(_MOST_REPEATS)
