@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.dashboard import dashboard
+from tests.dashboard import forked_dashboard
 from tests.pages.stored import Filled, Stored, copied
 from tests.pages.stored import history_database as history_database
 from tests.pages.stored import stored_database as stored_database
@@ -82,7 +82,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory, stored_database: Filled) -> Iterator[Stored]:
-    with dashboard(copied(stored_database.database, tmp_path_factory.mktemp("stored"))) as started:
+    folder = copied(stored_database.database, tmp_path_factory.mktemp("stored"))
+    with forked_dashboard(folder) as started:
         yield Stored(started, stored_database.runs)
 
 

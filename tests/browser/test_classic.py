@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard, forked_dashboard
 
 ANSWER_MS = 120_000
 WIDE = {"width": 1440, "height": 900}
@@ -15,7 +15,7 @@ WIDE = {"width": 1440, "height": 900}
 
 @pytest.fixture(scope="module")
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    with dashboard(tmp_path_factory.mktemp("classic")) as started:
+    with forked_dashboard(tmp_path_factory.mktemp("classic")) as started:
         yield started
 
 

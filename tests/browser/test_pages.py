@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.builders.trends import repeated
-from tests.dashboard import BARE, Dashboard, dashboard
+from tests.dashboard import BARE, Dashboard, forked_dashboard
 from tests.pages.stored import copied
 
 PATHS = (
@@ -41,7 +41,7 @@ PATH_FIELD = "[name='workload.streams.0.requests.0.path']"
 def looplab(
     tmp_path_factory: pytest.TempPathFactory, history_database: Path
 ) -> Iterator[Dashboard]:
-    with dashboard(copied(history_database, tmp_path_factory.mktemp("shown"))) as started:
+    with forked_dashboard(copied(history_database, tmp_path_factory.mktemp("shown"))) as started:
         yield started
 
 
@@ -72,7 +72,7 @@ def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path)
     facts = [{"kernel": f"6.1.{n // 15}", "commit": f"{n // 4:07x}"} for n in range(24)]
     (run_id, *_) = repeated(tmp_path / "runs.db", [0.01] * 12 + [0.012] * 12, facts)
     problems.expect("/vendor/pico.min.css")
-    with dashboard(tmp_path) as looplab:
+    with forked_dashboard(tmp_path) as looplab:
         page = open_page(color_scheme="light", bypass_csp=True)
         page.goto(f"{looplab.url}/trends/{run_id}")
         expect(page.locator("#trend .main-svg").first).to_be_visible()

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Request, expect
 from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
 from tests.browser.conftest import OpenPage
 from tests.builders import own
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard, forked_dashboard
 from tests.target_app.server import serving
 
 NAME = BUILTIN_CONFIGURATIONS[0].name
@@ -24,7 +24,7 @@ READY_MS = 20_000
 def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("targets")
     own.project(folder)
-    with dashboard(folder) as started:
+    with forked_dashboard(folder) as started:
         yield started
 
 
