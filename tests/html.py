@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.parser import HTMLParser
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -161,8 +162,9 @@ class Builder(HTMLParser):
         self.open.content.append(data)
 
 
+@lru_cache(maxsize=4)
 def read_html(text: str) -> Element:
-    """The tree of a page or of a fragment; an empty element holds it."""
+    """The tree of a page or of a fragment; an empty element holds it. Made once for a test."""
     builder = Builder()
     builder.feed(text)
     builder.close()

@@ -14,6 +14,16 @@ from tests.pages.stored import Filled, Stored, copied
 from tests.pages.stored import history_database as history_database
 from tests.pages.stored import stored_database as stored_database
 
+OFF_BY_PLAYWRIGHT = (
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *("DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades"),
+    *("LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints"),
+    *("PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
+)
+"""What Playwright switches off; a second switch replaces its first, so it stands here again."""
+ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
+"""The list below the address bar, which nobody sees: a page of its own in a process of its own for
+each context, half of what a test costs."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,6 +32,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join((*OFF_BY_PLAYWRIGHT, *ADDRESS_BAR))}",
 ]
 # Report-only policies write nothing to the console, so every violation is written there.
 REPORT_VIOLATIONS = """
