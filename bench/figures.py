@@ -13,7 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from bench import peers
+from bench import other_tools
 
 VERDICT = re.compile(r"(.+): (-?[\d.]+), wanted (at most|at least) ([\d.]+): (reached|MISSED)")
 PAIRED = (
@@ -40,7 +40,7 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := sorted(set(given.rows) - set(ROWS)):
         parser.error(f"no such row: {', '.join(unknown)}")
-    peers.install()
+    other_tools.install()
     figures = [
         figure
         for row in given.rows or ROWS
