@@ -226,7 +226,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 class LateRouter:
-    """Serves routes that are read when the first request comes that no router before it takes.
+    """Serves routes that are read after the start: at their first request, or before it.
 
     All their paths begin with `prefix`. What is none of theirs goes to `after`, or is not found.
     Raises LookupError, when it reads them, for a route that the policy does not list, and serves
