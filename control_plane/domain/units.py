@@ -12,6 +12,9 @@ def figures(value: float, count: int = 3) -> str:
     """Return `count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
     if value == 0:
         return "0"
+    short = f"{value:#,.{count}g}"
+    if "e" not in short:
+        return short.removesuffix(".")
     text = f"{value:.{count - 1}e}"
     exponent = int(text[text.index("e") + 1 :])
     return f"{float(text):,.{max(0, count - 1 - exponent)}f}"

@@ -367,18 +367,26 @@ def rounded(values: Floats) -> list[float]:
 def scaled(values: Sequence[float | None], factor: float = 1.0) -> list[float | None]:
     """Return the values times a factor, with four significant figures."""
     found = _four_figures(np.array(values, np.float64) * factor)
-    return [None if value != value else value for value in found.tolist()]
+    known: list[float | None] = found.tolist()
+    if np.isnan(found).any():
+        return [None if value != value else value for value in known]
+    return known
 
 
 def _four_figures(values: Floats) -> Floats:
-    found = values.copy()
+    """Round by exact powers of ten, so that each result is the number nearest to its digits."""
     known = np.isfinite(values) & (values != 0)
-    decades = np.zeros(values.shape)
-    decades[known] = np.floor(np.log10(np.abs(values[known])))
-    for decade in np.unique(decades[known]):
-        here = known & (decades == decade)
-        found[here] = np.round(values[here], 3 - int(decade))
-    return found
+    decades = np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=known))
+    places = np.clip(3 - decades, -_MOST_PLACES, _MOST_PLACES).astype(np.int64)
+    finer, coarser = _POWERS[np.maximum(places, 0)], _POWERS[np.maximum(-places, 0)]
+    rounded: Floats = np.rint(values * finer / coarser) / finer * coarser
+    return rounded
+
+
+_MOST_PLACES = 22
+"""Powers of ten up to this one are exact."""
+
+_POWERS = np.array([float(f"1e{place}") for place in range(_MOST_PLACES + 1)])
 
 
 def scale_of(value_s: float) -> tuple[float, str]:

@@ -187,6 +187,12 @@ def _warmup_name(segment: TrialSegment) -> Plot:
     )
 
 
+def each_text(values: Sequence[float | None], text: Callable[[float], str]) -> list[str]:
+    """Return the text of each value, empty for None; that of equal ones is made once."""
+    texts = {value: "" if value is None else text(value) for value in {*values}}
+    return [texts[value] for value in values]
+
+
 def step_trace(steps: Steps, colour: str, width: float, text: Callable[[float], str]) -> Plot:
     """Return a line of steps; hovering shows what `text` makes of a value."""
     return line(
@@ -195,7 +201,7 @@ def step_trace(steps: Steps, colour: str, width: float, text: Callable[[float], 
         colour,
         width,
         stroke={"shape": "hv"},
-        text=["" if y is None else text(y) for y in steps[1]],
+        text=each_text(steps[1], text),
         hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
         connectgaps=False,
     )

@@ -304,9 +304,12 @@ def supported_values(percentile: str) -> Callable[[SecondSeries], Values]:
 
     def values_of(series: SecondSeries) -> Values:
         values: Values = getattr(series.seconds, percentile)
+        completed = series.seconds.completed
+        if min(completed, default=0) >= needed:
+            return values
         return [
-            value if completed >= needed else None
-            for value, completed in zip(values, series.seconds.completed, strict=True)
+            value if count >= needed else None
+            for value, count in zip(values, completed, strict=True)
         ]
 
     return values_of
@@ -333,8 +336,11 @@ def furthest_percentile(segments: Sequence[TrialSegment]) -> str | None:
 def mostly_supported(segments: Sequence[TrialSegment], percentile: str) -> bool:
     """Whether half of the seconds in which something completed can bear the percentile."""
     full = [count for segment in segments for count in segment.timeline.completed if count]
-    needed = needed_samples(percentile)
-    return 0 < len(full) <= 2 * sum(count >= needed for count in full)
+    return 0 < len(full) <= 2 * sum(map(needed_samples(percentile).__le__, full))
+
+
+def _by_turns(first: Values, second: Values) -> list[float | None]:
+    return [value for pair in zip(first, second, strict=True) for value in pair]
 
 
 def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
@@ -342,14 +348,16 @@ def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, col
     x: list[float | None] = []
     y: list[float | None] = []
     edges, under, over = series.edges, scaled(low(series)), scaled(high(series))
-    known = [None not in pair for pair in zip(under, over, strict=True)]
-    for is_known, unbroken in groupby(range(len(known)), known.__getitem__):
+    known = [below is not None is not above for below, above in zip(under, over, strict=True)]
+    end = 0
+    for is_known, unbroken in groupby(known):
+        begin, end = end, end + sum(1 for _ in unbroken)
         if is_known:
-            places = [*unbroken]
-            steps = [edge for at in places for edge in edges[at : at + 2]]
+            steps = _by_turns(edges[begin:end], edges[begin + 1 : end + 1])
+            tops, bottoms = over[begin:end], under[begin:end]
             x += [*steps, *reversed(steps), None]
-            y += [over[at] for at in places for _ in range(2)]
-            y += [under[at] for at in reversed(places) for _ in range(2)]
+            y += _by_turns(tops, tops)
+            y += reversed(_by_turns(bottoms, bottoms))
             y.append(None)
     shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}

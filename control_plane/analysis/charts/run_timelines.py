@@ -29,6 +29,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
 )
 from control_plane.analysis.charts.heat_map import heat_map, outlined
+from control_plane.analysis.charts.panels import each_text
 from control_plane.analysis.charts.response_time_panels import (
     FURTHEST_FIRST,
     furthest_percentile,
@@ -328,8 +329,8 @@ def _line(lane: RunLane, name: str, colour: str) -> Plot:
         WIDTHS[name],
         stroke={"shape": "hv"},
         opacity=lane.opacity,
-        text=["" if value is None else f"{name} {short_time(value)}" for value in y],
-        hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
+        text=each_text(y, short_time),
+        hovertemplate=f"%{{x:.0f}}{SPACE}s: {name} %{{text}}<extra></extra>",
         connectgaps=False,
     )
 

@@ -93,7 +93,7 @@ class TrialSegment:
     @cached_property
     def window(self) -> SecondSeries:
         whole = len(self.timeline.completed)
-        edges = [round(self.opens_s + index, 3) for index in range(whole)]
+        edges: list[float] = np.round(self.opens_s + np.arange(whole), 3).tolist()
         return SecondSeries([*edges, round(self.end_s, 3)], self.timeline)
 
     @cached_property
@@ -262,15 +262,17 @@ def per_second(
         found = np.where(known, parts, 0.0).sum(axis=1)
     if way == "mean":
         found = found / np.maximum(counts, 1)
-    pairs = zip(np.round(found, 6).tolist(), counts.tolist(), strict=True)
-    return [value if count else None for value, count in pairs]
+    each: list[float | None] = np.round(found, 6).tolist()
+    if counts.all():
+        return each
+    return [value if count else None for value, count in zip(each, counts.tolist(), strict=True)]
 
 
 def _largest(values: Values, every: int) -> list[float | None]:
     if every == 1:
         return scaled(values)
     return [
-        max((value for value in values[at : at + every] if value is not None), default=None)
+        max([value for value in values[at : at + every] if value is not None], default=None)
         for at in range(0, len(values), every)
     ]
 

@@ -6,7 +6,13 @@ from itertools import pairwise
 import pytest
 
 from control_plane.analysis.charts.figure import EndLabel, line, window_axis, y_axis
-from control_plane.analysis.charts.panels import Panel, collection_panel, core_axis, stacked
+from control_plane.analysis.charts.panels import (
+    Panel,
+    collection_panel,
+    core_axis,
+    each_text,
+    stacked,
+)
 from control_plane.domain.gauges_and_stacks import WorkerSeries
 from control_plane.domain.result import Timeline
 from tests.builders.segments import trial_segments
@@ -78,3 +84,14 @@ def _worker(pid: int, gc_s: float) -> WorkerSeries:
 )
 def test_shares_of_cores(high, texts):
     assert [with_spaces(text) for text in core_axis(high)["ticktext"]] == texts
+
+
+def test_equal_values_have_one_text():
+    made = []
+
+    def text(value):
+        made.append(value)
+        return f"{value:g}"
+
+    assert each_text([2.0, None, 2.0, 0.5], text) == ["2", "", "2", "0.5"]
+    assert sorted(made) == [0.5, 2.0]
