@@ -30,7 +30,10 @@ P_VALUE, WEAK_P_VALUE = 0.001, 0.01
 """The t-test of a step that is kept, and of a split in a window."""
 
 WILD_SDS = 5
-"""So far from the median around it a point is wild: of 1.7 million normal ones, about one is."""
+"""So far from the median around it a point is wild."""
+
+WILD_SHARE = 0.05
+"""Where more points than that are far off, they are no exceptions but a level that comes back."""
 
 _MOVED = 5
 _SD_OF_DIFFERENCES = 1.4826 / sqrt(2)
@@ -123,10 +126,10 @@ class _Sums:
 
 
 def _tamed(values: Levels, least_variance: float) -> Levels:
-    """Return the values, wild ones brought to where they are just not wild.
+    """Return the values, a few wild ones brought to where they are just not wild.
 
-    The deviation is that of the differences of neighbours, which steps and wild points change
-    little. A level of `LEAST_SIDE` points has the median around it and stays.
+    The deviation is that of the differences of neighbours, which a step and a wild point change
+    little. Four points of a level within a series have the median around them, and stay.
     """
     if len(values) < 2 * LEAST_SIDE:
         return values
@@ -134,7 +137,9 @@ def _tamed(values: Levels, least_variance: float) -> Levels:
     sd = max(float(np.median(differences)) * _SD_OF_DIFFERENCES, sqrt(least_variance))
     padded = np.pad(values, LEAST_SIDE, constant_values=np.nan)
     around = np.nanmedian(sliding_window_view(padded, 2 * LEAST_SIDE + 1), axis=1)
-    return np.clip(values, around - WILD_SDS * sd, around + WILD_SDS * sd)
+    tamed = np.clip(values, around - WILD_SDS * sd, around + WILD_SDS * sd)
+    most = max(1, WILD_SHARE * len(values))
+    return tamed if np.count_nonzero(tamed != values) <= most else values
 
 
 def _weak_places(values: Levels, sums: _Sums) -> list[int]:

@@ -61,6 +61,19 @@ def test_a_wild_night_hides_no_step(wild: float) -> None:
         assert abs(step.at - 25) <= LEAST_SIDE, at
 
 
+@pytest.mark.parametrize(
+    ("noise", "apart", "share"),
+    [(0.02, 0.3, 0.3), (0.02, 0.3, 0.05), (0.0, 0.02, 0.3)],
+    ids=["slow now and then", "seldom slow", "errors now and then"],
+)
+def test_what_comes_and_goes_is_no_step(noise: float, apart: float, share: float) -> None:
+    chance, false = np.random.default_rng(11), 0
+    for _ in range(3 * SERIES):
+        points = noise * chance.standard_normal(POINTS) + apart * (chance.random(POINTS) < share)
+        false += bool(find_steps(tuple(points.tolist())))
+    assert false <= 0.1 * 3 * SERIES
+
+
 def test_numbers_without_noise_have_steps_unless_they_are_too_coarse_for_them() -> None:
     points = (1.0,) * 20 + (1.001,) * 20
     (step,) = find_steps(points)
