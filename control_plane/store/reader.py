@@ -48,10 +48,8 @@ from control_plane.store.run_query import (
     runs_in_order,
     runs_of_page,
     seqs_of_page,
-    tags_of_runs,
-    values_of_runs,
 )
-from control_plane.store.run_search import newest_query, requests_in, requests_of
+from control_plane.store.run_search import newest_query, requests_in, requests_of, values_of_runs
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -313,7 +311,7 @@ class Reader:
     def tags(self) -> list[str]:
         """Return all tags of runs, in alphabetical order."""
         with self._database.read() as session:
-            return tags_of_runs(session)
+            return values_of_runs(session, "tag")
 
     def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
         """Return the values of a column that runs have, in alphabetical order."""

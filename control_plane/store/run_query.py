@@ -5,7 +5,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, TypedDict, cast
 
@@ -17,7 +17,6 @@ from sqlalchemy import (
     exists,
     literal,
     or_,
-    text,
     tuple_,
 )
 from sqlalchemy.sql.expression import UnaryExpression
@@ -41,6 +40,8 @@ from control_plane.store.tables import (
 MAX_PAGE = 200
 MOST_COUNTED = 1_000
 """Where more runs match, nobody waits until all are counted."""
+MANY = 2_000
+"""Where more runs meet the other filters, each with a text is asked for them."""
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 
 Condition = ColumnElement[bool]
@@ -93,13 +94,17 @@ class RunQuery:
     """The runs that match some filters.
 
     One table is gone through in the order of `seq`, its column; of another one it is asked whether
-    it has each run. All that have a text are looked up once: SQLite would search it for each run.
-    `of_run` asks the same of each run, for who goes through them in another order.
+    has each run. All that have a text are looked up once: SQLite would search it for each run.
+    `of_run` asks the same of each run, for who goes through them in another order. `by_text` goes
+    through those with a text instead, until enough are found: quicker where `others`, the
+    conditions beside it, are met by many.
     """
 
     seq: ColumnElement[int]
     conditions: tuple[Condition, ...]
     of_run: tuple[Condition, ...]
+    by_text: "RunQuery | None" = None
+    others: tuple[Condition, ...] = ()
 
     @property
     def every(self) -> Select[Any]:
@@ -150,15 +155,19 @@ def run_query(filters: Filters) -> RunQuery:
     texts = sqlalchemy.select(SEARCHED.c.rowid).where(*found)
     has_text = [_scanned(RunRow.seq).in_(texts)] if words else []
     of_run = (*conditions, *has_text, *(listed.has(run_seq) for listed in members))
-    if words and conditions:
-        return RunQuery(run_seq, of_run, of_run)
-    if words:
-        row = SEARCHED.c.rowid
-        return RunQuery(row, (*found, *(listed.has(row) for listed in members)), of_run)
+    row = SEARCHED.c.rowid
+    listed = tuple(each.has(row) for each in members)
+    if words and not conditions:
+        return RunQuery(row, (*found, *listed), of_run)
+    if words and not filters.get("verdict"):
+        meets = exists().where(run_seq == row, *conditions)
+        by_text = RunQuery(row, (*found, meets, *listed), of_run)
+        return RunQuery(run_seq, of_run, of_run, by_text, tuple(conditions))
     first, *rest = members
-    others = [exists().where(run_seq == first.seq, *conditions)] if conditions else []
-    also = (listed.has(first.seq) for listed in rest)
-    return RunQuery(first.seq, (first.condition, *others, *also), of_run)
+    meets_all = [exists().where(run_seq == first.seq, *conditions)] if conditions else []
+    has_text = [first.seq.in_(texts)] if words else []
+    also = (each.has(first.seq) for each in rest)
+    return RunQuery(first.seq, (first.condition, *meets_all, *also, *has_text), of_run)
 
 
 @dataclass(frozen=True)
@@ -174,11 +183,12 @@ class _Members:
 
 
 def _members(filters: Filters) -> Iterator[_Members]:
-    if tag := filters.get("tag"):
-        yield _Members(cast("ColumnElement[int]", col(RunTag.run)), col(RunTag.tag) == tag)
+    """Yield what other tables know of runs, first that of which there is less."""
     if verdict := filters.get("verdict"):
         seq = cast("ColumnElement[int]", col(ExperimentArmRow.run))
         yield _Members(seq, col(ExperimentArmRow.verdict) == verdict)
+    if tag := filters.get("tag"):
+        yield _Members(cast("ColumnElement[int]", col(RunTag.run)), col(RunTag.tag) == tag)
 
 
 def page_conditions(seq: ColumnElement[int], limit: int, cursor: str | None) -> list[Condition]:
@@ -216,6 +226,7 @@ def seqs_of_page(
     None is counted beyond `MOST_COUNTED` and one more. Raises InvalidInput as `page_conditions`.
     """
     last = _read_cursor(limit, cursor)
+    query = _quicker(connection, query)
     seq = query.seq
     in_order = query.every.order_by(seq.asc() if order.ascending else seq.desc())
     counted = list(connection.scalars(in_order.limit(max(MOST_COUNTED, limit) + 1)))
@@ -226,6 +237,20 @@ def seqs_of_page(
         return counted[: limit + 1], total
     page = in_order.where(seq > last if order.ascending else seq < last)
     return list(connection.scalars(page.limit(limit + 1))), total
+
+
+def _quicker(connection: Connection, query: RunQuery) -> RunQuery:
+    """Return the query that finds the same runs and takes less time."""
+    if query.by_text is None:
+        return query
+    seq = cast("ColumnElement[int]", col(RunRow.seq))
+    met = sqlalchemy.select(seq).where(*query.others).order_by(seq.desc())
+    seqs = list(connection.scalars(met.limit(MANY + 1)))
+    return (
+        query.by_text
+        if len(seqs) > MANY
+        else replace(query, conditions=(seq.in_(seqs), *query.of_run))
+    )
 
 
 def _by_number(
@@ -310,31 +335,6 @@ def _scanned(of_run: Any) -> ColumnElement[Any]:
 
 def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(f"{field}: {message}", (FieldError(field, message),))
-
-
-_VALUES = """
-WITH RECURSIVE found (value) AS (
-    SELECT min({column}) FROM {table} WHERE {column} > ''
-    UNION ALL
-    SELECT (SELECT min({column}) FROM {table} WHERE {column} > value) FROM found
-    WHERE value IS NOT NULL
-)
-SELECT value FROM found WHERE value IS NOT NULL
-"""
-"""Each value is looked for behind the one before: DISTINCT would go through all rows."""
-
-_OF_RUNS = " AND EXISTS (SELECT 1 FROM run WHERE {column} = value AND state != 'deleted')"
-
-
-def tags_of_runs(session: Session) -> list[str]:
-    """Return all tags that runs have, in order."""
-    return list(session.connection().scalars(text(_VALUES.format(table="run_tag", column="tag"))))
-
-
-def values_of_runs(session: Session, column: str) -> list[str]:
-    """Return those of the values of an indexed column that a run has which is not deleted."""
-    query = f"{_VALUES}{_OF_RUNS}".format(table="run", column=column)
-    return list(session.connection().scalars(text(query)))
 
 
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:

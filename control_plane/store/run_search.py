@@ -1,4 +1,4 @@
-"""The search of the history: an index of what is written about runs, its tags, and runs alike."""
+"""The search of the history: an index of texts about runs, values of columns, and runs alike."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -260,3 +260,26 @@ def repeats_query() -> Select[Any]:
         .where(col(RunRow.seq).in_(newest))
         .order_by(col(RunRow.seq).desc())
     )
+
+
+_VALUES = """
+WITH RECURSIVE found (value) AS (
+    SELECT min({column}) FROM {table} WHERE {column} > ''
+    UNION ALL
+    SELECT (SELECT min({column}) FROM {table} WHERE {column} > value) FROM found
+    WHERE value IS NOT NULL
+)
+SELECT value FROM found WHERE value IS NOT NULL
+"""
+"""Each value is looked for behind the one before: DISTINCT would go through all rows."""
+
+_OF_RUNS = " AND EXISTS (SELECT 1 FROM run WHERE {column} = value AND state != 'deleted')"
+
+
+def values_of_runs(session: Session, column: str) -> list[str]:
+    """Return the tags, or the values of an indexed column, that runs have which are not deleted."""
+    if column == "tag":
+        query = _VALUES.format(table="run_tag", column=column)
+    else:
+        query = f"{_VALUES}{_OF_RUNS}".format(table="run", column=column)
+    return list(session.connection().scalars(text(query)))

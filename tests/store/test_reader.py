@@ -188,7 +188,12 @@ def fill_history(store: Store) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_filters(history: Store, asked, found: list[str]) -> None:
+@pytest.mark.parametrize("many", [0, 2_000])
+def test_filters(
+    history: Store, monkeypatch: pytest.MonkeyPatch, asked, found: list[str], many: int
+) -> None:
+    """Whether few meet what is asked beside a text, or many."""
+    monkeypatch.setattr(run_query, "MANY", many)
     assert titles(history, **asked) == found
     if len(found) > 1:
         first = history.runs(**{**asked, "limit": 1})
@@ -210,7 +215,11 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize("most", [1, 1_000])
-@pytest.mark.parametrize("asked", [{}, {"text": "run"}, {"tag": "a"}, {"strategy": "async"}])
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"text": "run"}, {"tag": "a"}, {"strategy": "async"}, {"text": "a", "strategy": "async"}],
+    ids=str,
+)
 def test_the_list_goes_by_each_number_that_it_shows(
     numbered: Store, monkeypatch: pytest.MonkeyPatch, most: int, asked
 ) -> None:

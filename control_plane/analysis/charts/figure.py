@@ -368,25 +368,23 @@ def scaled(values: Sequence[float | None], factor: float = 1.0) -> list[float | 
     """Return the values times a factor, with four significant figures."""
     found = _four_figures(np.array(values, np.float64) * factor)
     known: list[float | None] = found.tolist()
-    if np.isnan(found).any():
-        return [None if value != value else value for value in known]
-    return known
+    return (
+        [None if value != value else value for value in known] if np.isnan(found).any() else known
+    )
 
 
 def _four_figures(values: Floats) -> Floats:
     """Round by exact powers of ten, so that each result is the number nearest to its digits."""
     known = np.isfinite(values) & (values != 0)
     decades = np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=known))
-    places = np.clip(3 - decades, -_MOST_PLACES, _MOST_PLACES).astype(np.int64)
+    places = np.clip(3 - decades, 1 - len(_POWERS), len(_POWERS) - 1).astype(np.int64)
     finer, coarser = _POWERS[np.maximum(places, 0)], _POWERS[np.maximum(-places, 0)]
     rounded: Floats = np.rint(values * finer / coarser) / finer * coarser
     return rounded
 
 
-_MOST_PLACES = 22
-"""Powers of ten up to this one are exact."""
-
-_POWERS = np.array([float(f"1e{place}") for place in range(_MOST_PLACES + 1)])
+_POWERS = np.array([float(f"1e{place}") for place in range(23)])
+"""Powers of ten, as far as they are exact."""
 
 
 def scale_of(value_s: float) -> tuple[float, str]:
