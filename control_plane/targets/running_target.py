@@ -287,20 +287,20 @@ async def reach(
     """Resolve the host once, keep to that address, and see that it takes connections.
 
     Requests carry `host`, by default host and port as they stand in the URL. `before` is what this
-    returned as the URL of an earlier trial: the same machine is asked.
+    returned as the URL of an earlier trial: that address is asked, wherever the host leads now.
 
     Raises TargetFailed when nothing listens there, when it is neither this machine nor `allowed`,
-    when the host does not lead to `before` any more, or when the port is one of `forbidden_ports`
-    of this machine, which are the dashboard's own.
+    or when the port is one of `forbidden_ports` of this machine, which are the dashboard's own.
     """
     parts = urlsplit(url)
     name, port = parts.hostname or "", port_of(parts)
     if not may_be_asked(url, allowed):
         raise TargetFailed(not_allowed(url, allowed))
-    addresses = await _addresses(name, port, here=is_here(url))
+    pinned_name = name if before is None else urlsplit(before).hostname or ""
+    addresses = await _addresses(pinned_name, port, here=is_here(url))
     if port in forbidden_ports and any(map(_is_ours, addresses)):
         raise TargetFailed(f"Port {port} is this dashboard: load would go to itself.")
-    for address in addresses if before is None else _same(name, addresses, before):
+    for address in addresses:
         if await _listens(address, port):
             shown = f"[{address}]" if ":" in address else address
             pinned = f"{parts.scheme}://{shown}:{port}"
@@ -313,17 +313,6 @@ async def reach(
     if is_here(url) and (instead := await _listening_instead(parts.scheme, port)):
         raise TargetFailed(f"Nothing listens at {url}, but at {instead}: give that.")
     raise TargetFailed(f"Nothing listens at {url}: start that server, then run again.")
-
-
-def _same(name: str, addresses: Collection[str], before: str) -> tuple[str]:
-    """Return the address that was asked before. Raises TargetFailed where the name left it."""
-    asked = urlsplit(before).hostname or ""
-    if asked not in addresses:
-        raise TargetFailed(
-            f"{name} leads to {', '.join(addresses)} now, and trials before asked {asked}: they "
-            "would be of two machines. Give an address in place of the name, then run again."
-        )
-    return (asked,)
 
 
 async def _listening_instead(scheme: str, port: int) -> str:
