@@ -1,7 +1,11 @@
 """Looplab's command in a process of its own that is forked from one which has imported it before.
 
-For tests to which the start of the interpreter is not the point: what each start would import again
-takes a second of the processor.
+For tests to which start and end of the interpreter are not the point: what each start would import
+again takes a second of the processor. It does not prove what the import of the command does, that
+the variables of Python itself (`PYTHON…`) work, which are set after it, or that the process ends:
+multiprocessing leaves by `os._exit`, so no handler of `atexit` and no finalisation is run. In
+`/proc` it has command line and environment of the process that it was forked from, and that is its
+parent. Execute a `dashboard` for these.
 """
 
 import multiprocessing

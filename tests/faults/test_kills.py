@@ -14,6 +14,7 @@ from tests.dashboard import (
     BARE,
     Dashboard,
     DashboardProcess,
+    dashboard,
     forked_dashboard,
     gone_within_a_second,
     items_spec,
@@ -46,11 +47,15 @@ async def app(scope, receive, send):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_kill_the_control_plane_in_each_state(clean_after: Path) -> None:
-    """The next start tells that the run was interrupted, and has what was finished before."""
+    """The next start tells that the run was interrupted, and has what was finished before.
+
+    The one that is killed while its target starts was executed, as users start it.
+    """
     cut: list[str] = []
     before: dict[str, Any] = {}
     for state in ("queued", "starting", "warming", "running"):
-        with forked_dashboard(clean_after) as looplab:
+        start = dashboard if state == "starting" else forked_dashboard
+        with start(clean_after) as looplab:
             assert_kept(looplab, before, cut)
             if not before:
                 before = looplab.finished(looplab.submit(items_spec(title="kept", **BARE)))

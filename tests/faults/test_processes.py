@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from tests.dashboard import (
     BARE,
     Dashboard,
     DashboardProcess,
+    dashboard,
     forked_dashboard,
     gone_within_a_second,
     items_spec,
@@ -25,7 +28,6 @@ from tests.dashboard import (
     until,
     whole,
 )
-from tests.forked import looplab as looplab_command
 from tests.in_process import in_process
 
 SERVED = {"target": {"application": "bare"}}
@@ -53,11 +55,15 @@ def looplab(started: DashboardProcess) -> Iterator[DashboardProcess]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_signal_stops_everything_in_order(clean_after: Path) -> None:
-    """However often it comes; the next start tells what became of the run."""
+    """However often it comes; the next start tells what became of the run.
+
+    The first is one that was executed, because a forked one ends without its interpreter's end.
+    """
     interrupted: list[str] = []
     own.bare(clean_after)
     for signals in SIGNALS:
-        with forked_dashboard(clean_after) as looplab:
+        start = forked_dashboard if interrupted else dashboard
+        with start(clean_after) as looplab:
             assert_interrupted(looplab, interrupted)
             run_id = looplab.submit(long_spec(**(BARE if interrupted else SERVED)))
             looplab.until_state(run_id, {"running"})
@@ -180,18 +186,26 @@ def unused_port() -> int:
 
 
 def test_the_second_start_on_one_file_names_the_first(looplab: DashboardProcess) -> None:
-    second = looplab_command([], looplab.db.parent)
+    second = start_again(looplab.db.parent)
     assert second.returncode == 3
     assert str(looplab.process.pid) in second.stderr
     assert looplab.url in second.stderr
     assert second.stderr.count("\n") == 1
 
 
+def start_again(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Executed, because how it ends is the point."""
+    command = [sys.executable, "-m", "control_plane", *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=20, check=False
+    )
+
+
 def test_a_taken_port_names_its_owner(
     looplab: DashboardProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     port = looplab.url.rpartition(":")[2]
-    other = looplab_command(["--port", port], tmp_path_factory.mktemp("other"))
+    other = start_again(tmp_path_factory.mktemp("other"), "--port", port)
     assert other.returncode == 2
     assert looplab.url in other.stderr
     assert other.stderr.count("\n") == 1
