@@ -155,8 +155,9 @@ def _changed(trend: "Trend", change: StepChange) -> StepMark:
     places = {"reject": None, "restore": mark.found, "forget": mark.found}
     if do not in places:
         raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
-    if step.origin == "added" and do != "forget":
-        raise _wrong("do", "Somebody added this step: forget it.")
+    if (step.origin == "added") != (do == "forget"):
+        who, instead = ("Nobody", "reject") if do == "forget" else ("Somebody", "forget")
+        raise _wrong("do", f"{who} added this step: {instead} it.")
     return replace(mark, place=places[do])
 
 

@@ -224,7 +224,8 @@ def change_trend_step(
     """Add, move, reject, annotate, restore or forget a step, as on the page; return the trend.
 
     What is done holds for the metric, stream, baseline and machine of the query. 422 at the field
-    for a run before which no step stands, or before which one cannot stand; 409 for too many.
+    for a run before which no step stands, or before which one cannot stand, and to forget one that
+    nobody added; 409 for too many.
     """
     change_step(store, spec, query, StepChange(**body.model_dump()))
     return trend_document(read_trend(store, spec, query))

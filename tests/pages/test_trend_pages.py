@@ -262,13 +262,20 @@ def test_steps_are_changed_by_programs_as_by_people(trended: Trended) -> None:
     def steps(told: dict) -> list[tuple[str, str, str]]:
         return [(step["run"], step["origin"], step["note"]) for step in told["steps"]]
 
+    def cannot_forget(run: str) -> None:
+        (field,) = changed(422, do="forget", run=run)["fields"]
+        assert (field["field"], field["message"][:21]) == ("do", "Nobody added this ste")
+
+    cannot_forget(ids[12])
     told = changed(do="note", run=ids[12], note="smaller pool")
     assert steps(told) == [(ids[12], "found", "smaller pool")]
     assert steps(changed(do="move", run=ids[12], to=ids[10])) == [
         (ids[10], "moved", "smaller pool")
     ]
+    cannot_forget(ids[10])
     told = changed(do="reject", run=ids[10])
     assert (steps(told), told["rejected"][0]["run"]) == ([], ids[12])
+    cannot_forget(ids[12])
     assert steps(changed(do="restore", run=ids[12])) == [(ids[12], "found", "smaller pool")]
     added = changed(do="add", to=ids[20], note="new disk")
     assert steps(added)[1] == (ids[20], "added", "new disk")
