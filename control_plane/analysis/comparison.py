@@ -26,8 +26,19 @@ from control_plane.analysis.run_labels import (
 from control_plane.domain.metrics_and_objectives import METRICS, Metric, Unit
 from control_plane.domain.result import Reason, Summary, ValidityOutcome
 from control_plane.domain.run import DeletedRun, Run, State
-from control_plane.domain.times_and_percentiles import AT_LEAST, NO_ANSWER, bounded, lost
+from control_plane.domain.times_and_percentiles import (
+    AT_LEAST,
+    NO_ANSWER,
+    PERCENTILES,
+    Times,
+    bounded,
+    lost,
+    percentile_level,
+)
 from control_plane.domain.units import WRITTEN
+
+Trust = Literal["full", "greyed", "void", "hidden"]
+"""How far a number may be believed: void in an invalid run, else by the samples beyond it."""
 
 PRIMARY = "throughput_per_s"
 """The metric that makes the sentence."""
@@ -72,7 +83,7 @@ class MetricComparison:
     and for shares of errors, which are compared by difference. `verdicts` has those runs alone of
     whose specs there are sessions enough. `less_is_better` None: neither is. The values of the runs
     `at_least` are lower bounds; for those of `unanswered` there is none: too many requests had no
-    answer.
+    answer. `trust`: how far each value may be believed.
     """
 
     stream: str
@@ -84,6 +95,7 @@ class MetricComparison:
     verdicts: Mapping[str, SessionVerdict] = field(default_factory=dict)
     at_least: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
+    trust: Mapping[str, Trust] = field(default_factory=dict)
 
     def text(self, run_id: str) -> str:
         """Return a value as it is written: `1.20 ms`, `≥ 2.00 s`, `no answer`; a dash for none."""
@@ -307,7 +319,13 @@ def _row(
         ratios,
         at_least=at_least,
         unanswered=tuple(run_id for run_id, of_run in known.items() if lost(of_run, part)),
+        trust={run.id: _trust(run, known.get(run.id), part) for run in runs},
     )
+
+
+def _trust(run: Run, times: Times | None, part: str) -> Trust:
+    level = percentile_level(times, part) if times and part in PERCENTILES else "full"
+    return "void" if level != "hidden" and invalid(run) else level
 
 
 def _comparable(base: Run, run: Run, metric: Metric) -> bool:

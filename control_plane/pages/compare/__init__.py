@@ -39,7 +39,6 @@ from control_plane.pages.compare.compare_view import (
 from control_plane.pages.compare.numbers_table import (
     FIRST_BYTE,
     markdown_cell,
-    trust,
 )
 from control_plane.pages.compare_query import (
     AskedDrawing,
@@ -201,7 +200,7 @@ def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
 def _notes(comparison: Comparison) -> Iterator[str]:
     """Return what the marks in the tables mean, where there are any."""
     levels = {
-        trust(run, row.stream, row.metric)
+        row.trust[run.id]
         for row in comparison.rows
         if row.metric in TABLED
         for run in comparison.runs

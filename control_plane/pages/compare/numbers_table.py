@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from control_plane.analysis.charts.figure import Table
 from control_plane.analysis.comparison import (
     Comparison,
     MetricComparison,
+    Trust,
     invalid,
     stream_of,
     value_of,
@@ -21,8 +21,6 @@ from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import (
     AT_LEAST_NOTE,
     NO_ANSWER,
-    PERCENTILES,
-    percentile_level,
 )
 from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
 from control_plane.pages.rows_and_cells import (
@@ -34,27 +32,12 @@ from control_plane.pages.rows_and_cells import (
     time_unit,
 )
 
-Trust = Literal["full", "greyed", "void", "hidden"]
-
 WORSE: tuple[Trust, ...] = ("full", "greyed", "void", "hidden")
-
-
-def trust(run: Run, stream: str, metric: str) -> Trust:
-    """Return how far a value may be believed.
-
-    Void in an invalid run; a percentile also by the samples beyond it.
-    """
-    times, _, part = metric.partition(".")
-    known = getattr(stream_of(run, stream), times, None) if part in PERCENTILES else None
-    level = percentile_level(known, part) if known else "full"
-    return "void" if level != "hidden" and invalid(run) else level
 
 
 def ratio_trust(comparison: Comparison, row: MetricComparison, run_id: str) -> Trust:
     """Return how far a ratio may be believed: as the worse of its sides."""
-    base = trust(comparison.run(comparison.baseline), row.stream, row.metric)
-    other = trust(comparison.run(run_id), row.stream, row.metric)
-    return base if WORSE.index(base) > WORSE.index(other) else other
+    return max(row.trust[comparison.baseline], row.trust[run_id], key=WORSE.index)
 
 
 def shown_ratio(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:
@@ -309,7 +292,7 @@ def _spread(run: Run, row: MetricComparison) -> float:
 
 
 def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cell:
-    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    value, level = row.values[run.id], row.trust[run.id]
     if value is None or level == "hidden":
         return Cell(NO_ANSWER if run.id in row.unanswered else NONE, "hidden")
     text, against = row.text(run.id), row.ratios[run.id]
@@ -339,7 +322,7 @@ MARKDOWN_MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}
 
 def markdown_cell(comparison: Comparison, row: MetricComparison, run: Run) -> str:
     """Return a value as Markdown, with its ratio to the baseline and marks of how far both go."""
-    value, level = row.values[run.id], trust(run, row.stream, row.metric)
+    value, level = row.values[run.id], row.trust[run.id]
     if value is None or level == "hidden":
         return NO_ANSWER if run.id in row.unanswered else NONE
     text = _marked(row.text(run.id), level)

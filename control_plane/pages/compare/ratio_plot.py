@@ -4,7 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from control_plane.analysis.comparison import Comparison, MetricComparison, SessionVerdict
+from control_plane.analysis.comparison import (
+    Comparison,
+    MetricComparison,
+    SessionVerdict,
+    Trust,
+)
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
@@ -12,7 +17,7 @@ from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.units import ratio
-from control_plane.pages.compare.numbers_table import FIRST_BYTE, Trust, ratio_trust, shown_ratio
+from control_plane.pages.compare.numbers_table import FIRST_BYTE, ratio_trust, shown_ratio
 from control_plane.pages.run.run_numbers import AxisTick
 
 PLOTTED = (
