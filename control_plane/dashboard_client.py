@@ -211,7 +211,8 @@ class RemoteDashboard:
 
     def confirmation(self, experiment_id: str, blocks: int | None) -> Document:
         address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"
-        return self._request("POST", address, {"blocks": blocks, "start": False})
+        asked = "" if blocks is None else f"?blocks={blocks}"
+        return self._request("GET", address + asked)
 
     def confirm_experiment(self, experiment_id: str, blocks: int | None) -> Document:
         address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"

@@ -47,6 +47,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /api/experiments",
         "GET /api/experiments/runs",
         "GET /api/experiments/runs/{experiment_id}",
+        "GET /api/experiments/runs/{experiment_id}/confirm",
         "GET /api/noise-floor",
         "GET /api/pins",
         "GET /api/peers",

@@ -136,12 +136,22 @@ def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep)
 
 
 class ConfirmBody(BaseModel):
-    """How a confirmation differs from what is offered; `start` false tells what it would be."""
+    """How a confirmation differs from what is offered."""
 
     model_config = ConfigDict(extra="forbid")
 
     blocks: Annotated[int, Field(strict=True)] | None = None
-    start: Annotated[bool, Field(strict=True)] = True
+
+
+@router.get("/experiments/runs/{experiment_id}/confirm")
+def confirmation(
+    experiment_id: ExperimentId,
+    store: StoreDep,
+    service: RunServiceDep,
+    blocks: Annotated[int | None, Query()] = None,
+) -> Document:
+    """Return the document of what a confirmation would measure; nothing is queued."""
+    return confirmation_document(store, service, experiment_id, blocks)
 
 
 @router.post("/experiments/runs/{experiment_id}/confirm")
@@ -156,11 +166,8 @@ def confirm(
 
     All arms, or of more than six the baseline and the winner. `blocks` is its own maximum; as many
     as would settle it where none is named. The same Idempotency-Key gives the same one.
-    With `"start": false` nothing is queued, and its document returned.
     """
     blocks = body.blocks if body else None
-    if body and not body.start:
-        return confirmation_document(store, service, experiment_id, blocks)
     made = confirm_experiment(store, service, experiment_id, blocks, key)
     return _told(store, service, made.id)
 

@@ -212,8 +212,10 @@ def test_confirmations_are_linked_both_ways_and_counted(
     first, address = decided["id"], "/api/experiments/runs"
     assert (decided["confirms"], decided["attempts"]) == (None, [])
     before = len(looplab.get("/api/runs").json()["runs"])
-    told = looplab.post(f"{address}/{first}/confirm", {"blocks": 5, "start": False}).json()
+    told = looplab.get(f"{address}/{first}/confirm?blocks=5").json()
     assert (told["confirms"], told["blocks"]) == (first, 5)
+    assert set(told) == set(looplab.get(f"{address}/{first}/confirm").json())
+    assert looplab.post(f"{address}/{first}/confirm", {"start": False}).status_code == 422
     assert len(looplab.get("/api/runs").json()["runs"]) == before
     send = {"headers": {"Idempotency-Key": "confirm"}}
     made = [looplab.post(f"{address}/{first}/confirm", {"blocks": 5}, **send) for _ in range(2)]
