@@ -1,6 +1,5 @@
 """The application put together: routers, guards, and what happens to errors."""
 
-import asyncio
 import logging
 import math
 import os
@@ -110,9 +109,8 @@ def _lifespan(
     login: Login | None,
 ) -> Lifespan:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         service = RunService(store, settings.limits, runtime)
-        reading = asyncio.create_task(_read_routes(app))
         try:
             yield {
                 "settings": settings,
@@ -126,20 +124,9 @@ def _lifespan(
                 "pace": PollingPace(len(os.sched_getaffinity(0))),
             }
         finally:
-            reading.cancel()
             await service.close()
 
     return lifespan
-
-
-FIRST_ANSWER_S = 0.5
-"""After so long the first answer has been given, and no run has load yet."""
-
-
-async def _read_routes(app: FastAPI) -> None:
-    """Read what is read late, before a request that comes while a run has load would do so."""
-    await asyncio.sleep(FIRST_ANSWER_S)
-    await asyncio.to_thread(lambda: [*all_routes(app)])
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import resource
 import secrets
 import signal
 import socket
+import sys
 import tempfile
+import traceback
 import webbrowser
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from control_plane import collect_from_now
 from control_plane.access.login import Caller, Login, other_users
+from control_plane.access.route_roles import all_routes
 from control_plane.app import create_app
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
@@ -31,6 +34,9 @@ from control_plane.jobs import lower_priority, recover
 from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
 from control_plane.targets.observation.procfs import owner_of
+
+FIRST_ANSWER_S = 0.5
+"""After so long the first answer has been given, and no run has load yet."""
 
 REQUESTS_GRACE_S = 2
 """How long open responses may take to end when Looplab stops."""
@@ -138,9 +144,11 @@ def _owing(connections: Iterable[object]) -> list[ServedConnection]:
 class DashboardServer(uvicorn.Server):
     """Every signal asks for one orderly stop, however often it comes.
 
-    Connections that owe a request are ended in time, and at once where no file is left.
+    Connections that owe a request are ended in time, and at once where no file is left. It stops by
+    itself, and is `broken`, where pages or API cannot be served.
     """
 
+    broken = False
     _told_s = -math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -148,6 +156,28 @@ class DashboardServer(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             listener.listen(LISTEN_BACKLOG)
+        self._reading = asyncio.create_task(self._read_routes())
+        self._reading.add_done_callback(self._on_read)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._reading.cancel()
+        await super().shutdown(sockets)
+
+    async def _read_routes(self) -> None:
+        """Read what is read late, before a request that comes while a run has load would do so."""
+        await asyncio.sleep(FIRST_ANSWER_S)
+        app: Any = self.config.app
+        await asyncio.to_thread(lambda: [*all_routes(app)])
+
+    def _on_read(self, reading: asyncio.Task[None]) -> None:
+        if reading.cancelled() or (fault := reading.exception()) is None:
+            return
+        *_, place = traceback.extract_tb(fault.__traceback__)
+        log.error(
+            "Looplab stops, because its pages or its API cannot be served: %s: %s (%s, line %s)",
+            type(fault).__name__, fault, place.filename, place.lineno,
+        )  # fmt: skip
+        self.broken = self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:
@@ -184,7 +214,10 @@ class DashboardServer(uvicorn.Server):
 
 
 def serve(settings: Settings, store: Store, listener: socket.socket, *, open_page: bool) -> None:
-    """Serve until a signal comes; nothing that was started is left behind."""
+    """Serve until a signal comes; nothing that was started is left behind.
+
+    Exits with 1 where pages or API cannot be served.
+    """
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     token, reason = asked_token(settings)
@@ -208,6 +241,8 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     with _opened(url) if open_page and login else contextlib.nullcontext():
         asyncio.run(server.serve(sockets=[listener]))
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
+    if server.broken:
+        sys.exit(1)
 
 
 @contextlib.contextmanager

@@ -14,8 +14,7 @@ from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.jobs import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
-from tests.dashboard import provide_database, until
-from tests.in_process import in_process
+from tests.dashboard import provide_database
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +78,6 @@ def test_late_routes_are_read_with_the_first_request_that_nobody_before_takes() 
         assert [client.get(path).status_code for path in ("/nowhere", "/api/nowhere")] == [404] * 2
     assert {"GET /healthz", "GET /api/runs", "GET /history"} <= {*routes_of(app)}
     assert read == ["pages", "api"]
-
-
-def test_late_routes_are_read_soon_though_nobody_asks(tmp_path: Path) -> None:
-    with in_process(tmp_path) as looplab:
-        late = looplab.client.app.router.default  # type: ignore[attr-defined]
-        until(lambda: "router" in vars(late) and "router" in vars(late.after), "both are read", 5)
 
 
 def test_late_routes_without_a_role_are_not_served() -> None:
