@@ -39,6 +39,7 @@ from control_plane.store.store import Store
 _ASSET = "asset:"
 _SPRITE = "icons.svg"
 _PICO = re.compile(r'@import url\("../(vendor/pico.min.css)[^"]*"\) layer\(pico\);')
+_FIGURE_FILE = re.compile(r"/(?:runs/[^/]+|compare|trends/[^/]*)/figures/([a-z-]+)\.csv(?:\?.*)?")
 _VOID = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})
 _NEEDS_DASHBOARD = frozenset({"form", "noscript"})
 _PRIVATE = frozenset({"log", "stacks"})
@@ -325,6 +326,28 @@ class _OneFile(PageForOthers):
     def icon_address(self, href: str) -> str:
         """Return the icon inside the file."""
         return f"#icon-{href.removeprefix('#')}"
+
+
+class PageOfLink(PageForOthers):
+    """Writes a page whose links stay below the address of a share link."""
+
+    def __init__(self, path: str, awaited: str) -> None:
+        super().__init__(awaited)
+        self._path = path
+
+    def kept_address(self, href: str) -> str:
+        """Return the files of the link, and those of the figures as it has them."""
+        if found := _FIGURE_FILE.fullmatch(href):
+            return f"{self._path}/figures/{found[1]}.csv"
+        return href if href.startswith(f"{self._path}/") else ""
+
+    def write_asset(self, tag: str, given: Mapping[str, str], source: str) -> None:
+        """Write the element with the address that it has."""
+        if source == "href":
+            self.open("link", given.items())
+        else:
+            self.open(tag, given.items())
+            self.close_element(tag)
 
 
 def _end(tag: str) -> str:

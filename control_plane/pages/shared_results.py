@@ -2,10 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from urllib.parse import parse_qsl
 
 from control_plane.analysis.charts.figure import Figure, Table
 from control_plane.analysis.charts.metric_charts import BarChart
@@ -31,7 +29,6 @@ from control_plane.analysis.trend import Trend, trend_document, trend_of
 from control_plane.dependencies import RAW, TrendQuery, read_trend
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound
-from control_plane.domain.experiment import Experiment
 from control_plane.domain.redaction import Redaction
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
@@ -53,12 +50,14 @@ from control_plane.pages.exports import COMPARE_COLUMNS, RUN_COLUMNS, compare_ro
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
 from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
-from control_plane.pages.trend_pages import TrendPage, trend_page
+from control_plane.pages.trend_pages import TrendPage, asked_trend, trend_page
 from control_plane.store.share_links import ShareLink, ShareSubject
 from control_plane.store.store import Store
 
 MOST_CARRIED = 100
 """So many of the newest runs of a trend stand in the bundle of its link."""
+
+_DELETED = "The runs that this link shows were deleted."
 
 
 class SharedResult(ABC):
@@ -266,7 +265,7 @@ class SharedTrend(SharedResult):
     """
 
     def __init__(self, link: ShareLink, store: Store) -> None:
-        spec, query = _asked_trend(link.of.subject)
+        spec, query = asked_trend(link.of.subject)
         known = _trend_with_points(store, spec, query)
         newest = store.run(known.points[-1].run.id)
         redaction = Redaction(_naming_runs(newest, known), link.shown)
@@ -309,7 +308,7 @@ def trend_subject(store: Store, subject: str) -> ShareSubject:
 
     Raises as `read_trend`, and Conflict for one without a point.
     """
-    spec, query = _asked_trend(subject)
+    spec, query = asked_trend(subject)
     found = read_trend(store, spec, query)
     if not found.points:
         raise Conflict("This trend has no point yet.")
@@ -318,33 +317,24 @@ def trend_subject(store: Store, subject: str) -> ShareSubject:
     return ShareSubject("trend", f"{key.spec}?{kept}", f"{found.title}, {found.runs.title}")
 
 
-def _asked_trend(subject: str) -> tuple[str, TrendQuery]:
-    """Return the spec of a shared trend, and how it is looked at. Raises InvalidInput."""
-    spec, _, encoded = subject.partition("?")
-    try:
-        return spec, TrendQuery.model_validate(dict(parse_qsl(encoded)))
-    except ValueError:
-        raise InvalidInput("This is not the address of a trend.") from None
-
-
-def carried(link: ShareLink, store: Store) -> tuple[tuple[str, ...], list[Run], Experiment | None]:
-    """Return what the bundle of a link carries: ids, runs that tell what to hide, an experiment.
+def carried(link: ShareLink, store: Store) -> tuple[tuple[str, ...], list[Run]]:
+    """Return ids of what the bundle of a link carries, and runs that tell what to hide.
 
     Raises NotFound where it was deleted.
     """
     if link.of.kind == "experiment":
         experiment = store.experiment(link.of.subject)
-        return (experiment.id,), [run for run in store.arm_runs(experiment) if run], experiment
+        return (experiment.id,), [run for run in store.arm_runs(experiment) if run]
     if link.of.kind == "run":
         ids: tuple[str, ...] = (link.of.subject,)
     elif link.of.kind == "comparison":
         ids = _standing(link, store).ids
     else:
-        found = _trend_with_points(store, *_asked_trend(link.of.subject))
+        found = _trend_with_points(store, *asked_trend(link.of.subject))
         ids = tuple(point.run.id for point in found.points[-MOST_CARRIED:])
         runs = [store.run(run_id) for run_id in ids]
-        return ids, [*runs, *_naming_runs(runs[-1], found)], None
-    return ids, [store.run(run_id) for run_id in ids], None
+        return ids, [*runs, *_naming_runs(runs[-1], found)]
+    return ids, [store.run(run_id) for run_id in ids]
 
 
 def _naming_runs(newest: Run, known: Trend) -> list[Run]:
@@ -359,11 +349,16 @@ def _naming_runs(newest: Run, known: Trend) -> list[Run]:
 
 
 def _trend_with_points(store: Store, spec: str, query: TrendQuery) -> Trend:
-    with suppress(NotFound, InvalidInput):
+    try:
         found = read_trend(store, spec, query)
-        if found.points:
-            return found
-    raise NotFound("The runs that this link shows were deleted.")
+    except (NotFound, InvalidInput) as error:
+        wrong = error.fields if isinstance(error, InvalidInput) else ()
+        if [each.field for each in wrong] == ["against"]:
+            raise NotFound("The baseline of this link is not pinned any more.") from None
+        raise NotFound(_DELETED) from None
+    if not found.points:
+        raise NotFound(_DELETED)
+    return found
 
 
 def _with_hidden_changes(shown: Trend, known: Trend) -> Trend:
@@ -384,7 +379,7 @@ def _standing(link: ShareLink, store: Store) -> CompareQuery:
     try:
         return without_deleted(parse_compare_query(link.of.subject), store)
     except NotFound:
-        raise NotFound("The runs that this link shows were deleted.") from None
+        raise NotFound(_DELETED) from None
 
 
 def shared_result(link: ShareLink, store: Store, service: RunService) -> SharedResult:

@@ -1,6 +1,5 @@
 """Share links: made, listed and revoked by those who log in, opened by whoever has one."""
 
-import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from control_plane.pages.exports import (
     markdown_file,
 )
 from control_plane.pages.form import FormDep
-from control_plane.pages.report import FrameLoader, PageForOthers, Reports
+from control_plane.pages.report import FrameLoader, PageOfLink, Reports
 from control_plane.pages.shared_results import (
     SharedResult,
     carried,
@@ -45,6 +44,7 @@ from control_plane.pages.shared_results import (
 )
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import assets, environment_of, page
+from control_plane.pages.trend_pages import asked_trend
 from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url, trend_url
 from control_plane.store.bundles import BUNDLE_ENDING
 from control_plane.store.share_links import (
@@ -61,7 +61,6 @@ NOT_KEPT = {"Cache-Control": "private, no-store", "X-Robots-Tag": "noindex"}
 """What no proxy keeps and no search engine lists: a link that was revoked opens nothing."""
 
 NO_RESULT = "This link opens nothing: it is cut off, was revoked, or has expired."
-_FIGURE_FILE = re.compile(r"/(?:runs/[^/]+|compare|trends/[^/]*)/figures/([a-z-]+)\.csv(?:\?.*)?")
 
 router = APIRouter(include_in_schema=False)
 
@@ -206,8 +205,8 @@ def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(message, (FieldError(field, message),))
 
 
-def opened(request: Request, token: str, store: StoreDep, service: RunServiceDep) -> "Opened":
-    """Return what a token shows.
+def opened_link(request: Request, token: str, store: StoreDep) -> ShareLink:
+    """Return the link that a token opens.
 
     Raises NotFound alike for each token that opens nothing, and TooManyGuesses where this peer
     tried too many.
@@ -218,6 +217,16 @@ def opened(request: Request, token: str, store: StoreDep, service: RunServiceDep
         guesses.refuse(peer)
         guesses.count(peer)
         raise NotFound(NO_RESULT)
+    return link
+
+
+LinkDep = Annotated[ShareLink, Depends(opened_link)]
+
+
+def opened(
+    request: Request, token: str, link: LinkDep, store: StoreDep, service: RunServiceDep
+) -> "Opened":
+    """Return what a token shows. Raises as `opened_link`."""
     base = str(request.base_url).rstrip("/")
     return Opened(link, shared_result(link, store, service), f"{SHARED}/{token}", base)
 
@@ -237,11 +246,6 @@ class Opened:
         return f"{self.base}{self.path}"
 
     @property
-    def name(self) -> str:
-        """What its files are called."""
-        return f"looplab-{self.link.of.kind}-{self.link.id}"
-
-    @property
     def hidden(self) -> str:
         """What of the result is hidden."""
         names = [name for name in SHOWABLE if name not in self.link.shown]
@@ -254,28 +258,6 @@ class Opened:
 
 
 OpenedDep = Annotated[Opened, Depends(opened)]
-
-
-class _LinkedPage(PageForOthers):
-    """Writes a page whose links stay below the address of a share link."""
-
-    def __init__(self, path: str, awaited: str) -> None:
-        super().__init__(awaited)
-        self._path = path
-
-    def kept_address(self, href: str) -> str:
-        """Return the files of the link, and those of the figures as it has them."""
-        if found := _FIGURE_FILE.fullmatch(href):
-            return f"{self._path}/figures/{found[1]}.csv"
-        return href if href.startswith(f"{self._path}/") else ""
-
-    def write_asset(self, tag: str, given: Mapping[str, str], source: str) -> None:
-        """Write the element with the address that it has."""
-        if source == "href":
-            self.open("link", given.items())
-        else:
-            self.open(tag, given.items())
-            self.close_element(tag)
 
 
 @cache
@@ -294,7 +276,7 @@ def shared_page(request: Request, shared: OpenedDep) -> HTMLResponse:
 
     def written(view: View, awaited: str = "") -> str:
         text = templates.get_template(view.template).render(view=view, share=shared)
-        return _LinkedPage(shared.path, awaited).written(text)
+        return PageOfLink(shared.path, awaited).written(text)
 
     curves = result.curves()
     text = written(result.page(), written(curves) if curves else "")
@@ -309,13 +291,13 @@ def shared_report(
     settings = request.state.settings
     reports = Reports(settings.templates_dir, settings.static_dir, store, service)
     text = reports.one_file(shared.result.page(), shared.result.curves())
-    return _private(HTMLResponse(text, headers=attachment(f"{shared.name}.html")))
+    return _private(HTMLResponse(text, headers=attachment(f"{shared.link.file_name}.html")))
 
 
 @router.get(f"{SHARED_RESULT}/numbers.json")
 def shared_document(shared: OpenedDep) -> Response:
     """Return the result as the API tells it."""
-    headers = attachment(f"{shared.name}.json")
+    headers = attachment(f"{shared.link.file_name}.json")
     return _private(JSONResponse(shared.result.document(), headers=headers))
 
 
@@ -323,70 +305,82 @@ def shared_document(shared: OpenedDep) -> Response:
 def shared_numbers(shared: OpenedDep) -> Response:
     """Return all numbers of the result as CSV."""
     numbers = shared.result.numbers()
-    return _private(csv_file(shared.name, numbers.columns, numbers.rows))
+    return _private(csv_file(shared.link.file_name, numbers.columns, numbers.rows))
 
 
 @router.get(f"{SHARED_RESULT}/table.tsv")
 def shared_grid(shared: OpenedDep) -> Response:
     """Return the result as a table for a spreadsheet."""
-    return _private(grid_file(shared.result.grid(), shared.name))
+    return _private(grid_file(shared.result.grid(), shared.link.file_name))
 
 
 @router.get(f"{SHARED_RESULT}/comment.md")
 def shared_comment(shared: OpenedDep) -> Response:
     """Return the result as Markdown."""
-    return _private(markdown_file(shared.result.markdown(shared.address), shared.name))
+    return _private(markdown_file(shared.result.markdown(shared.address), shared.link.file_name))
 
 
 @router.get(f"{SHARED_RESULT}/figures/{{name}}.csv")
 def shared_figure(shared: OpenedDep, name: FigureName) -> Response:
     """Return the numbers behind a figure as CSV."""
-    return _private(figure_file(shared.name, name, shared.result.figures()))
+    return _private(figure_file(shared.link.file_name, name, shared.result.figures()))
 
 
 @router.get(f"{SHARED_RESULT}/recipe.looplab")
 def shared_recipe(
-    request: Request, shared: OpenedDep, store: StoreDep, service: RunServiceDep
+    request: Request, link: LinkDep, store: StoreDep, service: RunServiceDep
 ) -> Response:
     """Return the result as a bundle, with which another Looplab shows and repeats it."""
-    link, (ids, runs, experiment) = shared.link, carried(shared.link, store)
 
     def made() -> bytes:
+        ids, runs = carried(link, store)
         with tempfile.TemporaryDirectory(prefix="looplab-shared-") as folder:
             file = Path(folder) / f"shared{BUNDLE_ENDING}"
             store.export_shared(file, ids, link, Redaction(runs, link.shown))
             return file.read_bytes()
 
-    name = f"{shared.name}{BUNDLE_ENDING}"
-    content = _kept_file(request, service, name, (ids, runs, experiment), made)
-    headers = {
-        **attachment(name),
-        "X-Content-SHA256": sha256(content).hexdigest(),
-    }
+    content = _kept_file(request, service, link, BUNDLE_ENDING, made)
+    name = f"{link.file_name}{BUNDLE_ENDING}"
+    headers = {**attachment(name), "X-Content-SHA256": sha256(content).hexdigest()}
     return _private(Response(content, media_type="application/vnd.sqlite3", headers=headers))
 
 
 @router.get(f"{SHARED_RESULT}/picture.png")
-def shared_picture(request: Request, shared: OpenedDep, service: RunServiceDep) -> Response:
+def shared_picture(
+    request: Request, link: LinkDep, store: StoreDep, service: RunServiceDep
+) -> Response:
     """Return the main figure as a picture."""
-    picture = shared.result.picture()
     folder = request.state.settings.static_dir / "vendor"
 
     def made() -> bytes:
+        picture = shared_result(link, store, service).picture()
         return png_of(picture, *((folder / font).read_bytes() for font in PICTURE_FONTS))
 
-    content = _kept_file(request, service, f"{shared.name}.png", picture, made)
+    content = _kept_file(request, service, link, ".png", made)
     return _private(Response(content, media_type="image/png"))
 
 
+def _version_of(link: ShareLink, store: Store) -> str:
+    """Return what another value means of: a file of what the link shows is to be made anew."""
+    if link.of.kind == "trend":
+        spec, query = asked_trend(link.of.subject)
+        return store.shared_version((spec, query.against), with_repeats=True)
+    if link.of.kind == "comparison":
+        return store.shared_version(parse_compare_query(link.of.subject).ids, with_repeats=True)
+    return store.shared_version((link.of.subject,))
+
+
 def _kept_file(
-    request: Request, service: RunService, name: str, of: object, make: Callable[[], bytes]
+    request: Request, service: RunService, link: ShareLink, ending: str, make: Callable[[], bytes]
 ) -> bytes:
-    """Return a file that is made anew where what it is of changed. Raises as `SharedFiles.file`."""
+    """Return a file that is made anew where what it is of changed. Raises as `SharedFiles.file`.
+
+    Nothing of its result is read but for that: anybody with the link may ask while a run has load.
+    """
     files: SharedFiles = request.state.shared_files
-    digest = sha256(repr(of).encode("utf-8", "surrogatepass")).hexdigest()
+    version = _version_of(link, request.state.store)
     measuring = service.queue_status().running is not None
-    return files.file(name, digest, measuring=measuring, make=make)
+    return files.file(f"{link.id}{ending}", version, measuring=measuring, make=make)
 
 
 def _private(response: Response) -> Response:

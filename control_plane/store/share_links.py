@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, get_args
 
+import sqlalchemy
 from sqlalchemy import delete, or_
 from sqlmodel import Session, col, func, select
 
@@ -25,7 +26,7 @@ from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
 from control_plane.domain.result import Summary, Trial
-from control_plane.domain.run import Run
+from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.bundles import Bundle, bundle_of, digest_of
@@ -45,11 +46,14 @@ from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.tables import (
     ExperimentArmRow,
     ExperimentRow,
+    PinRow,
     RunFacts,
     RunRow,
     RunStream,
     RunTag,
     ShareLinkRow,
+    StepMarkRow,
+    StoredTable,
     TrialRow,
     TrialStream,
 )
@@ -98,6 +102,11 @@ class ShareLink:
     expires_at: datetime
     revoked_at: datetime | None
     used_at: datetime | None
+
+    @property
+    def file_name(self) -> str:
+        """What its files are called, without an ending."""
+        return f"looplab-{self.of.kind}-{self.id}"
 
     def ended(self, now: datetime | None = None) -> str:
         """Return why it opens nothing any more: `revoked` or `expired`; empty while it does."""
@@ -168,6 +177,40 @@ class ShareLinks:
         with store_errors(file):
             _hide_in(file, link, redaction)
         return replace(written, sha256=digest_of(file), size_bytes=file.stat().st_size)
+
+    def shared_version(self, ids: Sequence[str], *, with_repeats: bool = False) -> str:
+        """Return a digest that changes with what is told of runs and experiments of these ids.
+
+        `with_repeats`: also with what is told of runs of equal work, which digests among the ids
+        name too, of what is pinned, and of steps of their trends. No result is read, because those
+        of finished runs stay.
+        """
+        arms = (
+            select(ExperimentArmRow.run)
+            .join(ExperimentRow, col(ExperimentRow.seq) == ExperimentArmRow.experiment)
+            .where(col(ExperimentRow.id).in_(ids), col(ExperimentArmRow.run).is_not(None))
+        )
+        chosen = or_(col(RunRow.id).in_(ids), col(RunRow.seq).in_(arms))
+        queries = [
+            _columns("seq epoch title tags note", RunRow).where(chosen),
+            _columns("id question sentence noise", ExperimentRow).where(
+                col(ExperimentRow.id).in_(ids)
+            ),
+        ]
+        if with_repeats:
+            of_runs = select(RunRow.spec_digest).where(chosen, col(RunRow.spec_digest).is_not(None))
+            digest, finished = col(RunRow.spec_digest), RunRow.state == State.FINISHED.value
+            equal = or_(digest.in_(ids), digest.in_(of_runs))
+            queries += [
+                _columns("seq epoch title tags note", RunRow).where(equal, finished),
+                _columns("name run experiment", PinRow),
+                _columns("id baseline found place note made_by", StepMarkRow).where(
+                    col(StepMarkRow.spec).in_(ids)
+                ),
+            ]
+        with self._database.read() as session:
+            told = [sorted(map(repr, session.connection().execute(query))) for query in queries]
+        return _digest(repr(told))
 
     def share_links(self, of: tuple[SharedKind, str] | None = None) -> list[ShareLink]:
         """Return all links, or those of one result, the newest first."""
@@ -290,6 +333,10 @@ def _hide_in_experiment(session: Session, row: ExperimentRow, redaction: Redacti
     arms = session.exec(places.order_by(col(ExperimentArmRow.place))).all()
     for arm, told in zip(arms, shown.arms, strict=True):
         arm.name = told.name
+
+
+def _columns(names: str, table: type[StoredTable]) -> Any:
+    return sqlalchemy.select(*(getattr(table, name) for name in names.split()))
 
 
 def _digest(token: str) -> str:

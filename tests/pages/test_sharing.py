@@ -3,18 +3,20 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 from PIL.ImageColor import getrgb
+from sqlalchemy import Engine, event
 
 from control_plane.access.http_errors import status_of
 from control_plane.access.login import GUESSES, Caller, Login
@@ -49,9 +51,10 @@ from tests.builders.runs import (
     finished,
     items,
 )
-from tests.builders.trends import repeated
+from tests.builders.trends import interleaved, repeated
 from tests.dashboard import provide_database
 from tests.html import read_html
+from tests.in_process import in_process
 from tests.pages.stored import words
 
 TOKEN, VIEWER, PORT = "a token of the test", "the viewers' word", 8200
@@ -228,6 +231,49 @@ def test_the_bundle_of_a_link_is_made_once_until_it_tells_something_else(site: S
     assert b"canary two" in changed
 
 
+def test_a_file_is_made_anew_where_work_that_it_tells_of_is_repeated(site: Site) -> None:
+    spec, other = items(warmup_s=0.25), items(warmup_s=0.5)
+    ids = [finished(site.store, spec, shape).id for shape in (ASYNC, BLOCKED)]
+    versions = [site.store.shared_version(ids, with_repeats=True)]
+    for each in (other, spec):
+        finished(site.store, each, ASYNC)
+        versions.append(site.store.shared_version(ids, with_repeats=True))
+    assert versions[0] == versions[1] != versions[2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["recipe.looplab", "picture.png"])
+def test_a_file_that_is_kept_or_refused_reads_no_result(site: Site, kind: str, form: str) -> None:
+    """Whoever has the link may ask as often as they like, beside a run that has load."""
+    path = f"{site.share(kind)}/{form}"
+    files: SharedFiles = site.client.app_state["shared_files"]
+    assert read_by(lambda: site.client.get(path))
+    again = f"{site.share(kind)}/{form}"
+    answers: list[Any] = []
+
+    def refused() -> bytes:
+        answers.extend(map(site.client.get, (again, path)))
+        return b""
+
+    assert read_by(lambda: files.file(again, "as it is", measuring=False, make=refused)) == []
+    assert [answer.status_code for answer in answers] == [503, 200]
+
+
+def read_by(call: Callable[[], object]) -> list[str]:
+    """Return the statements that read results, of those that a call makes."""
+    statements = []
+
+    def note(*cursor: Any) -> None:
+        statements.append(cursor[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        call()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return [each for each in statements if re.search("run_facts|run_stream|trial", each)]
+
+
 def test_bundles_of_links_are_made_one_at_a_time_and_while_nothing_measures(site: Site) -> None:
     site.share("run")
     site.share("comparison")
@@ -365,6 +411,24 @@ def test_the_link_of_a_deleted_run_says_so(site: Site) -> None:
     text = site.get(path, 404)
     assert "The run that this link shows was deleted" in text
     assert "canary" not in text
+
+
+def test_the_link_of_a_trend_says_that_its_baseline_is_not_pinned_any_more(
+    tmp_path: Path,
+) -> None:
+    spec = interleaved(tmp_path / "runs.db", 11)
+    with in_process(tmp_path) as looplab:
+        made = looplab.post_form("/shares", [("kind", "trend"), ("subject", spec)])
+        assert made.status_code == 201, made.text
+        shown = next(each for each in read_html(made.text).all("code")).text
+        path = f"/shared/{shown.rpartition('/')[2]}"
+        assert looplab.get(path).status_code == 200
+        (pin,) = looplab.get("/api/pins").json()["pins"]
+        assert looplab.delete(f"/api/pins/{pin['id']}").status_code == 204
+        for form in ("", "/recipe.looplab"):
+            answer = looplab.get(path + form)
+            assert answer.status_code == 404
+            assert "The baseline of this link is not pinned any more" in answer.text
 
 
 @pytest.mark.parametrize(
