@@ -1,26 +1,23 @@
 """What endpoints share: what they take of application and request, and what OpenAPI tells of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
-from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import checked_id, new_id
+from control_plane.domain.ids import checked_id
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, TREND_METRICS, TrendAxis
-from control_plane.domain.run import AUTO_BASELINE, StepMark, TrendKey
+from control_plane.domain.run import AUTO_BASELINE, TrendKey
 from control_plane.domain.spec import SubmittedSpec
 from control_plane.domain.spec_json import Document, adapter
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 if TYPE_CHECKING:
-    from control_plane.analysis.trend import Trend, TrendStep
+    from control_plane.analysis.trend import StepChange, Trend
 
 
 def _store(request: Request) -> Store:
@@ -95,96 +92,31 @@ def tell_trend(store: Store, spec: str, query: TrendQuery) -> Document:
 
     Raises as `read_trend`.
     """
-    from control_plane.analysis.trend import trend_document
+    from control_plane.analysis.prose.experiment_document import trend_document
+    from control_plane.analysis.trend import mark_of
 
     trend = read_trend(store, spec, query)
     if step := trend.alarm:
         now = datetime.now(UTC)
-        store.tell_step(trend.runs.key, replace(mark_of(trend, step), told_at=now))
+        store.tell_step(trend.runs.key, replace(mark_of(trend, step, now), told_at=now))
     return trend_document(trend)
 
 
-def mark_of(trend: "Trend", step: "TrendStep") -> StepMark:
-    """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
-    seq = trend.points[step.at].run.seq
-    return step.mark or StepMark(new_id(), seq, seq, datetime.now(UTC))
-
-
-@dataclass(frozen=True)
-class StepChange:
-    """What is done to a step: add, move, reject or note; restore it, or forget one that was added.
-
-    The step stands before `run`; `origin` tells it from another that does, where it is not empty.
-    `to`: the run that an added or moved one is to stand before.
-    """
-
-    do: str
-    run: str = ""
-    origin: str = ""
-    to: str = ""
-    note: str = ""
-
-
-def change_step(store: Store, spec: str, query: TrendQuery, change: StepChange) -> TrendKey:
+def change_step(store: Store, spec: str, query: TrendQuery, change: "StepChange") -> TrendKey:
     """Do to a step what is asked for; return the key of its trend.
 
     Raises InvalidInput at the field, Conflict where too many steps are kept, else as `read_trend`.
     """
+    from control_plane.analysis.trend import changed_mark
+
     found = read_trend(store, spec, query)
     key, title = found.runs.key, found.runs.title
-    mark = _changed(found, change)
+    mark = changed_mark(found, change, datetime.now(UTC))
     if change.do != "forget" and (change.do != "restore" or mark.note):
         store.keep_mark(key, mark, title)
     elif mark.id in {each.id for each in found.runs.marks}:
         store.drop_mark(key, mark, title)
     return key
-
-
-def _changed(trend: "Trend", change: StepChange) -> StepMark:
-    """Return what is kept of a step after a change. Raises InvalidInput."""
-    do, now, note = change.do, datetime.now(UTC), change.note.replace("\r\n", "\n")
-    if do == "add":
-        return StepMark(new_id(), None, _seq(trend, change), now, note)
-    steps = (trend.steps, trend.rejected)
-    step = _step(trend, steps[::-1] if do == "restore" else steps, change)
-    mark = replace(mark_of(trend, step), changed_at=now)
-    if do == "move":
-        return replace(mark, place=_seq(trend, change, step))
-    if do == "note":
-        return replace(mark, note=note)
-    places = {"reject": None, "restore": mark.found, "forget": mark.found}
-    if do not in places:
-        raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
-    if (step.origin == "added") != (do == "forget"):
-        who, instead = ("Nobody", "reject") if do == "forget" else ("Somebody", "forget")
-        raise _wrong("do", f"{who} added this step: {instead} it.")
-    return replace(mark, place=places[do])
-
-
-def _step(
-    trend: "Trend", steps: "Sequence[Sequence[TrendStep]]", change: StepChange
-) -> "TrendStep":
-    run_id, origin = change.run, change.origin
-    for step in chain.from_iterable(steps):
-        if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
-            return step
-    raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
-
-
-def _seq(trend: "Trend", change: StepChange, moved: "TrendStep | None" = None) -> int:
-    """Return the run that a step is to stand before: not the first, and where no other stands."""
-    run_id = change.to
-    others = {step.at for step in trend.steps if step != moved}
-    for at, point in enumerate(trend.points[1:], start=1):
-        if point.run.id == run_id and at in others:
-            raise _wrong("to", f"A step stands before run {run_id} already.")
-        if point.run.id == run_id:
-            return point.run.seq
-    raise _wrong("to", f"Run {run_id[:20]!r} is no point of this trend behind the first.")
-
-
-def _wrong(field: str, message: str) -> InvalidInput:
-    return InvalidInput(message, (FieldError(field, message),))
 
 
 _ERROR = {

@@ -11,9 +11,8 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.analysis.prose.experiment_document import experiment_document
+from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
-from control_plane.analysis.trend import trend_document
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound

@@ -2,8 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property, lru_cache
+from itertools import chain
 from math import exp, log, log1p, nan
 from typing import Literal
 
@@ -18,11 +20,10 @@ from control_plane.analysis.differences import (
     measured_commit,
 )
 from control_plane.analysis.trend_steps import FoundStep, find_steps
-from control_plane.domain.documents import moment
-from control_plane.domain.ids import run_address
+from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric, TrendAxis
 from control_plane.domain.run import LEAST_TREND_POINTS, Blocks, StepMark, TrendRun, TrendRuns
-from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, figures, number_of, share
 
 StepVerdict = Literal["better", "worse", "within margin", "changed"]
@@ -330,68 +331,67 @@ class _Judge:
         return "worse" if (difference > 0) == self.metric.less_is_better else "better"
 
 
-def trend_document(trend: Trend) -> Document:
-    """Return a trend as the API gives it; `alarm` is the last step where nobody was told of it."""
-    key, runs = trend.runs.key, trend.runs
-    return {
-        "spec": key.spec,
-        "title": runs.title,
-        "stream": trend.stream,
-        "metric": key.metric,
-        "unit": trend.metric.unit,
-        "less_is_better": trend.metric.less_is_better,
-        "baseline": {"name": trend.against, "spec": key.baseline} if key.baseline else None,
-        "machine": key.machine,
-        "axis": trend.axis,
-        "margin": trend.margin,
-        "sentence": trend.sentence,
-        "enough": trend.enough,
-        "left_out": {"suspect": runs.doubted, "without_number": trend.without_number},
-        "points": [_point_document(point) for point in trend.points],
-        "steps": [_step_document(trend, step) for step in trend.steps],
-        "rejected": [_step_document(trend, step) for step in trend.rejected],
-        "changes": [
-            {
-                "before": trend.points[change.at - 1].run.id,
-                "after": trend.points[change.at].run.id,
-                "differences": [
-                    {"field": each.field, "values": list(each.values.values())}
-                    for each in change.differences
-                ],
-            }
-            for change in trend.changes
-        ],
-        "alarm": _step_document(trend, trend.alarm) if trend.alarm else None,
-    }
+def mark_of(trend: Trend, step: TrendStep, now: datetime) -> StepMark:
+    """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
+    seq = trend.points[step.at].run.seq
+    return step.mark or StepMark(new_id(), seq, seq, now)
 
 
-def _point_document(point: TrendPoint) -> Document:
-    run = point.run
-    return {
-        "run": run.id,
-        "url": run_address(run.id),
-        "at": moment(run.at),
-        "validity": run.outcome,
-        "value": point.value,
-        "low": point.low,
-        "high": point.high,
-        "commit": asdict(point.commit) if point.commit else None,
-    }
+@dataclass(frozen=True)
+class StepChange:
+    """What is done to a step: add, move, reject or note; restore it, or forget one that was added.
+
+    The step stands before `run`; `origin` tells it from another that does, where it is not empty.
+    `to`: the run that an added or moved one is to stand before.
+    """
+
+    do: str
+    run: str = ""
+    origin: str = ""
+    to: str = ""
+    note: str = ""
 
 
-def _step_document(trend: Trend, step: TrendStep) -> Document:
-    """Return a step; it lies between the runs `after` and `before`, most likely before `run`."""
-    mark, points = step.mark, trend.points
-    return {
-        "run": points[step.at].run.id,
-        "after": points[step.first - 1].run.id,
-        "before": points[step.last].run.id,
-        "levels": [step.before, step.after],
-        "change": step.change,
-        "verdict": step.verdict,
-        "origin": step.origin,
-        "p_value": step.p_value,
-        "commits": [commit.commit for commit in trend.commits(step)],
-        "note": mark.note if mark else "",
-        "told_at": moment(mark.told_at) if mark else None,
-    }
+def changed_mark(trend: Trend, change: StepChange, now: datetime) -> StepMark:
+    """Return what is kept of a step after a change. Raises InvalidInput at the field."""
+    do, note = change.do, change.note.replace("\r\n", "\n")
+    if do == "add":
+        return StepMark(new_id(), None, _seq(trend, change), now, note)
+    steps = (trend.steps, trend.rejected)
+    step = _step(trend, steps[::-1] if do == "restore" else steps, change)
+    mark = replace(mark_of(trend, step, now), changed_at=now)
+    if do == "move":
+        return replace(mark, place=_seq(trend, change, step))
+    if do == "note":
+        return replace(mark, note=note)
+    places = {"reject": None, "restore": mark.found, "forget": mark.found}
+    if do not in places:
+        raise _wrong("do", "Add, move, reject, note, restore or forget a step.")
+    if (step.origin == "added") != (do == "forget"):
+        who, instead = ("Nobody", "reject") if do == "forget" else ("Somebody", "forget")
+        raise _wrong("do", f"{who} added this step: {instead} it.")
+    return replace(mark, place=places[do])
+
+
+def _step(trend: Trend, steps: Sequence[Sequence[TrendStep]], change: StepChange) -> TrendStep:
+    run_id, origin = change.run, change.origin
+    for step in chain.from_iterable(steps):
+        if trend.points[step.at].run.id == run_id and origin in {"", step.origin}:
+            return step
+    raise _wrong("run", f"No step stands before run {run_id[:20]!r} any more.")
+
+
+def _seq(trend: Trend, change: StepChange, moved: TrendStep | None = None) -> int:
+    """Return the run that a step is to stand before: not the first, and where no other stands."""
+    run_id = change.to
+    others = {step.at for step in trend.steps if step != moved}
+    for at, point in enumerate(trend.points[1:], start=1):
+        if point.run.id == run_id and at in others:
+            raise _wrong("to", f"A step stands before run {run_id} already.")
+        if point.run.id == run_id:
+            return point.run.seq
+    raise _wrong("to", f"Run {run_id[:20]!r} is no point of this trend behind the first.")
+
+
+def _wrong(field: str, message: str) -> InvalidInput:
+    return InvalidInput(message, (FieldError(field, message),))

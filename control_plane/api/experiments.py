@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.experiment_document import experiment_document
-from control_plane.analysis.trend import trend_document
+from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
+from control_plane.analysis.trend import StepChange
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
     ERROR_RESPONSES,
     ExperimentId,
     RunServiceDep,
-    StepChange,
     StoreDep,
     TrendQueryDep,
     TrendSpec,

@@ -23,9 +23,9 @@ from control_plane.analysis.differences import Difference, EnvironmentChange, hi
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
-from control_plane.analysis.prose.experiment_document import experiment_document
+from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown, trend_markdown
-from control_plane.analysis.trend import Trend, trend_document, trend_of
+from control_plane.analysis.trend import Trend, trend_of
 from control_plane.dependencies import RAW, TrendQuery, read_trend
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound

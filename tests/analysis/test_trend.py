@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.charts.trend_chart import trend_chart
-from control_plane.analysis.trend import Trend, trend_document, trend_of
+from control_plane.analysis.prose.experiment_document import trend_document
+from control_plane.analysis.trend import StepChange, Trend, changed_mark, trend_of
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.metrics_and_objectives import TrendAxis
 from control_plane.domain.run import Blocks, StepMark, TrendBaseline, TrendKey, TrendRun, TrendRuns
 from tests.builders.runs import ENVIRONMENT, items
@@ -175,3 +177,34 @@ def test_shares_of_errors_have_differences_and_no_ratio() -> None:
     assert step.change == pytest.approx(0.02)
     assert step.verdict == "worse"
     assert found.sentence == "Errors rose by 2.0 percentage points, which is worse"
+
+
+def test_what_is_done_to_a_step_is_kept_where_it_was_found() -> None:
+    later, found = NOW + timedelta(days=60), trend(SLOWER)
+    run, to = found.points[20].run, found.points[27].run
+    for change, place in (
+        (StepChange("reject", run.id), None),
+        (StepChange("note", run.id, note="a\r\nb"), run.seq),
+        (StepChange("move", run.id, to=to.id), to.seq),
+    ):
+        kept = changed_mark(found, change, later)
+        assert (kept.found, kept.place, kept.changed_at) == (run.seq, place, later)
+        assert kept.note == change.note.replace("\r", "")
+    added = changed_mark(found, StepChange("add", to=to.id), later)
+    assert (added.found, added.place) == (None, to.seq)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (StepChange("reject", "0000000019"), "run"),
+        (StepChange("move", "0000000020", to="0000000000"), "to"),
+        (StepChange("add", to="0000000020"), "to"),
+        (StepChange("forget", "0000000020"), "do"),
+        (StepChange("paint", "0000000020"), "do"),
+    ],
+)
+def test_what_cannot_be_done_to_a_step_is_told_at_its_field(change: StepChange, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        changed_mark(trend(SLOWER), change, NOW)
+    assert [each.field for each in refused.value.fields] == [field]

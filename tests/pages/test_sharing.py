@@ -29,8 +29,9 @@ from control_plane.analysis.charts.preview_picture import (
     TOP_END,
 )
 from control_plane.analysis.prose.run_sentences import told_of_run
+from control_plane.analysis.trend import StepChange
 from control_plane.app import create_app
-from control_plane.dependencies import StepChange, TrendQuery, change_step
+from control_plane.dependencies import TrendQuery, change_step
 from control_plane.domain.errors import ComeAgain, Conflict
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits

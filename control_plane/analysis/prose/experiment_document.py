@@ -1,4 +1,4 @@
-"""An experiment as the API tells it, with what is decided and found."""
+"""Experiments and trends as the API tells them, with what is decided and found."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,8 +19,10 @@ from control_plane.analysis.prose.experiment_sentences import (
     prediction_numbers,
     sentences_with_all,
 )
+from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
 from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
+from control_plane.domain.ids import run_address
 from control_plane.domain.spec_json import Document
 
 
@@ -160,4 +162,71 @@ def _bounds_of(metric: JudgedMetric) -> Document:
         "high": of_95.high if of_95 else None,
         "low_90": of_90.low if of_90 else None,
         "high_90": of_90.high if of_90 else None,
+    }
+
+
+def trend_document(trend: Trend) -> Document:
+    """Return a trend as the API gives it; `alarm` is the last step where nobody was told of it."""
+    key, runs = trend.runs.key, trend.runs
+    return {
+        "spec": key.spec,
+        "title": runs.title,
+        "stream": trend.stream,
+        "metric": key.metric,
+        "unit": trend.metric.unit,
+        "less_is_better": trend.metric.less_is_better,
+        "baseline": {"name": trend.against, "spec": key.baseline} if key.baseline else None,
+        "machine": key.machine,
+        "axis": trend.axis,
+        "margin": trend.margin,
+        "sentence": trend.sentence,
+        "enough": trend.enough,
+        "left_out": {"suspect": runs.doubted, "without_number": trend.without_number},
+        "points": [_point_document(point) for point in trend.points],
+        "steps": [_step_document(trend, step) for step in trend.steps],
+        "rejected": [_step_document(trend, step) for step in trend.rejected],
+        "changes": [
+            {
+                "before": trend.points[change.at - 1].run.id,
+                "after": trend.points[change.at].run.id,
+                "differences": [
+                    {"field": each.field, "values": list(each.values.values())}
+                    for each in change.differences
+                ],
+            }
+            for change in trend.changes
+        ],
+        "alarm": _step_document(trend, trend.alarm) if trend.alarm else None,
+    }
+
+
+def _point_document(point: TrendPoint) -> Document:
+    run = point.run
+    return {
+        "run": run.id,
+        "url": run_address(run.id),
+        "at": moment(run.at),
+        "validity": run.outcome,
+        "value": point.value,
+        "low": point.low,
+        "high": point.high,
+        "commit": asdict(point.commit) if point.commit else None,
+    }
+
+
+def _step_document(trend: Trend, step: TrendStep) -> Document:
+    """Return a step; it lies between the runs `after` and `before`, most likely before `run`."""
+    mark, points = step.mark, trend.points
+    return {
+        "run": points[step.at].run.id,
+        "after": points[step.first - 1].run.id,
+        "before": points[step.last].run.id,
+        "levels": [step.before, step.after],
+        "change": step.change,
+        "verdict": step.verdict,
+        "origin": step.origin,
+        "p_value": step.p_value,
+        "commits": [commit.commit for commit in trend.commits(step)],
+        "note": mark.note if mark else "",
+        "told_at": moment(mark.told_at) if mark else None,
     }
