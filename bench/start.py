@@ -5,8 +5,9 @@ And how long until the dashboard answers, against a FastAPI application of one r
 that changes with each pair, and prints the medians and the ratio of each server. Bare: from the
 call of `Popen` to the first 200 on /health, asked every 2 ms. Ours: from the call of `start` to its
 return, which with several workers means that all of them accept. `--dashboard` measures that alone:
-from `Popen` to the first 200 on /healthz, and the processor time until then. What pages take is
-imported with the first of them, so that the time to the home page is told beside it.
+from `Popen` to the first 200 on /healthz, and the processor time until then. Both are judged. What
+pages take is imported with the first of them: from another start to the first 200 on the home page
+is told beside it, and nothing is wanted of that.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,7 +128,7 @@ def row(name: str, pairs: list[tuple[float, float]], wanted: float | None = WANT
 
 
 def dashboard(pairs: int) -> bool:
-    """Print a line of each, and the processor time; return whether the first is reached."""
+    """Measure the starts, and print what they took; return whether what is wanted is reached."""
     looplab = ["-m", "control_plane", "--no-token", "--port"]
     asked = ((["-c", MINIMAL], "/healthz"), (looplab, "/healthz"), (looplab, "/"))
     host, found = "127.0.0.1", []
@@ -140,17 +142,25 @@ def dashboard(pairs: int) -> bool:
                 taken[which] = first_answer(arguments, Path(folder), (host, port, path))
             found.append(taken)
     # The first turn warms the file cache and makes the database.
-    measured = found[1:]
+    return judged(found[1:])
+
+
+def judged(turns: Sequence[Mapping[int, tuple[float, float]]]) -> bool:
+    """Print a line of each figure; return whether all are reached of which something is wanted.
+
+    A turn has, by place, the seconds and those of a processor of the minimal application, of the
+    dashboard's first answer and of its first page.
+    """
     rows = (
-        ("dashboard", 1, 0, WANTED_OF_DASHBOARD),
-        ("its processor time", 1, 1, WANTED_OF_DASHBOARD),
-        ("its first page", 2, 0, None),
+        ("first answer, /healthz", 1, 0, WANTED_OF_DASHBOARD),
+        ("processor time until then", 1, 1, WANTED_OF_DASHBOARD),
+        ("first page, /", 2, 0, None),
     )
     reached = [
-        row(name, [(taken[0][unit], taken[which][unit]) for taken in measured], wanted)
+        row(name, [(turn[0][unit], turn[which][unit]) for turn in turns], wanted)
         for name, which, unit, wanted in rows
     ]
-    return reached[0]
+    return all(reached)
 
 
 def main() -> None:
