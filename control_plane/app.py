@@ -1,12 +1,14 @@
 """The application put together: routers, guards, and what happens to errors."""
 
+import asyncio
 import logging
 import math
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypedDict
 
@@ -16,14 +18,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Router
+from starlette.types import Receive, Scope, Send
 
 from control_plane import __version__
 from control_plane.access import add_guards
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
 from control_plane.access.middleware import StaticAssets
-from control_plane.access.route_roles import LateRouter, all_routes, methods_at
+from control_plane.access.route_roles import methods_at, refuse_unlisted, route_names
 from control_plane.api import api_routes
 from control_plane.api.monitoring_and_targets import Metrics, count_requests
 from control_plane.api.monitoring_and_targets import router as monitoring
@@ -127,6 +130,53 @@ def _lifespan(
             await service.close()
 
     return lifespan
+
+
+class LateRouter:
+    """Serves routes that are read after the start: at their first request, or before it.
+
+    All their paths begin with `prefix`. What is none of theirs goes to `after`, or is not found.
+    Raises LookupError, when it reads them, for a route that the policy does not list, and serves
+    none of them.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Sequence[BaseRoute]],
+        prefix: str = "/",
+        after: "LateRouter | None" = None,
+    ) -> None:
+        self._read, self._prefix, self.after = read, prefix, after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.after and not scope["path"].startswith(self._prefix):
+            await self.after(scope, receive, send)
+            return
+        if "router" not in vars(self):
+            # In a thread, because a run may need the event loop meanwhile.
+            await asyncio.to_thread(lambda: self.router)
+        await self.router(scope, receive, send)
+
+    @cached_property
+    def router(self) -> Router:
+        """The routes, with what finds the one of a request."""
+        routes = self._read()
+        refuse_unlisted(routes)
+        return Router(routes, default=self.after)
+
+
+def routes_of(app: FastAPI) -> Iterator[str]:
+    """Yield each route as `METHOD path`, also those that are read late; mounts and HEAD are GET."""
+    yield from route_names(all_routes(app))
+
+
+def all_routes(app: FastAPI) -> Iterator[BaseRoute]:
+    """Yield each route, also those that are read late."""
+    yield from app.routes
+    default: object = app.router.default
+    while isinstance(default, LateRouter):
+        yield from default.router.routes
+        default = default.after
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

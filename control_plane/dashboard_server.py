@@ -26,8 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from control_plane import collect_from_now
 from control_plane.access.login import Caller, Login, other_users
-from control_plane.access.route_roles import all_routes
-from control_plane.app import create_app
+from control_plane.app import all_routes, create_app
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
 from control_plane.jobs import lower_priority, recover

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
-from control_plane.access.route_roles import LateRouter
+from control_plane.app import LateRouter
 from control_plane.dashboard_server import DashboardServer
 from tests.dashboard import provide_database
 

@@ -41,7 +41,7 @@ def add_guards(
     `names`: the host names under which it may be called, beside those of loopback. Without a
     `login` everybody may do everything; `refuse` makes the responses to those who may not. Nothing
     is compressed while it is `busy`. Raises LookupError for a route that the policy does not list;
-    a `LateRouter` does that itself.
+    what is read late is refused then.
     """
     refuse_unlisted(app.routes)
     build = app.build_middleware_stack

@@ -3,16 +3,13 @@
 public: anyone who reaches the port. viewer: reads. operator: starts, changes and ends work.
 """
 
-import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Literal
 
-from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette.routing import BaseRoute, Router, compile_path
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, compile_path
 
 from control_plane.domain.application_report import SAFE_METHODS
 
@@ -226,63 +223,17 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(r"/static(/.*)?$") if path == "/static" else compile_path(path)[0]
 
 
-class LateRouter:
-    """Serves routes that are read after the start: at their first request, or before it.
-
-    All their paths begin with `prefix`. What is none of theirs goes to `after`, or is not found.
-    Raises LookupError, when it reads them, for a route that the policy does not list, and serves
-    none of them.
-    """
-
-    def __init__(
-        self,
-        read: Callable[[], Sequence[BaseRoute]],
-        prefix: str = "/",
-        after: "LateRouter | None" = None,
-    ) -> None:
-        self._read, self._prefix, self.after = read, prefix, after
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.after and not scope["path"].startswith(self._prefix):
-            await self.after(scope, receive, send)
-            return
-        if "router" not in vars(self):
-            # In a thread, because a run may need the event loop meanwhile.
-            await asyncio.to_thread(lambda: self.router)
-        await self.router(scope, receive, send)
-
-    @cached_property
-    def router(self) -> Router:
-        """The routes, with what finds the one of a request."""
-        routes = self._read()
-        refuse_unlisted(routes)
-        return Router(routes, default=self.after)
-
-
 def refuse_unlisted(routes: Iterable[BaseRoute]) -> None:
     """Raise LookupError for routes without exactly one role, or for which another is asked."""
     forgotten = [
-        route for route in _written(routes) if role_of(route) != needed_role(*route.split())
+        route for route in route_names(routes) if role_of(route) != needed_role(*route.split())
     ]
     if forgotten:
         raise LookupError(f"No role in access/route_roles.py for: {', '.join(forgotten)}.")
 
 
-def routes_of(app: FastAPI) -> Iterator[str]:
-    """Yield each route as `METHOD path`, also those that are read late; mounts and HEAD are GET."""
-    yield from _written(all_routes(app))
-
-
-def all_routes(app: FastAPI) -> Iterator[BaseRoute]:
-    """Yield each route, also those that are read late."""
-    yield from app.routes
-    default: object = app.router.default
-    while isinstance(default, LateRouter):
-        yield from default.router.routes
-        default = default.after
-
-
-def _written(routes: Iterable[BaseRoute]) -> Iterator[str]:
+def route_names(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """Yield each route as `METHOD path`; mounts and HEAD are GET."""
     for route in iter_route_contexts(list(routes)):
         methods = getattr(route, "methods", None) or {"GET"}
         for method in sorted(methods - {"HEAD"}):

@@ -21,8 +21,8 @@ from control_plane.access.login import (
     id_range,
     is_person,
 )
-from control_plane.access.route_roles import role_of, routes_of
-from control_plane.app import create_app
+from control_plane.access.route_roles import role_of
+from control_plane.app import create_app, routes_of
 from control_plane.domain.errors import TooManyGuesses
 from control_plane.domain.limits import Limits
 from control_plane.jobs import recover

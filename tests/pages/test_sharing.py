@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event
 
 from control_plane.access.http_errors import status_of
 from control_plane.access.login import GUESSES, Caller, Login
-from control_plane.access.route_roles import ROUTES, role_of, routes_of
+from control_plane.access.route_roles import ROUTES, role_of
 from control_plane.analysis.charts.preview_picture import (
     BOTTOM_END,
     COLOURS,
@@ -30,7 +30,7 @@ from control_plane.analysis.charts.preview_picture import (
 )
 from control_plane.analysis.prose.run_sentences import told_of_run
 from control_plane.analysis.trend import StepChange
-from control_plane.app import create_app
+from control_plane.app import create_app, routes_of
 from control_plane.dependencies import TrendQuery, change_step
 from control_plane.domain.errors import ComeAgain, Conflict
 from control_plane.domain.experiment import Findings

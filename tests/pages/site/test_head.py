@@ -5,7 +5,7 @@ from typing import cast
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from control_plane.access.route_roles import routes_of
+from control_plane.app import routes_of
 from tests.pages.stored import Stored
 
 
