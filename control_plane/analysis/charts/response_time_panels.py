@@ -343,21 +343,18 @@ def _by_turns(first: Values, second: Values) -> list[float | None]:
     return [value for pair in zip(first, second, strict=True) for value in pair]
 
 
-def percentile_band(series: SecondSeries, low: SeriesPick, high: SeriesPick, colour: str) -> Plot:
+def percentile_band(edges: Sequence[float], under: Values, over: Values, colour: str) -> Plot:
     """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
     y: list[float | None] = []
-    edges, under, over = series.edges, scaled(low(series)), scaled(high(series))
-    known = [below is not None is not above for below, above in zip(under, over, strict=True)]
+    steps = _by_turns(edges[:-1], edges[1:])
+    tops, bottoms = _by_turns(over, over), _by_turns(under, under)
+    known = [top is not None is not bottom for top, bottom in zip(tops, bottoms, strict=True)]
     end = 0
     for is_known, unbroken in groupby(known):
-        begin, end = end, end + sum(1 for _ in unbroken)
+        begin, end = end, end + len(list(unbroken))
         if is_known:
-            steps = _by_turns(edges[begin:end], edges[begin + 1 : end + 1])
-            tops, bottoms = over[begin:end], under[begin:end]
-            x += [*steps, *reversed(steps), None]
-            y += _by_turns(tops, tops)
-            y += reversed(_by_turns(bottoms, bottoms))
-            y.append(None)
+            x += [*steps[begin:end], *reversed(steps[begin:end]), None]
+            y += [*tops[begin:end], *reversed(bottoms[begin:end]), None]
     shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}

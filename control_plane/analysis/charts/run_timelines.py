@@ -40,11 +40,11 @@ from control_plane.analysis.charts.trial_axis import (
     WHOLE_TRIAL,
     Span,
     TrialSegment,
+    corners,
     maxima,
     mean,
     per_second,
     role_cpu,
-    step_line,
 )
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose import joined
@@ -120,10 +120,13 @@ class RunLane:
     @cached_property
     def known_s(self) -> dict[str, list[float]]:
         """The values of each of these percentiles, in order."""
+        return {name: [each for each in values if each] for name, values in self.drawn_s.items()}
+
+    @cached_property
+    def drawn_s(self) -> dict[str, list[float | None]]:
+        """Each of these percentiles in each second, None where too few samples lie beyond it."""
         window = self.segment.window
-        return {
-            name: [each for each in percentile_values(name)(window) if each] for name in self.names
-        }
+        return {name: scaled(percentile_values(name)(window)) for name in self.names}
 
     @property
     def text_colour(self) -> str:
@@ -315,13 +318,13 @@ def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [trace for drawn in lines for trace in outlined(drawn)]
-    low, high = percentile_values(names[0]), percentile_values(names[-1])
-    band = percentile_band(lane.segment.window, low, high, colour) | {"opacity": lane.opacity}
+    low, high = lane.drawn_s[names[0]], lane.drawn_s[names[-1]]
+    band = percentile_band(lane.segment.window.edges, low, high, colour) | {"opacity": lane.opacity}
     return [*([band] if len(names) > 1 else []), *lines]
 
 
 def _line(lane: RunLane, name: str, colour: str) -> Plot:
-    x, y = step_line([lane.segment], percentile_values(name))
+    x, y = corners(lane.segment.window.edges, lane.drawn_s[name])
     return line(
         x,
         y,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 
 from control_plane.analysis.causes.blocked_loop import blocked_verdict
 from control_plane.analysis.charts.figure import (
@@ -14,7 +15,6 @@ from control_plane.analysis.charts.figure import (
     Plot,
     Table,
     TableValue,
-    milliseconds,
     scaled,
     window_axis,
 )
@@ -147,32 +147,24 @@ def _rows(
     named: tuple[int, str], timeline: Timeline, cells: Sequence[Sequence[TableValue]]
 ) -> Iterator[tuple[TableValue, ...]]:
     trial, name = named
-    early = len(timeline.warmup.completed) if timeline.warmup else 0
-    for index in range(early):
-        if timeline.warmup:
-            yield (
-                trial,
-                index - early,
-                name,
-                *_response_cells(timeline.warmup, index),
-                *(None for _ in cells),
-            )
-    for index in range(len(timeline.completed)):
-        yield (
-            trial,
-            index,
-            name,
-            *_response_cells(timeline, index),
-            *(column[index] for column in cells),
-        )
+    parts: list[tuple[SecondColumns, Sequence[Sequence[TableValue]]]] = [(timeline, cells)]
+    if warmup := timeline.warmup:
+        unknown = [None] * len(warmup.completed)
+        parts.insert(0, (warmup, [unknown for _ in cells]))
+    for part, columns in parts:
+        length = len(part.completed)
+        first = -length if part is timeline.warmup else 0
+        numbers = range(first, first + length)
+        named_columns = repeat(trial, length), numbers, repeat(name, length)
+        yield from zip(*named_columns, *_response_columns(part), *columns, strict=True)
 
 
-def _response_cells(seconds: SecondColumns, index: int) -> tuple[TableValue, ...]:
-    percentiles = (seconds.p50, seconds.p95, seconds.p99)
-    times = (milliseconds(values[index]) for values in percentiles)
-    size = seconds.body_bytes[index] if seconds.body_bytes else None
-    shown = None if size is None else round(size, 1)
-    return (seconds.completed[index], seconds.errors[index], *times, shown)
+def _response_columns(part: SecondColumns) -> Iterator[Sequence[TableValue]]:
+    yield part.completed
+    yield part.errors
+    yield from (scaled(values, 1e3) for values in (part.p50, part.p95, part.p99))
+    sizes = part.body_bytes or [None] * len(part.completed)
+    yield [None if size is None else round(size, 1) for size in sizes]
 
 
 LEAST_PIXELS = 440

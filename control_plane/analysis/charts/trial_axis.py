@@ -150,17 +150,19 @@ def step_line(segments: Sequence[TrialSegment], pick: Callable[[SecondSeries], V
     y: list[float | None] = []
     for segment in segments:
         for series in segment.series:
-            corners = _corners(series.edges, pick(series))
-            x += corners[0]
-            y += corners[1]
+            steps = corners(series.edges, pick(series))
+            x += steps[0]
+            y += steps[1]
         if segment.series:
             x.append(x[-1])
             y.append(None)
     return x[:-1], scaled(y[:-1])
 
 
-def _corners(edges: Sequence[float], values: Values) -> Steps:
+def corners(edges: Sequence[float], values: Values) -> Steps:
     """Return the points of the steps, each to its end where a second without a value follows."""
+    if not values:
+        return [], []
     if None not in values:
         return list(edges), [*values, values[-1]]
     x: list[float] = []
