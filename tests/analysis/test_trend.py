@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.analysis.charts.preview_picture import BOTTOM_END, TOP_END, drawn_trend
 from control_plane.analysis.charts.trend_chart import trend_chart
 from control_plane.analysis.prose.experiment_document import trend_document
 from control_plane.analysis.trend import StepChange, Trend, changed_mark, trend_of
@@ -163,6 +164,43 @@ def test_changes_around_the_application_stand_between_runs() -> None:
     ]
     lines = [shape["x0"] for shape in trend_chart(found).plot["layout"]["shapes"]]
     assert lines == ["2026-11-07 00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "spread", "texts"),
+    [
+        (1.2, 0.04, ["×1.10", "×1.15", "×1.20", "×1.25", "×1.30"]),
+        (7.445, 0.0001, [f"×7.{end}" for end in range(436, 456, 2)]),
+        (30.0, 5.0, ["×20", "×25", "×30", "×35", "×40", "×45"]),
+    ],
+)
+def test_ticks_of_ratios_are_told_apart_and_are_what_they_say(
+    ratio: float, spread: float, texts: list[str]
+) -> None:
+    axis = ratios(ratio, spread)["layout"]["yaxis"]
+    assert axis["ticktext"] == texts
+    assert [float(text.removeprefix("×")) for text in texts] == axis["tickvals"]
+
+
+def test_the_picture_of_ratios_has_their_intervals() -> None:
+    plot = ratios(1.2, 0.1)
+    bars = [line for line in drawn_trend(plot).lines if line.points[0][0] == line.points[1][0]]
+    low, high = plot["layout"]["yaxis"]["range"]
+    heights = [abs(bar.points[1][1] - bar.points[0][1]) for bar in bars]
+    marks = plot["data"][0]["error_y"]
+    told = [sum(ends) for ends in zip(marks["array"], marks["arrayminus"], strict=True)]
+    scale = (BOTTOM_END - TOP_END) / (high - low)
+    assert heights == pytest.approx([each * scale for each in told], abs=0.2)
+    assert min(heights) > 20
+    raw = drawn_trend(trend_chart(trend(SLOWER)).plot)
+    assert all(line.points[0][1] == line.points[1][1] for line in raw.lines)
+
+
+def ratios(ratio: float, spread: float) -> dict[str, Any]:
+    """Return the chart of twelve ratios, whose blocks lie so far apart."""
+    pairs = tuple((0.010, 0.010 * (ratio + spread * way)) for way in (-1, 0, 1))
+    key = replace(KEY, baseline="1" * 16)
+    return trend_chart(trend([0.012] * 12, blocks=[pairs] * 12, key=key)).plot
 
 
 @pytest.mark.parametrize("last", [0.0, 0.02], ids=["none failed", "some failed"])

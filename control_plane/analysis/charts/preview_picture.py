@@ -2,6 +2,8 @@
 
 import math
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,7 +112,7 @@ COLOURS = ("#3c5b9c", "#c04e0c", "#0d8664", "#8f5289", "#955700", "#41464f")
 INK, STRONG_INK, GRID, PAPER = "#5b6570", "#15191e", "#e2e6eb", "#ffffff"
 _NAMED = {"ink": STRONG_INK, "bad": "#b3261e", "good": "#0d7a5f"}
 _LIGHT = {"bad": "#f6e0de", "good": "#dcefe9"}
-_LIGHT_INK = "#eceff2"
+_LIGHT_INK, _LIGHT_RUN = "#eceff2", "#9dadcd"
 
 NAME_GAP, MOST_MARKS = 28.0, 5
 
@@ -123,6 +125,8 @@ PICTURE_SIZE = (1200, 630)
 _FINER = 2
 """Lines are drawn so many times as large first: Pillow draws them without grey."""
 _MARGIN, _TITLE_LINES = 60, 3
+_MOST_LETTERS = 400
+"""More fit no title, however narrow."""
 _DOT_GAP = 9.0
 
 Scale = Callable[[float], float]
@@ -203,13 +207,23 @@ def drawn_trend(plot: Mapping[str, Any]) -> Drawn:
         if shape["type"] == "rect"
     )
     return Drawn(
-        lines=lines,
+        lines=(*_intervals(marks, x_of, y_of), *lines),
         labels=tuple(_trend_labels(layout, x_of, y_of)),
         columns=tuple(_trend_columns(across, marks["x"], x_of)),
         rows=_rows(up, y_of),
         dots=dots,
         fields=fields,
     )
+
+
+def _intervals(marks: Mapping[str, Any], x_of: Scale, y_of: Scale) -> Iterator[PictureLine]:
+    """Yield the interval of each point of ratios."""
+    if ends := marks.get("error_y"):
+        pairs = zip(marks["x"], marks["y"], ends["arrayminus"], ends["array"], strict=True)
+        for x, y, below, above in pairs:
+            place = x_of(_place(x))
+            points = ((place, y_of(y - below)), (place, y_of(y + above)))
+            yield PictureLine(points, _LIGHT_RUN, width=2)
 
 
 def _place(x: str | float) -> float:
@@ -306,15 +320,29 @@ def png_of(picture: Picture, regular: bytes, bold: bytes) -> bytes:
 
 def _write(on: "ImageDraw", text: PictureText, font: "FreeTypeFont", room: float) -> None:
     """Write a text, cut where it begins at its place and has less room behind that."""
-    told = _cut(text.text, font, room) if text.anchor == "lm" else text.text
+    told = _writable(text.text, font)
+    told = _cut(told, font, room) if text.anchor == "lm" else told
     on.text((text.x, text.y), told, text.colour, font, text.anchor)
+
+
+def _writable(text: str, font: "FreeTypeFont") -> str:
+    """Return a text on one line, with … for what the font has no letters of: each of those would
+    be drawn alike.
+    """
+    told = unicodedata.normalize("NFC", " ".join(text.split()))
+    told = f"{told[:_MOST_LETTERS]}…" if len(told) > _MOST_LETTERS else told
+    drawn = {each: (font.getlength(each), bytes(font.getmask(each))) for each in {*told, "\ue000"}}
+    missing = {letter for letter in drawn if drawn[letter] == drawn["\ue000"]}
+    left = "".join("…" if letter in missing else letter for letter in told)
+    return re.sub(r"…(\s*…)+", "…", left)
 
 
 def _cut(text: str, font: "FreeTypeFont", room: float) -> str:
     if font.getlength(text) <= room:
         return text
-    fitting = (end for end in range(len(text), 0, -1) if font.getlength(f"{text[:end]}…") <= room)
-    return f"{text[: next(fitting, 0)].rstrip()}…"
+    ends = range(len(text))
+    fitting = bisect_right(ends, room, key=lambda end: font.getlength(f"{text[:end]}…"))
+    return f"{text[: max(fitting - 1, 0)].rstrip()}…"
 
 
 def _draw_shapes(on: "ImageDraw", drawn: Drawn) -> None:
@@ -360,11 +388,11 @@ def _along(points: Sequence[Point]) -> Iterator[Point]:
 def _wrapped(text: str, font: "FreeTypeFont", width: float) -> list[str]:
     """Return the lines of a title, the last one cut where it has too many."""
     lines = [""]
-    for word in text.split(" "):
+    for word in _writable(text, font).split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if not lines[-1] or font.getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-    kept = lines[: _TITLE_LINES - 1]
+    kept = [_cut(line, font, width) for line in lines[: _TITLE_LINES - 1]]
     return [*kept, _cut(" ".join(lines[len(kept) :]), font, width)] if lines[len(kept) :] else kept

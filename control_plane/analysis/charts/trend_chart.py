@@ -42,7 +42,7 @@ def trend_chart(trend: Trend) -> Figure:
     x, (factor, unit) = _places(trend), _unit(trend)
     bounds = _bounds(trend, factor)
     ticks = _ticks(max(bounds[0], 0.0), bounds[1])
-    texts = [f"{tick:,.6g}{SPACE}{unit}" if unit else f"×{tick:,.4g}" for tick in ticks]
+    texts = [f"{tick:,.6g}{SPACE}{unit}" for tick in ticks] if unit else _ratio_texts(ticks)
     levels = _levels(trend, x, factor)
     last = levels["y"][-1]
     said = written(trend, last / factor)
@@ -107,13 +107,21 @@ def _time_axis(first: datetime, last: datetime, most: int) -> Plot:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return round values, with those between them where they are few."""
+    """Return round values, of a finer step where they are few."""
     ticks = round_ticks(low, high)
     if not 1 < len(ticks) < _LEAST_TICKS:
         return ticks
-    half = (ticks[1] - ticks[0]) / 2
-    between = (ticks[0] + half * place for place in range(-1, 2 * len(ticks)))
-    return [float(f"{tick:.6g}") for tick in between if low <= tick <= high]
+    step = ticks[1] - ticks[0]
+    # A half of 5 has a digit more than 5.
+    finer = step * (0.4 if f"{step:e}".startswith("5") else 0.5)
+    places = range(math.ceil(low / finer), math.floor(high / finer) + 1)
+    return [float(f"{finer * place:.6g}") for place in places]
+
+
+def _ratio_texts(ticks: Sequence[float]) -> list[str]:
+    """Return each with as many decimal places as the one that needs most."""
+    places = max((len(f"{tick:.6f}".rstrip("0").partition(".")[2]) for tick in ticks), default=0)
+    return [f"×{tick:,.{places}f}" for tick in ticks]
 
 
 def _unit(trend: Trend) -> tuple[float, str]:

@@ -1,6 +1,7 @@
 """The picture beside a link: its texts can be read, and what is too long is cut."""
 
 from io import BytesIO
+from time import process_time
 
 import pytest
 from PIL import Image, ImageFont
@@ -11,6 +12,7 @@ from control_plane.analysis.charts.preview_picture import (
     Drawn,
     Picture,
     PictureText,
+    _cut,
     png_of,
 )
 from control_plane.pages.sharing import PICTURE_FONTS
@@ -47,6 +49,37 @@ def test_a_title_stands_on_three_lines_at_most() -> None:
     assert inked(long, (0, 175, width, 225))
     assert not inked(long, (0, 230, width, height))
     assert not inked(long, (width - 59, 70, width, height))
+
+
+def test_what_the_fonts_have_no_letters_of_is_three_dots() -> None:
+    dots = picture_of("… and …", "…", "… p50").tobytes()
+    assert picture_of("商品 and 一覧 表", "商品一覧", "商品 p50").tobytes() == dots
+    assert picture_of("\ue000 and 商", "🚀 \x07", "商 p50").tobytes() == dots
+    assert picture_of("e\u0301").tobytes() == picture_of("é").tobytes()
+
+
+def test_a_line_break_is_a_space() -> None:
+    one_line = picture_of("a b", "c d", "e f").tobytes()
+    assert picture_of("a\nb", "c\r\nd", "e\n\tf").tobytes() == one_line
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000, "word " * 4_000, "商" * 20_000])
+def test_a_text_of_any_length_takes_no_time(text: str) -> None:
+    """One cut letter by letter takes a minute."""
+    begun = process_time()
+    image = picture_of(text, text, text)
+    assert process_time() - begun < 2
+    assert not inked(image, (PICTURE_SIZE[0] - 10, 0, *PICTURE_SIZE))
+
+
+@pytest.mark.parametrize("room", range(0, 300, 7))
+def test_as_much_is_kept_as_fits(room: int) -> None:
+    font = ImageFont.truetype(BytesIO(FONTS[0]), 23)
+    text = "Preise bleiben gleich"
+    cut = _cut(text, font, room)
+    fitting = [f"{text[:end]}…" for end in range(len(text) + 1)]
+    longest = [each for each in [*fitting, text] if font.getlength(each) <= room]
+    assert cut.replace(" …", "…") == (longest or ["…"])[-1].replace(" …", "…")
 
 
 def test_a_label_that_is_too_long_ends_before_the_edge() -> None:
