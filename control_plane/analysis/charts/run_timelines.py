@@ -125,8 +125,7 @@ class RunLane:
     @cached_property
     def drawn_s(self) -> dict[str, list[float | None]]:
         """Each of these percentiles in each second, None where too few samples lie beyond it."""
-        window = self.segment.window
-        return {name: scaled(percentile_values(name)(window)) for name in self.names}
+        return {name: scaled(percentile_values(name)(self.segment.window)) for name in self.names}
 
     @property
     def text_colour(self) -> str:
@@ -279,8 +278,8 @@ def _figure(
     lane: RunLane, xy: tuple[Plot, Plot], bounds: tuple[float, float], *, heats: bool
 ) -> Figure:
     height: Height = "h220" if heats else "h140"
-    pixels, low = plot_height(height), STRIP * len(lane.strips) / plot_height(height)
-    times_px = (1 - low - GAP) * pixels
+    low = STRIP * len(lane.strips) / plot_height(height)
+    times_px = (1 - low - GAP) * plot_height(height)
     axes = {
         "xaxis": xy[0],
         "yaxis": {**xy[1], "domain": [round(low + GAP, 4), 1]},
@@ -391,12 +390,11 @@ def _place(value_s: float, *, linear: bool) -> float:
 
 
 def _table(lane: RunLane) -> Table:
-    timeline = lane.segment.timeline
+    timeline, completed = lane.segment.timeline, lane.segment.timeline.completed
     late = int(timeline.opens_s)
     p50, p99 = (scaled(values, 1e3) for values in (timeline.p50, timeline.p99))
-    end = late + len(timeline.completed)
+    end = late + len(completed)
     used = (strip.values[late:end] for strip in lane.strips)
-    seconds = range(len(timeline.completed))
-    rows = tuple(zip(seconds, timeline.completed, p50, p99, *used, strict=True))
+    rows = tuple(zip(range(len(completed)), completed, p50, p99, *used, strict=True))
     heads = (strip.head for strip in lane.strips)
     return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)
