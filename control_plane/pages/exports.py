@@ -14,8 +14,15 @@ from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.prose import escaped, plain_text
+from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
+    caveats,
+    comparison_title,
     described_comparison,
+    no_verdict,
+    session_lines,
+    shared_cause,
 )
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
@@ -23,14 +30,16 @@ from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, Store
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.ids import experiment_address, run_address
+from control_plane.domain.metrics_and_objectives import METRIC, Metric
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
+from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE
+from control_plane.domain.unanswered import failed_text
+from control_plane.domain.units import NONE
 from control_plane.jobs.experiment_job import judged_now
-from control_plane.pages.compare import CompareQueryDep, markdown, read_details
+from control_plane.pages.compare import CompareQueryDep, read_details
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
-from control_plane.pages.compare.numbers_table import (
-    comparison_grid,
-)
+from control_plane.pages.compare.numbers_table import FIRST_BYTE, comparison_grid, markdown_cell
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.experiment_pages import experiment_grid
 from control_plane.pages.run import TrialNumber
@@ -184,7 +193,8 @@ def run_figure(
 def run_markdown(request: Request, run_id: RunId, store: StoreDep) -> Response:
     """Return a run as Markdown."""
     alone = compared_runs([store.run(run_id)], run_id)
-    return markdown_file(markdown(alone, _absolute(request, run_address(run_id))), f"run-{run_id}")
+    text = comparison_markdown(alone, _absolute(request, run_address(run_id)))
+    return markdown_file(text, f"run-{run_id}")
 
 
 @router.get("/runs/{run_id}.tsv")
@@ -225,7 +235,7 @@ def compare_csv(query: CompareQueryDep, store: StoreDep) -> Response:
 @router.get("/compare.md")
 def compare_markdown(request: Request, query: CompareQueryDep, store: StoreDep) -> Response:
     """Return a comparison as Markdown."""
-    text = markdown(_compared(store, query), _absolute(request, query.page))
+    text = comparison_markdown(_compared(store, query), _absolute(request, query.page))
     return markdown_file(text, file_stem(query))
 
 
@@ -294,3 +304,92 @@ def file_stem(query: CompareQuery) -> str:
 def attachment(name: str) -> dict[str, str]:
     """Return the headers of a file that is to be kept under that name."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+TABLED = (
+    "throughput_per_s",
+    "response_time_s.p50",
+    "response_time_s.p99",
+    "response_time_s.max",
+    FIRST_BYTE,
+    "error_share",
+    "bytes_received_per_request",
+    "cpu_s_per_request",
+    "peak_memory_bytes",
+)
+
+
+def comparison_markdown(comparison: Comparison, address: str) -> str:
+    """Return the sentences, a table for each stream, the validity and a link."""
+    parts = [
+        escaped(deleted_runs(comparison)),
+        escaped(plain_text(asked_of_runs(comparison))),
+    ]
+    parts.append(f"**{escaped(plain_text(comparison_title(comparison)))}**")
+    if text := plain_text(caveats(comparison)):
+        parts.append(escaped(text))
+    parts += [_table(comparison, stream) for stream in comparison.streams]
+    parts.append(escaped(shared_cause(comparison) or ""))
+    parts += _notes(comparison)
+    parts += _failures(comparison)
+    parts += [f"- {escaped(line)}" for line in session_lines(comparison, TABLED)]
+    decided = any(row.verdicts for row in comparison.rows)
+    verdict = "" if decided else f"{escaped(no_verdict(comparison))} "
+    what = "comparison" if len(comparison.runs) > 1 else "run"
+    parts.append(f"{verdict}[Open the {what}](<{address}>)")
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _table(comparison: Comparison, stream: str) -> str:
+    heads = [
+        escaped(stream),
+        *(escaped(label.text) for label in comparison.labels),
+    ]
+    lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
+    lines.append(["Configuration", *map(escaped, comparison.configurations)])
+    lines += [_row(comparison, stream, METRIC[name]) for name in _tabled(comparison, stream)]
+    lines.append(["Validity", *(_validity(run) for run in comparison.runs)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _tabled(comparison: Comparison, stream: str) -> Iterator[str]:
+    """Yield the metrics of a table: the first byte only where answers begin before they end."""
+    begins_early = comparison.begins_early(stream)
+    yield from (name for name in TABLED if name != FIRST_BYTE or begins_early)
+
+
+def _row(comparison: Comparison, stream: str, metric: Metric) -> list[str]:
+    row = comparison.row(stream, metric.name)
+    return [metric.label, *(markdown_cell(comparison, row, run) for run in comparison.runs)]
+
+
+def _notes(comparison: Comparison) -> Iterator[str]:
+    """Return what the marks in the tables mean, where there are any."""
+    levels = {
+        row.trust[run.id]
+        for row in comparison.rows
+        if row.metric in TABLED
+        for run in comparison.runs
+    }
+    if any(row.at_least or row.unanswered for row in comparison.rows if row.metric in TABLED):
+        yield AT_LEAST_NOTE
+    if "greyed" in levels:
+        yield "Italic: 10 to 99 samples lie beyond."
+    if "void" in levels:
+        yield "Struck out: the run, or the baseline of the ratio, is invalid."
+
+
+def _failures(comparison: Comparison) -> Iterator[str]:
+    """Return what else had no answer, and the first of each run that failed in each way."""
+    for run, label in zip(comparison.runs, comparison.labels, strict=True):
+        if text := failed_text(run.streams):
+            yield f"{escaped(label.text)}: {escaped(text)}."
+        if run.failures:
+            lines = "; ".join(failed.line for failed in run.failures)
+            yield f"First of what failed in {escaped(label.text)}: {escaped(lines)}."
+
+
+def _validity(run: Run) -> str:
+    if run.validity is None or run.validity.outcome is None:
+        return run.state.value if run.streams else NONE
+    return run.validity.outcome

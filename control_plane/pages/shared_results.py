@@ -34,7 +34,7 @@ from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.compare import markdown, read_details, without_deleted
+from control_plane.pages.compare import read_details, without_deleted
 from control_plane.pages.compare.compare_view import (
     ComparePage,
     compare_fragment,
@@ -46,7 +46,13 @@ from control_plane.pages.compare.numbers_table import comparison_grid
 from control_plane.pages.compare_query import CompareQuery, parse_compare_query
 from control_plane.pages.experiment_pages import ExperimentPage, experiment_curves, experiment_grid
 from control_plane.pages.experiment_view import ExperimentCurves, experiment_part
-from control_plane.pages.exports import COMPARE_COLUMNS, RUN_COLUMNS, compare_rows, run_rows
+from control_plane.pages.exports import (
+    COMPARE_COLUMNS,
+    RUN_COLUMNS,
+    compare_rows,
+    comparison_markdown,
+    run_rows,
+)
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
 from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
@@ -144,7 +150,7 @@ class SharedRun(SharedResult):
         return comparison_grid(self._alone)
 
     def markdown(self, address: str) -> str:
-        return markdown(self._alone, address)
+        return comparison_markdown(self._alone, address)
 
 
 class SharedComparison(SharedResult):
@@ -198,7 +204,7 @@ class SharedComparison(SharedResult):
         return comparison_grid(self._comparison)
 
     def markdown(self, address: str) -> str:
-        return markdown(self._comparison, address)
+        return comparison_markdown(self._comparison, address)
 
 
 def _told_apart(comparison: Comparison) -> tuple[Difference, ...]:

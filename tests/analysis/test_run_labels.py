@@ -22,7 +22,7 @@ from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
 from control_plane.domain.run import Origin
 from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
-from control_plane.pages.compare import markdown
+from control_plane.pages.exports import comparison_markdown
 from tests.builders.trials import START, detail, run, spec, steady
 
 
@@ -284,7 +284,7 @@ def test_sentence_legend_table_document_and_terminal_use_one_name(monkeypatch):
     legend = [curve.name for curve in curves_of_runs(details, found.labels, "s0")]
     assert legend == names == list(document["labels"].values())
     for name in names:
-        assert name in markdown(found, "/").replace("\\", "")
+        assert name in comparison_markdown(found, "/").replace("\\", "")
         assert name in terminal
     assert {part.text for part in comparison_title(found) if part.kind == "run"} <= set(names)
     assert f"{names[1]} served" in document["sentence"]

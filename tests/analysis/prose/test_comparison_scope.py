@@ -27,7 +27,7 @@ from control_plane.domain.request_bodies_and_values import (
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import BeforeRequest, RequestClass, Target, UrlTarget, Workload
-from control_plane.pages.compare import markdown
+from control_plane.pages.exports import comparison_markdown
 from tests.builders.trials import run, spec
 
 
@@ -106,7 +106,7 @@ def test_what_was_asked_is_told_where_it_differs(
     assert said == words
     document = described_comparison(found)
     assert document["asked"] == plain_text(asked_of_runs(found))
-    text = markdown(found, "http://127.0.0.1/compare")
+    text = comparison_markdown(found, "http://127.0.0.1/compare")
     assert text.startswith("**") == (not words)
 
 
@@ -212,7 +212,9 @@ def test_what_is_sent_before_the_load_is_told_where_it_differs() -> None:
     assert told(plain, contender).endswith("first sends POST /token once for each user.")
     other = logging_in(plain, replace(token, body=TextBody("b")))
     assert "with the body b (1 characters), B" in told(other, contender)
-    assert "first sends" in markdown(against_first(plain, contender), "http://127.0.0.1/compare")
+    assert "first sends" in comparison_markdown(
+        against_first(plain, contender), "http://127.0.0.1/compare"
+    )
 
 
 FAILED = run("c", state=State.FAILED, spec=spec(names=("reads",)), streams=())

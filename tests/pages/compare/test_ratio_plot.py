@@ -8,9 +8,9 @@ import pytest
 from control_plane.analysis.charts.metric_charts import metric_ratios
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.domain.run import RunDetail
-from control_plane.pages.compare import markdown
 from control_plane.pages.compare.numbers_table import numbers_table, ratio_table
 from control_plane.pages.compare.ratio_plot import ratio_plot
+from control_plane.pages.exports import comparison_markdown
 from control_plane.pages.run.run_numbers import axis_position, padded_range, round_ticks
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, FAILING, detail_of, items
@@ -64,7 +64,7 @@ def test_the_first_byte_stands_in_the_tables_where_answers_begin_early() -> None
         compared = _two(second)
         heads = [head.text for head in numbers_table(compared, "items").heads]
         assert ("First byte p50" in heads) is shown
-        assert ("| p50 time to first byte |" in markdown(compared, "http://x/")) is shown
+        assert ("| p50 time to first byte |" in comparison_markdown(compared, "http://x/")) is shown
         plotted = known(ratio_plot(compared, "items")).groups
         assert ("p50 time to first byte" in [group.label for group in plotted]) is shown
         columns = metric_ratios(compared, "items").table.columns
