@@ -6,7 +6,6 @@ from pathlib import Path
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
-from control_plane.domain.experiment import BlockVariance
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
 from control_plane.domain.tool_result import ToldOfFile, ToolFileReader
@@ -22,10 +21,10 @@ from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
 from control_plane.store.schema import check, prepare
 from control_plane.store.share_links import ShareLinks
-from control_plane.store.stored_experiments import Experiments, experiment_row
+from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_tool_results import ToolResults
 from control_plane.store.stored_trends import Trends
-from control_plane.store.tables import AddedConfigurationRow, BlockVarianceRow, Meta
+from control_plane.store.tables import AddedConfigurationRow, Meta
 from control_plane.store.writer import Writer
 
 __all__ = ["Draft", "RunListPage", "Store", "open_store"]
@@ -75,33 +74,6 @@ class AddedConfigurations:
             session.delete(row)
 
 
-class BlockVariances:
-    """Tells how much blocks of the experiments so far varied."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def block_variances(
-        self, machine: str | None = None, kind: str | None = None, before: str | None = None
-    ) -> list[BlockVariance]:
-        """Return how much blocks varied on a machine under one kind of load, None for all of them.
-
-        `before`: only of experiments that were handed in before this one.
-        """
-        chosen = select(BlockVarianceRow)
-        for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
-            chosen = chosen if value is None else chosen.where(col(column) == value)
-        with self._database.read() as session:
-            if before is not None:
-                seq = experiment_row(session, before).seq
-                chosen = chosen.where(col(BlockVarianceRow.experiment) < seq)
-            rows = session.exec(chosen.order_by(col(BlockVarianceRow.experiment))).all()
-            return [
-                BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
-                for row in rows
-            ]
-
-
 class Store(
     Reader,
     Writer,
@@ -110,7 +82,6 @@ class Store(
     ToolResults,
     AddedConfigurations,
     Experiments,
-    BlockVariances,
     RunsAlike,
     Pins,
     Trends,

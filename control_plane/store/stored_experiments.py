@@ -17,6 +17,7 @@ from control_plane.domain.errors import Conflict, FieldError, NotFound, Unreadab
 from control_plane.domain.experiment import (
     Attempt,
     BlockOutcome,
+    BlockVariance,
     Experiment,
     ExperimentArm,
     ExperimentBlock,
@@ -188,7 +189,7 @@ class Experiments:
         chosen = (
             select(RunRow.id, ExperimentArmRow.experiment)
             .join(ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq))
-            .where(col(RunRow.id).in_(run_ids))
+            .where(col(RunRow.id).in_(run_ids), RunRow.state != DELETED)
         )
         with self._database.read() as session:
             pairs = session.exec(chosen).all()
@@ -273,14 +274,27 @@ class Experiments:
 
     def experiment_of(self, run_id: str) -> Experiment | None:
         """Return the experiment that a run is an arm of; None where it is none."""
+        return self.experiments_of([run_id]).get(run_id)
+
+    def block_variances(
+        self, machine: str | None = None, kind: str | None = None, before: str | None = None
+    ) -> list[BlockVariance]:
+        """Return how much blocks varied on a machine under one kind of load, None for all of them.
+
+        `before`: only of experiments that were handed in before this one.
+        """
+        chosen = select(BlockVarianceRow)
+        for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
+            chosen = chosen if value is None else chosen.where(col(column) == value)
         with self._database.read() as session:
-            row = session.exec(
-                select(ExperimentRow)
-                .join(ExperimentArmRow, col(ExperimentArmRow.experiment) == ExperimentRow.seq)
-                .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
-                .where(RunRow.id == run_id, RunRow.state != DELETED)
-            ).first()
-            return None if row is None else whole_experiment(session, row)
+            if before is not None:
+                seq = experiment_row(session, before).seq
+                chosen = chosen.where(col(BlockVarianceRow.experiment) < seq)
+            rows = session.exec(chosen.order_by(col(BlockVarianceRow.experiment))).all()
+            return [
+                BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
+                for row in rows
+            ]
 
 
 def experiment_row(session: Session, experiment_id: str) -> ExperimentRow:
