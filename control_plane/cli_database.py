@@ -1,5 +1,6 @@
 """Commands around the database: trend, export, import, backup, restore; who comes in, did what."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,7 @@ Against = Annotated[str, typer.Option("--against", help="raw, or the spec of a p
 Margin = Annotated[
     float | None, typer.Option("--margin", min=0, max=1, help="Less is none; 0.03 unless set.")
 ]
+CountSuspect = Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")]
 Once = Annotated[
     bool | None,
     typer.Option("--once/--look", help="Tell an alarm once, as with --json; or only look."),
@@ -63,7 +65,7 @@ def follow_trend(
     by_commit: Annotated[bool, typer.Option("--by-commit", help="In place of by time.")] = False,
     margin: Margin = None,
     machine: Annotated[str, typer.Option("--machine", help="The last unless named.")] = "",
-    suspect: Annotated[bool, typer.Option("--suspect", help="Suspect runs count, too.")] = False,
+    suspect: CountSuspect = False,
     once: Once = None,
     as_json: AsJson = False,
     db: DatabaseOption = None,
@@ -153,32 +155,54 @@ def export_results(
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="A bundle for another Looplab (.looplab).")
     ] = None,
+    metric: TrendMetric = "",
+    suspect: CountSuspect = False,
     as_json: AsJson = False,
     db: DatabaseOption = None,
 ) -> None:
     """Write results to a file: a page that opens anywhere, or a bundle for another Looplab.
 
-    Secrets, the log of the target and its stacks are left out.
+    Secrets, the log of the target and its stacks are left out. --metric and --suspect are of the
+    page of a trend; its bundle holds all runs of the spec.
     """
-    if (html is None) == (bundle is None):
+    if html and bundle:
+        raise SettingsError("One file at a time: a page with --html, or a bundle with --bundle.")
+    if html is None and bundle is None:
         raise SettingsError("Name the file: --html FILE for a page, --bundle FILE for a bundle.")
+    query = ({"metric": metric} if metric else {}) | ({"suspect": "true"} if suspect else {})
+    if query and (html is None or [*map(is_digest, ids or ())] != [True]):
+        raise SettingsError("--metric and --suspect are of the page of a trend: SPEC --html FILE.")
     settings = _settings_with_database(context, db)
     if html is not None:
-        _export_page(settings, html, ids or [], as_json=as_json)
+        _export_page(settings, html, ids or [], query, as_json=as_json)
     elif bundle is not None:
         _export_bundle(settings, bundle, ids or [], as_json=as_json)
 
 
-def _export_page(settings: Settings, file: Path, ids: list[str], *, as_json: bool) -> None:
-    is_trend = len(ids) == 1 and is_digest(ids[0])
+def _export_page(
+    settings: Settings, file: Path, ids: list[str], query: Mapping[str, str], *, as_json: bool
+) -> None:
+    is_trend = [*map(is_digest, ids)] == [True]
     runs = tuple(ids) if is_trend else compared_ids(",".join(ids), None)[0]
     with connect(settings) as dashboard:
-        content = dashboard.report(runs)
+        if is_trend:
+            _refuse_no_points(dashboard.trend(ids[0], query, told=False))
+        content = dashboard.report(runs, query)
     _write_new(file, content)
     if as_json:
         print_json({"runs": list(runs), "file": str(file.resolve()), "bytes": len(content)})
     else:
         typer.echo(f"{file}: {len(content) / 1e6:.1f} MB, opens in any browser.")
+
+
+def _refuse_no_points(trend: Document) -> None:
+    """Raise SettingsError for a trend of which a page would show nothing."""
+    suspect, without = trend["left_out"]["suspect"], trend["left_out"]["without_number"]
+    why = f"{number_of(without, 'run')} without a number of it" if without else "no run is valid"
+    if suspect:
+        why = f"{number_of(suspect, 'suspect run')} left out, which --suspect counts, too"
+    if not trend["points"]:
+        raise SettingsError(f"No page: it would show no run of {trend['metric']}: {why}.")
 
 
 def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: bool) -> None:

@@ -71,9 +71,10 @@ class DashboardClient(Protocol):
         Raises NotFound or InvalidInput.
         """
 
-    def report(self, ids: Sequence[str]) -> bytes:
+    def report(self, ids: Sequence[str], query: Mapping[str, str | float]) -> bytes:
         """Return the page of a run, an experiment, several runs or a trend as one HTML file.
 
+        `query` tells how a trend is looked at, as the API takes it; other pages have none.
         Raises NotFound, or InvalidInput where one is not over.
         """
 
@@ -162,11 +163,11 @@ class RemoteDashboard:
         except NotFound:
             return self._request("GET", f"/api/peers/compare?results={named}")
 
-    def report(self, ids: Sequence[str]) -> bytes:
+    def report(self, ids: Sequence[str], query: Mapping[str, str | float]) -> bytes:
         peers = f"/peers/compare.html?results={','.join(ids)}"
         places = [report_address(ids), peers]
         if is_digest(ids[0]):
-            del places[1:]
+            places = [f"{report_address(ids)}?{urlencode(query)}"]
         elif len(ids) == 1:
             places[1:] = [
                 f"{experiment_address(ids[0])}.html",

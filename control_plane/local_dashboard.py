@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.noise_floor import floor_documents
@@ -32,6 +33,9 @@ from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    from control_plane.dependencies import TrendQuery
 
 
 class LocalDashboard:
@@ -92,9 +96,8 @@ class LocalDashboard:
         decided = with_sessions(made, self._store)
         return described_comparison(decided.called(self._store.pinned(standing.ids)))
 
-    def report(self, ids: Sequence[str]) -> bytes:
+    def report(self, ids: Sequence[str], query: Mapping[str, str | float]) -> bytes:
         # Templates, which other commands need not wait for.
-        from control_plane.dependencies import TrendQuery
         from control_plane.pages.compare_query import CompareQuery
         from control_plane.pages.report import Reports
         from control_plane.pages.tool_compare import tool_compare_page
@@ -103,7 +106,7 @@ class LocalDashboard:
         folders = (self._settings.templates_dir, self._settings.static_dir)
         reports = Reports(*folders, self._store, self._started())
         if is_digest(ids[0]):
-            return reports.trend(ids[0], TrendQuery()).encode()
+            return reports.trend(ids[0], _trend_query(query)).encode()
         if self._store.tool_result_ids(ids):
             if len(ids) == 1:
                 return reports.one_file(
@@ -116,8 +119,8 @@ class LocalDashboard:
                 return reports.experiment(ids[0]).encode()
             return reports.run(ids[0]).encode()
         standing = self._store.standing(ids, ids[0])
-        query = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
-        return reports.comparison(query).encode()
+        compared = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
+        return reports.comparison(compared).encode()
 
     def import_file(self, file: Path, told: ToldOfFile) -> Document:
         return asdict(self._runner.run(self._started().import_file(file, told)))
@@ -127,12 +130,9 @@ class LocalDashboard:
 
     def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         # What endpoints take, which other commands need not wait for.
-        from control_plane.dependencies import TrendQuery, read_trend, tell_trend
+        from control_plane.dependencies import read_trend, tell_trend
 
-        try:
-            asked = TrendQuery.model_validate(query)
-        except ValueError:
-            raise InvalidInput("A name has at most 200 characters.") from None
+        asked = _trend_query(query)
         if told:
             return tell_trend(self._store, spec, asked)
         return trend_document(read_trend(self._store, spec, asked))
@@ -179,6 +179,16 @@ class LocalDashboard:
             report(run_document(run, self._service.progress(run_id) if self._service else None))
             await asyncio.sleep(REPORT_S)
         return run_document(run, None, self._service.hints(run) if self._service else ())
+
+
+def _trend_query(query: Mapping[str, str | float]) -> "TrendQuery":
+    """Return how a trend is looked at. Raises InvalidInput."""
+    from control_plane.dependencies import TrendQuery
+
+    try:
+        return TrendQuery.model_validate(query)
+    except ValueError:
+        raise InvalidInput("A name has at most 200 characters.") from None
 
 
 def _submissions(settings: Settings) -> Submissions:

@@ -22,6 +22,7 @@ from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
 from tests.builders.states import in_state
+from tests.builders.trends import P50S, repeated
 from tests.dashboard import (
     BARE,
     forked_dashboard,
@@ -134,6 +135,27 @@ def test_run_and_compare_without_a_dashboard(call: Call, tmp_path: Path, spec_fi
     assert "looks like that of wrk" in call(["import", str(WRK), "--kind", "k6"]).stderr
 
 
+def test_the_page_of_a_trend_is_exported_with_its_suspect_runs(call: Call, tmp_path: Path) -> None:
+    ids = repeated(provide_database(tmp_path / "runs.db"), P50S)
+    spec = json.loads(call(["trend", ids[0], "--json"]).stdout)["spec"]
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect'")
+    refused = call(["export", spec, "--html", "valid.html"])
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "would show no run of response_time_s.p50: 24 suspect runs left out" in refused.stderr
+    assert not (tmp_path / "valid.html").exists()
+    chosen = ["--metric", "throughput_per_s", "--suspect"]
+    assert call(["export", spec, "--html", "all.html", *chosen]).returncode == 0
+    page = (tmp_path / "all.html").read_text()
+    assert "24 runs" in page
+    assert "in Throughput" in page
+    wrong = call(["export", spec, "--html", "wrong.html", "--metric", "colour"])
+    assert (wrong.returncode, "colour" in wrong.stderr) == (2, True)
+    for other in (["--html", "one.html", ids[0]], ["--bundle", "all.looplab", spec]):
+        refused = call(["export", *other, "--suspect"])
+        assert (refused.returncode, "of the page of a trend" in refused.stderr) == (2, True)
+
+
 def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
     call: Call, tmp_path: Path
 ) -> None:
@@ -243,6 +265,7 @@ def test_a_wrong_spec_is_one_readable_line(
     [
         (["run", "absent.json"], "absent.json: No such file"),
         (["export", "zzzzzzzzzz"], "--html FILE for a page, --bundle FILE for a bundle"),
+        (["export", "zzzzzzzzzz", "--html", "a", "--bundle", "b"], "One file at a time"),
         (["export", "zzzzzzzzzz", "--bundle", "b"], "runs.db: name one with --db"),
         (["import", "absent.looplab"], "absent.looplab is no file"),
         (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
