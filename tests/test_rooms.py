@@ -31,6 +31,7 @@ LONG_FILES: dict[str, str] = {}
 PASS_THROUGH: dict[str, str] = {
     "kept_connections.py::ConnectionCounter.remove": "the counterpart of `add`, which does more",
     "run_service.py::RunService.target_name": "pages may not import targets",
+    "stored_experiments.py::Experiments.experiment_of": "of one run, as four callers ask",
     "running_target.py::StartedTarget.hide": "a target that is not ours has no log",
 }
 BROAD_EXCEPTS = [
