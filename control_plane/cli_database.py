@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from control_plane.analysis.prose.experiment_report import judged_step
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import RemoteDashboard
@@ -35,7 +36,7 @@ Exit codes:
 
 3 the database is owned by another
 
-10 the newest step is worse beyond the margin, and was not told before: --once or --json tells it
+10 the newest found step is worse beyond the margin, and was not told: --once or --json tells it
 """
 ALARM = 10
 
@@ -123,13 +124,13 @@ def _print_trend(found: Document, *, told: bool) -> None:
     for step in reversed(found["steps"]):
         size = change(step["change"], found["unit"])
         commits = ", ".join(commit[:10] for commit in step["commits"])
-        texts = (step["after"], step["before"], size, step["verdict"], commits, step["note"])
+        texts = (step["after"], step["before"], size, judged_step(step), commits, step["note"])
         table.add_row(*map(Text, texts))
     if found["steps"]:
         print_table(table)
     if found["alarm"]:
         until = "it is told this once" if told else "the exit code is 10 until --once or --json"
-        print_line(f"The newest step is worse and new: {until}.")
+        print_line(f"The newest found step is worse and new: {until}.")
 
 
 EXPORT_EXIT_CODES = """

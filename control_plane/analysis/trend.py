@@ -22,9 +22,9 @@ from control_plane.analysis.differences import (
 from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import new_id
-from control_plane.domain.metrics_and_objectives import TREND_METRICS, Metric, TrendAxis
+from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS, Metric, TrendAxis
 from control_plane.domain.run import LEAST_TREND_POINTS, Blocks, StepMark, TrendRun, TrendRuns
-from control_plane.domain.units import SPACE, figures, number_of, share
+from control_plane.domain.units import SPACE, number_of, percents, share
 
 StepVerdict = Literal["better", "worse", "within margin", "changed"]
 StepOrigin = Literal["found", "moved", "added"]
@@ -97,12 +97,13 @@ class Trend:
 
     @property
     def newest(self) -> TrendStep | None:
-        """The last step."""
-        return self.steps[-1] if self.steps else None
+        """The last step that was found, though somebody moved it; the last added one of no such."""
+        last = self.steps[-1] if self.steps else None
+        return next((step for step in self.steps[::-1] if step.origin != "added"), last)
 
     @property
     def alarm(self) -> TrendStep | None:
-        """The last step where it was found, is worse beyond the margin, and was not told yet."""
+        """The last found step where it is worse beyond the margin and was not told yet."""
         step = self.newest
         if step is None or step.origin == "added" or step.verdict != "worse":
             return None
@@ -126,14 +127,15 @@ class Trend:
 
     @property
     def sentence(self) -> str:
-        """What is seen: the last step, that there is none, or that there are too few points."""
+        """What is seen: the newest step, that there is none, or that there are too few points."""
         what = self.title
         if not self.enough and not self.steps:
             points = number_of(len(self.points), "point")
             return f"{points} of {what}: a trend needs {LEAST_TREND_POINTS}"
         if self.newest is None:
             return f"No step in {what} over {number_of(len(self.points), 'run')}"
-        return f"{what} {moved_by(self.newest, self.metric)}, {self._judgement(self.newest)}"
+        told = f"{what} {moved_by(self.newest, self.metric)}, {self._judgement(self.newest)}"
+        return f"{told}: {ADDED}" if self.newest.origin == "added" else told
 
     def _judgement(self, step: TrendStep) -> str:
         if step.verdict == "within margin":
@@ -150,9 +152,8 @@ class Trend:
 def moved_by(step: TrendStep, metric: Metric) -> str:
     """Return `rose by 12 %`; of shares `fell by 0.40 percentage points`."""
     way = "rose" if step.change >= 0 else "fell"
-    size = figures(abs(100 * step.change), 2)
     unit = " percentage points" if metric.unit == "share" else f"{SPACE}%"
-    return f"{way} by {size}{unit}"
+    return f"{way} by {percents(step.change)}{unit}"
 
 
 def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:

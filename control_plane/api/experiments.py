@@ -194,7 +194,7 @@ def trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
     """Return the points of a trend, its steps, and what changed around the application.
 
     A step lies between the runs `after` and `before`, most likely before `run`; `levels` are those
-    on its sides. `alarm` is the last step where it is worse beyond the margin and was not told.
+    on its sides. `alarm` is the last found step where it is worse beyond the margin and untold.
     `left_out` counts runs that are no points.
     """
     return trend_document(read_trend(store, spec, query))

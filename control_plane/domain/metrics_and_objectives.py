@@ -124,6 +124,9 @@ TREND_METRICS: dict[str, Metric] = {
 TrendAxis = Literal["time", "commit"]
 """Along what a trend is drawn."""
 
+ADDED = "added by hand"
+"""What is told of a step of a trend that nobody but a person sees."""
+
 DEFAULT_MARGIN = 0.03
 """A change of a metric that nobody cares about, as a share, unless somebody says another."""
 

@@ -78,10 +78,16 @@ def count(value: float | None) -> str:
     return NONE if value is None else f"{value:,.0f}"
 
 
+def percents(change: float) -> str:
+    """Return the size of a change in per cent with two figures, whole from 100 on: 8.3, 166."""
+    size = abs(100 * change)
+    return f"{size:,.0f}" if size >= 100 else figures(size, 2)
+
+
 def change(value: float, unit: str) -> str:
-    """Return a change as a part of what was: `+360 %`; of a share, `−0.40 points`."""
+    """Return a change as a part of what was: `+166 %`; of a share, `−0.40 points`."""
     sign = "" if value == 0 else "+" if value > 0 else "−"
-    return f"{sign}{figures(abs(100 * value), 2)}{SPACE}{'points' if unit == 'share' else '%'}"
+    return f"{sign}{percents(value)}{SPACE}{'points' if unit == 'share' else '%'}"
 
 
 def number_of(number: float, noun: str) -> str:

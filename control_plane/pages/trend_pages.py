@@ -33,7 +33,7 @@ from control_plane.dependencies import (
     read_trend,
 )
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.metrics_and_objectives import TREND_METRICS
+from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
 from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step
@@ -290,7 +290,7 @@ def _facts(trend: Trend) -> Iterator[str]:
 
 
 def _lede(trend: Trend) -> str:
-    """Return where the last step lies; of too few points, what to do."""
+    """Return where the newest step lies; of too few points, what to do."""
     if trend.newest is None:
         if trend.enough:
             return ""
@@ -300,8 +300,10 @@ def _lede(trend: Trend) -> str:
         )
     before = trend.points[trend.newest.first - 1].run
     after = trend.points[trend.newest.last].run
-    others = len(trend.steps) - 1
-    more = f" {number_of(others, 'step')} before it." if others else ""
+    before_it = trend.steps.index(trend.newest)
+    added = len(trend.steps) - 1 - before_it
+    more = f" {number_of(before_it, 'step')} before it." if before_it else ""
+    more += f" {number_of(added, 'step')} behind it, {ADDED}." if added else ""
     first, last = (f"run {run.id} of {run.at:%-d %b %Y}" for run in (before, after))
     return f"Between {first} and {last}.{more}"
 

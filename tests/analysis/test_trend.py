@@ -116,6 +116,20 @@ def test_what_people_do_to_steps_stays_when_runs_come_later(later: int) -> None:
     assert [step.at for step in trend(numbers, [mark(None, 95)]).steps] == [10, 20]
 
 
+def test_an_added_step_hides_none_that_was_found() -> None:
+    hidden = trend(SLOWER, [mark(None, 300)])
+    assert [step.origin for step in hidden.steps] == ["found", "added"]
+    assert hidden.alarm == hidden.newest == hidden.steps[0]
+    assert hidden.sentence == trend(SLOWER).sentence
+    told = trend(SLOWER, [mark(None, 300), replace(mark(200, 200, told_at=NOW), id="b" * 10)])
+    assert told.alarm is None
+    moved = trend(SLOWER, [mark(None, 300), replace(mark(200, 180), id="b" * 10)])
+    assert moved.alarm == moved.steps[0]
+    alone = trend(SLOWER, [mark(None, 300), replace(mark(200, None), id="b" * 10)])
+    assert alone.newest == alone.steps[0]
+    assert (alone.alarm, alone.sentence.endswith(": added by hand")) == (None, True)
+
+
 def test_a_step_that_is_found_a_little_further_is_the_same_and_told_once() -> None:
     assert trend(SLOWER, [mark(180, 180, told_at=NOW)]).alarm is None
     (step,) = trend(SLOWER, [mark(180, 180, told_at=NOW)]).steps

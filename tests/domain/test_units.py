@@ -108,3 +108,11 @@ def test_other_units(written, text):
 @pytest.mark.parametrize("written", [units.seconds(0.1), units.rate(5), units.share(0.2)])
 def test_units_never_break_from_their_number(written):
     assert " " not in written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.6576, "+166 %"), (12.345, "+1,234 %"), (0.998, "+100 %"), (0.1234, "+12 %"), (0, "0 %")],
+)
+def test_a_change_is_whole_percents_from_100_on(value, text):
+    assert spaced(units.change(value, "s")) == text

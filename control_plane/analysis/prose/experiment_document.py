@@ -166,7 +166,7 @@ def _bounds_of(metric: JudgedMetric) -> Document:
 
 
 def trend_document(trend: Trend) -> Document:
-    """Return a trend as the API gives it; `alarm` is the last step where nobody was told of it."""
+    """Return a trend as the API gives it; `alarm` is the last found step, not told yet."""
     key, runs = trend.runs.key, trend.runs
     return {
         "spec": key.spec,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from control_plane.analysis.prose import escaped
-from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
+from control_plane.domain.metrics_and_objectives import ADDED, JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import NONE, WRITTEN, change, number_of, ratio
 
@@ -61,12 +61,18 @@ def _step_rows(found: Document) -> Iterator[tuple[str, ...]]:
     for step in reversed(found["steps"]):
         yield (
             change(step["change"], found["unit"]),
-            step["verdict"] + ("" if step["origin"] == "found" else f" ({step['origin']})"),
+            judged_step(step),
             f"{step['after']}, {step['before']}",
             *map(level, step["levels"]),
             ", ".join(_escaped(commit[:10]) for commit in step["commits"]),
             _escaped(step["note"]),
         )
+
+
+def judged_step(step: Document) -> str:
+    """Return what a step is worth, and where it was not found there: `worse (added by hand)`."""
+    by_people = {"moved": " (moved)", "added": f" ({ADDED})"}
+    return f"{step['verdict']}{by_people.get(step['origin'], '')}"
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
