@@ -5,7 +5,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from PIL import Image
 from PIL.ImageColor import getrgb
 from sqlalchemy import Engine, event
 
 from control_plane.access.http_errors import status_of
-from control_plane.access.login import GUESSES, Caller, Login
+from control_plane.access.login import GUESSES
 from control_plane.access.route_roles import ROUTES, role_of
 from control_plane.analysis.charts.preview_picture import (
     BOTTOM_END,
@@ -29,49 +27,32 @@ from control_plane.analysis.charts.preview_picture import (
     TOP_END,
 )
 from control_plane.analysis.prose.run_sentences import told_of_run
-from control_plane.analysis.trend import StepChange
-from control_plane.app import create_app, routes_of
-from control_plane.dependencies import TrendQuery, change_step
+from control_plane.app import routes_of
 from control_plane.domain.errors import ComeAgain, Conflict
-from control_plane.domain.experiment import Findings
-from control_plane.domain.limits import Limits
-from control_plane.domain.metrics_and_objectives import Prediction
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
-from control_plane.jobs import recover
-from control_plane.settings import Settings
-from control_plane.store.audit_log import ACTOR, Actor
 from control_plane.store.share_links import SharedFiles, ShareLink
-from control_plane.store.store import Store, open_store
+from control_plane.store.store import open_store
 from tests.builders.runs import (
     ASYNC,
     BLOCKED,
-    BLOCKING,
-    ENVIRONMENT,
-    THREADED,
-    decided,
     finished,
     items,
 )
-from tests.builders.trends import interleaved, repeated
+from tests.builders.trends import interleaved
 from tests.dashboard import provide_database
 from tests.html import read_html
 from tests.in_process import in_process
+from tests.pages.shared_site import (
+    OPERATOR,
+    PORT,
+    PRIVATE,
+    TITLE,
+    VIEWER,
+    Site,
+    shared_site,
+)
 from tests.pages.stored import words
 
-TOKEN, VIEWER, PORT = "a token of the test", "the viewers' word", 8200
-OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
-PRIVATE = {
-    **ENVIRONMENT,
-    "hostname": "canary-host.corp.example",
-    "server_settings": {"UVICORN_ROOT_PATH": "canary-value"},
-    "target_program": "/srv/canary/bin/python",
-    "target_packages": {"shop": "file:///data2/canary/shop"},
-    "application_commit_subject": "Move to canary-host",
-    "application_directory": "canary",
-    "application_package": "shop 2.3.1",
-}
-PATH = "/home/movies?api_key=canary-key&token=canary-token&from=ci.canary.io"
-TITLE = "on canary-host from /home/canary/shop.py"
 HIDDEN = re.compile(r"canary|\bbench\b|target_app\.main:app|Started server process|time\.sleep")
 FORMS = sorted(
     route.removeprefix("GET /shared/{token}")
@@ -80,88 +61,10 @@ FORMS = sorted(
 )
 
 
-@dataclass(frozen=True)
-class Site:
-    """A dashboard that asks for a login, called by nobody unless a test shows a secret.
-
-    `anew` is the experiment that confirms the one which is shared.
-    """
-
-    client: TestClient
-    store: Store
-    subjects: dict[str, str]
-    anew: str
-
-    def share(self, kind: str, **fields: object) -> str:
-        """Make a link; the path that it leads to."""
-        data = {"kind": kind, "subject": self.subjects[kind], **fields}
-        made = self.client.post("/shares", data=data, headers=OPERATOR)
-        assert made.status_code == 201, made.text
-        shown = next(each for each in read_html(made.text).all("code")).text
-        assert shown.startswith(f"http://127.0.0.1:{PORT}/shared/")
-        return shown.removeprefix(f"http://127.0.0.1:{PORT}")
-
-    def get(self, path: str, status: int = 200) -> str:
-        answer = self.client.get(path)
-        assert answer.status_code == status, answer.text
-        return answer.text
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    db = provide_database(tmp_path_factory.mktemp("sharing") / "runs.db")
-    trend = measured_nightly(db)
-    settings, store = Settings(db=db, limits=Limits(max_queue=0)), open_store(db)
-    stream = {
-        "name": "http://canary:canary@canary.internal/",
-        "requests": [{"path": PATH, "headers": {"Origin": "http://canary-host:81"}}],
-        "load": {"model": "closed", "concurrency": 100},
-        "stop": {"duration_s": 10},
-    }
-    spec = items(title=TITLE, trials=1, workload={"streams": [stream]})
-    blocked = finished(store, spec, BLOCKED, PRIVATE).id
-    other = finished(store, items(title="items"), ASYNC, {**PRIVATE, "hostname": "canary-2"}).id
-    shapes, note = (BLOCKING, THREADED, ASYNC), "on canary-host, see /srv/canary/app.py"
-    told = Prediction(text=note, arm="async", word="better")
-    experiment = decided(store, "classic", shapes, PRIVATE, note=note, predictions=(told,)).id
-    anew = decided(store, "classic", shapes, PRIVATE, confirms=experiment).id
-    store.keep_findings(anew, Findings("canary-host is better.", (), {}, {}))
-    subjects = {
-        "run": blocked,
-        "comparison": f"runs={other},{blocked}",
-        "experiment": experiment,
-        "trend": trend,
-    }
-    login = Login(TOKEN, {VIEWER: Caller("viewer", "looks")}, PORT)
-    app = create_app(settings, store, recover(store, {PORT}, "normal", {}), login)
-    try:
-        with TestClient(
-            app, f"http://127.0.0.1:{PORT}", raise_server_exceptions=False, follow_redirects=False
-        ) as client:
-            yield Site(client, store, subjects, anew)
-    finally:
-        store.close()
-
-
-def measured_nightly(db: Path) -> str:
-    """Fill a database with runs of one spec, a step among them that somebody told of; the spec."""
-    facts = [
-        {
-            **PRIVATE,
-            "application_commit": f"{n // 6:040x}",
-            "server_settings": {"WEB_CONCURRENCY": f"canary {n // 18}"},
-        }
-        for n in range(24)
-    ]
-    ids = repeated(db, [0.01 + 0.002 * (n > 11) + 0.0001 * (n % 3) for n in range(24)], facts)
-    store = open_store(db)
-    spec = store.trend_spec(ids[0])
-    actor = ACTOR.set(Actor("canary", "canary"))
-    change = StepChange("note", run=ids[12], note="on canary-host, see /srv/canary/app.py")
-    change_step(store, spec, TrendQuery(), change)
-    ACTOR.reset(actor)
-    store.close()
-    return f"{spec}?machine=bench"
+    with shared_site(tmp_path_factory.mktemp("sharing")) as served:
+        yield served
 
 
 KINDS = ["run", "comparison", "experiment", "trend"]
@@ -222,7 +125,7 @@ def test_a_link_gives_a_bundle_that_another_looplab_takes(
 
 
 def test_the_bundle_of_a_link_is_made_once_until_it_tells_something_else(site: Site) -> None:
-    run = finished(site.store, items(title="one title"), ASYNC)
+    run = finished(site.store, items(title="one title", warmup_s=0.75), ASYNC)
     path = f"{site.share('run', subject=run.id)}/recipe.looplab"
     first, again = site.client.get(path), site.client.get(path)
     assert first.content == again.content
