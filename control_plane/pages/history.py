@@ -314,12 +314,13 @@ def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
 
 
 def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator[Filter]:
+    offered_now = [configuration.name for configuration in service.configurations.all()]
     options = {
         "state": tuple(state.value for state in State),
         "validity": OUTCOMES,
         "verdict": get_args(VerdictName),
         "objectives": get_args(ObjectiveOutcome),
-        "configuration": _names(store, service),
+        "configuration": tuple(store.measured_configurations(offered_now)),
         "application": tuple(store.values("application")),
         "strategy": tuple(STRATEGIES),
         "tag": tuple(store.tags()),
@@ -329,12 +330,6 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
         value = str(getattr(query, name) or "")
         offered = known if value in {"", *known} else (*known, value)
         yield Filter(name, FILTER_LABELS[name], value, offered)
-
-
-def _names(store: Store, service: RunService) -> tuple[str, ...]:
-    """Return the configurations that can be chosen now, then others that runs keep."""
-    offered = [configuration.name for configuration in service.configurations.all()]
-    return tuple(dict.fromkeys([*offered, *store.values("given_name")]))
 
 
 def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:

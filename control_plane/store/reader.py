@@ -49,7 +49,13 @@ from control_plane.store.run_query import (
     runs_of_page,
     seqs_of_page,
 )
-from control_plane.store.run_search import newest_query, requests_in, requests_of, values_of_runs
+from control_plane.store.run_search import (
+    configurations_of_runs,
+    newest_query,
+    requests_in,
+    requests_of,
+    values_of_runs,
+)
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -317,6 +323,11 @@ class Reader:
         """Return the values of a column that runs have, in alphabetical order."""
         with self._database.read() as session:
             return values_of_runs(session, name)
+
+    def measured_configurations(self, known: Sequence[str]) -> list[str]:
+        """Return the names of configurations that runs have: those of `known` first."""
+        with self._database.read() as session:
+            return configurations_of_runs(session, known)
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""

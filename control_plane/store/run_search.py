@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session, col, select
 
+from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.result import Trial
 from control_plane.domain.run import RunOfSpec, State
 from control_plane.domain.spec import Spec
@@ -283,3 +284,23 @@ def values_of_runs(session: Session, column: str) -> list[str]:
     else:
         query = f"{_VALUES}{_OF_RUNS}".format(table="run", column=column)
     return list(session.connection().scalars(text(query)))
+
+
+_CONFIGURED = """
+SELECT known.value FROM json_each(:names) AS known WHERE EXISTS (
+    SELECT 1 FROM run WHERE strategy IN (SELECT value FROM json_each(:strategies))
+    AND configuration = known.value AND state != 'deleted'
+)
+"""
+"""Strategies are given because the index of configurations begins with them."""
+
+
+def configurations_of_runs(session: Session, known: Sequence[str]) -> list[str]:
+    """Return the names that configurations of runs have, those of `known` first.
+
+    Others are those that they were given; what was typed is listed where it has a known name.
+    """
+    names = {"names": json.dumps(known), "strategies": json.dumps(list(STRATEGIES))}
+    given = values_of_runs(session, "given_name")
+    found = {*given, *session.connection().scalars(text(_CONFIGURED), names)}
+    return [name for name in dict.fromkeys([*known, *given]) if name in found]

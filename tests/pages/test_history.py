@@ -51,6 +51,14 @@ def test_filters_that_are_set_are_shown(looplab: Dashboard) -> None:
     assert page.by_role("link", "Clear filters")
 
 
+def test_the_configurations_that_runs_have_can_be_chosen(looplab: Dashboard) -> None:
+    page = read_html(looplab.get("/history").text)
+    (field,) = [part for part in page.all("select") if part.attributes["name"] == "configuration"]
+    offered = {option.text for option in field.all("option")} - {"any"}
+    assert offered
+    assert all(listed(looplab, configuration=name) for name in offered)
+
+
 def test_a_search_without_a_match_says_what_to_drop(looplab: Dashboard) -> None:
     page = read_html(looplab.get("/history", params={"state": "failed", "tag": "classic"}).text)
     assert page.by_role("heading", "No run matches")

@@ -313,6 +313,7 @@ def test_a_configuration_is_found_by_either_name(store: Store) -> None:
     assert titles(store, called="my fast") == ["named"]
     assert titles(store, configuration="2 workers") == ["named", "typed"]
     assert store.values("given_name") == ["my fast"]
+    assert store.measured_configurations(["1 worker", "2 workers"]) == ["2 workers", "my fast"]
     found = {run.title: run.configuration for run in store.runs(limit=9).runs}
     assert found == {"typed": "2 workers", "named": "my fast"}
 
