@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from control_plane.access.login import ANYONE
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_charts import Sparkline
 from control_plane.analysis.charts.trend_chart import (
@@ -125,6 +126,12 @@ class StepCard:
     def mark(self) -> StepMark | None:
         """What somebody did to it."""
         return self.step.mark if self.step.mark and self.step.mark.made_by else None
+
+    @property
+    def by(self) -> str:
+        """Who did it: `by Ada`, or `by hand` where nobody logs in."""
+        name = self.mark.made_by if self.mark else ANYONE.name
+        return "by hand" if name == ANYONE.name else f"by {name}"
 
 
 @dataclass(frozen=True)
@@ -304,8 +311,10 @@ def _lede(trend: Trend) -> str:
     added = len(trend.steps) - 1 - before_it
     more = f" {number_of(before_it, 'step')} before it." if before_it else ""
     more += f" {number_of(added, 'step')} behind it, {ADDED}." if added else ""
-    first, last = (f"run {run.id} of {run.at:%-d %b %Y}" for run in (before, after))
-    return f"Between {first} and {last}.{more}"
+    first, last = (f"{run.at:%-d %b %Y}" for run in (before, after))
+    if first == last:
+        first, last = f"{before.at:%H:%M}", f"{after.at:%H:%M} UTC on {last}"
+    return f"Between run {before.id} of {first} and run {after.id} of {last}.{more}"
 
 
 def _choices(trend: Trend, query: TrendQuery) -> Iterator[tuple[str, tuple[TrendChoice, ...]]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.builders.trends import repeated
@@ -78,8 +78,21 @@ def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path)
         expect(page.locator("#trend .main-svg").first).to_be_visible()
         assert violations(page, {}) == []
         assert too_wide(page) == []
+        page.set_viewport_size({"width": 1_440, "height": 900})
+        button = page.get_by_role("button", name="Add a step")
+        button.evaluate("(each) => each.scrollIntoView({block: 'end'})")
+        button.click()
+        expect(page.locator("#add")).to_be_in_viewport(ratio=1)
+        assert left_of(page.locator("#add")) == left_of(button)
+        page.keyboard.press("Escape")
         page.get_by_role("button", name="Reject").click()
         expect(page.get_by_text("Rejected 1")).to_be_visible()
+
+
+def left_of(part: Locator) -> float:
+    box = part.bounding_box()
+    assert box is not None
+    return round(box["x"])
 
 
 def too_wide(page: Page) -> list[tuple[int, int]]:

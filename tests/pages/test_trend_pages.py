@@ -68,7 +68,8 @@ def test_a_run_leads_to_the_trend_of_its_spec(trended: Trended) -> None:
     said = words(page)
     assert "p50 response time rose by 20 %, which is worse" in said
     assert "24 runs on bench raw numbers" in said
-    assert f"run {trended.ids[12]}" in said
+    first, last = trended.ids[11:13]
+    assert f"Between run {first} of 00:00 and run {last} of 06:00 UTC on 4 Jan 2026." in said
     assert "Kernel 6.1.0 6.1.1" in said
     assert len(figures(page)["trend"]["data"][0]["x"]) == 24
     assert len(read_html(page).all("tr")) > 24
@@ -97,6 +98,9 @@ def test_people_add_move_reject_and_annotate_steps(trended: Trended) -> None:
     assert "Rejected" in words(trended.page())
     trended.deed("add", to=ids[20], note="new disk")
     assert trended.steps() == [(ids[20], "added")]
+    said = words(trended.page())
+    assert "added by hand" in said
+    assert "rejected by hand" in said
     # Each is of one metric.
     assert trended.steps("?metric=response_time_s.p99") == []
     trended.deed("forget", run=ids[20])
