@@ -14,7 +14,7 @@ from rich.text import Text
 from control_plane.analysis.prose.experiment_report import judged_step
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import complain, print_json, print_line, print_table
-from control_plane.dashboard_client import RemoteDashboard
+from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import compared_ids, is_digest, run_address, tool_result_address
 from control_plane.domain.spec_json import Document
@@ -76,14 +76,15 @@ def follow_trend(
     Who looks keeps nothing. With --once or --json, as a nightly job has it, the step counts as told
     from then on: the job ends with 10 once for each step that is worse.
     """
-    chosen = {"metric": metric, "stream": stream, "against": against, "machine": machine}
-    query: dict[str, str | float] = {name: value for name, value in chosen.items() if value}
-    query |= {"x": "commit"} if by_commit else {}
+    query: dict[str, str | float] = {"metric": metric, "stream": stream, "against": against}
+    query |= {"machine": machine, "x": by_commit and "commit", "suspect": suspect and "true"}
+    query = {name: value for name, value in query.items() if value}
     query |= {} if margin is None else {"margin": margin}
-    query |= {"suspect": "true"} if suspect else {}
     told = as_json if once is None else once
     with connect(_settings_with_database(context, db)) as dashboard:
-        found = dashboard.trends() if spec is None else dashboard.trend(spec, query, told=told)
+        found = (
+            _listed(dashboard, query) if spec is None else dashboard.trend(spec, query, told=told)
+        )
     if as_json:
         print_json(found)
     elif spec is None:
@@ -93,6 +94,13 @@ def follow_trend(
         if dashboard.url:
             print_line(f"{dashboard.url}/trends/{found['spec']}?{urlencode(query)}".rstrip("?"))
     raise typer.Exit(ALARM if found.get("alarm") else 0)
+
+
+def _listed(dashboard: DashboardClient, query: Mapping[str, str | float]) -> Document:
+    if of_one := query.keys() - {"machine", "suspect"}:
+        options = sorted("--by-commit" if name == "x" else f"--{name}" for name in of_one)
+        raise SettingsError(f"Name a spec: {', '.join(options)} is asked of one trend.")
+    return dashboard.trends(suspect="suspect" in query, machine=str(query.get("machine", "")))
 
 
 def _settings_with_database(context: typer.Context, db: Path | None) -> Settings:

@@ -93,8 +93,11 @@ class DashboardClient(Protocol):
     def ceilings(self) -> Document:
         """Return the stored client ceilings."""
 
-    def trends(self) -> Document:
-        """Return the trends that have points enough."""
+    def trends(self, *, suspect: bool, machine: str) -> Document:
+        """Return the trends that have points enough; those of one machine where it is named.
+
+        `suspect` runs count where asked for. Raises InvalidInput for an unknown machine.
+        """
 
     def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         """Return the trend of a spec, or of that of a run; `told`: its alarm counts as told then.
@@ -191,8 +194,9 @@ class RemoteDashboard:
     def ceilings(self) -> Document:
         return self._request("GET", "/api/ceilings")
 
-    def trends(self) -> Document:
-        return self._request("GET", "/api/trends")
+    def trends(self, *, suspect: bool, machine: str) -> Document:
+        asked = urlencode({"suspect": suspect, "machine": machine})
+        return self._request("GET", f"/api/trends?{asked}")
 
     def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         address, asked = f"/api/trends/{quote(spec, safe='')}", urlencode(query)

@@ -74,6 +74,16 @@ class TrendQuery(BaseModel, frozen=True):
 TrendQueryDep = Annotated[TrendQuery, Query()]
 
 
+class TrendListQuery(BaseModel, frozen=True):
+    """Which trends are listed: whether `suspect` runs count, and of which `machine` alone."""
+
+    suspect: bool = False
+    machine: ShortName = ""
+
+
+TrendListQueryDep = Annotated[TrendListQuery, Query()]
+
+
 def read_trend(store: Store, spec: str, query: TrendQuery) -> "Trend":
     """Return the trend of a spec, named by its digest or by a run.
 

@@ -125,8 +125,9 @@ class LocalDashboard:
     def import_file(self, file: Path, told: ToldOfFile) -> Document:
         return asdict(self._runner.run(self._started().import_file(file, told)))
 
-    def trends(self) -> Document:
-        return {"trends": [listed.document() for listed in self._store.trends()]}
+    def trends(self, *, suspect: bool, machine: str) -> Document:
+        found = self._store.trends(suspect=suspect, machine=machine)
+        return {"trends": [listed.document() for listed in found]}
 
     def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         # What endpoints take, which other commands need not wait for.

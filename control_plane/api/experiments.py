@@ -15,6 +15,7 @@ from control_plane.dependencies import (
     ExperimentId,
     RunServiceDep,
     StoreDep,
+    TrendListQueryDep,
     TrendQueryDep,
     TrendSpec,
     change_step,
@@ -184,9 +185,9 @@ def noise_floors(store: StoreDep) -> Document:
 
 
 @trends.get("/trends")
-def listed_trends(store: StoreDep) -> Document:
-    """Return the specs of which ten valid runs or more were measured here, the last first."""
-    return {"trends": [listed.document() for listed in store.trends()]}
+def listed_trends(store: StoreDep, query: TrendListQueryDep) -> Document:
+    """Return the specs of which ten valid runs or more are here, the last measured first."""
+    return {"trends": [listed.document() for listed in store.trends(**query.model_dump())]}
 
 
 @trends.get("/trends/{spec}")

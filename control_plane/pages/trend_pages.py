@@ -27,12 +27,14 @@ from control_plane.dependencies import (
     RAW,
     RunServiceDep,
     StoreDep,
+    TrendListQueryDep,
     TrendQuery,
     TrendQueryDep,
     TrendSpec,
     change_step,
     read_trend,
 )
+from control_plane.domain.documents import ListedTrend
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
 from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
@@ -45,7 +47,7 @@ from control_plane.pages.import_and_repeat import bundle_file
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TRENDS, compare_url, trend_url
-from control_plane.store.stored_trends import MOST_LISTED_TRENDS, STEP_NOTE_LENGTH, ListedTrend
+from control_plane.store.stored_trends import MOST_LISTED_TRENDS, STEP_NOTE_LENGTH
 
 router = APIRouter(include_in_schema=False)
 
@@ -81,10 +83,15 @@ class TrendListRow:
 
 @dataclass(frozen=True)
 class TrendsPage(View):
-    """The trends with `least` points or more, the last measured first; at most so many."""
+    """The trends with `least` points or more, the last measured first; at most so many.
+
+    `suspect`: such runs count. `left_out`: how many trends and runs of theirs show only then.
+    """
 
     template: ClassVar[str] = "pages/trends.html"
     rows: tuple[TrendListRow, ...]
+    suspect: bool
+    left_out: tuple[int, int]
     least: int = LEAST_TREND_POINTS
     most: int = MOST_LISTED_TRENDS
 
@@ -167,15 +174,13 @@ class TrendPage(View):
 
 
 @router.get(TRENDS)
-def trends(request: Request, store: StoreDep) -> Response:
+def trends(request: Request, store: StoreDep, query: TrendListQueryDep) -> Response:
     """List the trends that have points enough."""
-    rows = (
-        TrendListRow(
-            each, seconds(each.numbers[-1] if each.numbers else None), course(each.numbers)
-        )
-        for each in store.trends()
-    )
-    return page(request, TrendsPage(tuple(rows)))
+    listed = store.trends(**query.model_dump())
+    lasts = (seconds(each.numbers[-1] if each.numbers else None) for each in listed)
+    rows = (TrendListRow(t, last, course(t.numbers)) for t, last in zip(listed, lasts, strict=True))
+    left_out = (0, 0) if query.suspect else store.doubted_trends()
+    return page(request, TrendsPage(tuple(rows), query.suspect, left_out))
 
 
 @router.get(f"{TRENDS}/{{spec}}.md")

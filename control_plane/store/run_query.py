@@ -381,3 +381,8 @@ def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[s
     experiments = session.exec(select(ExperimentRow.id).where(col(ExperimentRow.id).in_(ids))).all()
     known = {*experiments, *(run_id for _, run_id in rows)}
     return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]
+
+
+def finished(*outcomes: str) -> tuple[Condition, ...]:
+    """Return the conditions of runs that finished with one of these outcomes."""
+    return (col(RunRow.state) == State.FINISHED.value, col(RunRow.outcome).in_(outcomes))

@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import delete, func, text
 from sqlmodel import Session, col, select
 
-from control_plane.domain.documents import moment
+from control_plane.domain.documents import ListedTrend
 from control_plane.domain.errors import Conflict, NotFound, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import bounded_text, known_name
@@ -32,13 +32,13 @@ from control_plane.domain.run import (
     TrendRuns,
 )
 from control_plane.domain.spec import Spec
-from control_plane.domain.spec_json import Document, spec_digest, stored_spec
+from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import readable
 from control_plane.store.pins_and_deletions import read_pins
 from control_plane.store.reader import find_row
-from control_plane.store.run_query import Condition
+from control_plane.store.run_query import Condition, finished
 from control_plane.store.tables import (
     ExperimentBlockRow,
     RunFacts,
@@ -61,27 +61,6 @@ Arms = dict[int, Any]
 """By run the arm that it was measured in turns with."""
 
 
-@dataclass(frozen=True)
-class ListedTrend:
-    """A trend with points enough. `numbers`: the p50 response times of its newest runs, in order.
-
-    `title`, `application` and `at` are those of the newest run.
-    """
-
-    spec: str
-    machine: str
-    runs: int
-    title: str
-    application: str
-    at: datetime
-    numbers: tuple[float, ...]
-
-    def document(self) -> Document:
-        """Return it as the API sends it."""
-        told = {**asdict(self), "at": moment(self.at), "url": f"/trends/{self.spec}"}
-        return {name: value for name, value in told.items() if name != "numbers"}
-
-
 class Trends:
     """Reads trends, and keeps what is done to their steps. Each method is one transaction."""
 
@@ -92,20 +71,36 @@ class Trends:
     def _kept(self) -> "_Kept":
         return _Kept({}, {}, {})
 
-    def trends(self) -> list[ListedTrend]:
-        """Return the trends that have points enough, the last measured first."""
+    def trends(self, *, suspect: bool = False, machine: str = "") -> list[ListedTrend]:
+        """Return the trends that have points enough, the last measured first; those of one machine.
+
+        `suspect` runs count where asked for. Raises InvalidInput for a machine that there is not.
+        """
         newest, many = func.max(col(RunRow.seq)), func.count()
-        columns: tuple[Any, ...] = (RunRow.spec_digest, RunRow.machine)
+        outcomes = ("valid", "suspect") if suspect else ("valid",)
         grouped = (
-            sqlalchemy.select(*columns, many, newest)
-            .where(*_finished("valid"), *(col(each).is_not(None) for each in columns))
-            .group_by(*columns)
+            _by_trend(many, newest)
+            .where(*finished(*outcomes), RunRow.machine == (machine or RunRow.machine))
             .having(many >= LEAST_TREND_POINTS)
             .order_by(newest.desc())
             .limit(MOST_LISTED_TRENDS)
         )
         with self._database.read() as session:
-            return [_listed(session, row) for row in session.connection().execute(grouped).all()]
+            refuse(known_name("machine", machine, [*_machines(session), ""]))
+            rows = session.connection().execute(grouped).all()
+            return [_listed(session, row, outcomes) for row in rows]
+
+    def doubted_trends(self) -> tuple[int, int]:
+        """Return how many trends have points enough with suspect runs alone, and how many those."""
+        valid = func.count(sqlalchemy.case((col(RunRow.outcome) == "valid", 1)))
+        grouped = (
+            _by_trend(func.count() - valid)
+            .where(*finished("valid", "suspect"))
+            .having(valid < LEAST_TREND_POINTS, func.count() >= LEAST_TREND_POINTS)
+        )
+        with self._database.read() as session:
+            found = [row[2] for row in session.connection().execute(grouped)]
+        return len(found), sum(found)
 
     def trend_spec(self, named: str) -> str:
         """Return a digest, or that of the spec of the run with this id. Raises NotFound."""
@@ -129,7 +124,7 @@ class Trends:
             where = key.machine or next(iter(machines), "")
             refuse(known_name("machine", where, [*machines, ""]))
             here = (col(RunRow.spec_digest) == key.spec, col(RunRow.machine) == where)
-            measured = (*here, *_finished("valid", *(["suspect"] if suspect else [])))
+            measured = (*here, *finished("valid", *(["suspect"] if suspect else [])))
             turns, twice = _interleaved(session, key.spec)
             baselines = _baselines(session, turns, suspect=suspect)
             key = _resolved(replace(key, machine=where), spec, baselines)
@@ -138,7 +133,7 @@ class Trends:
             rows = [row for row in session.connection().execute(chosen) if row.seq not in twice]
             found = [*self._runs(session, key, rows, turns.get(key.baseline, {}))]
             shown = [run for run in found if suspect or run.outcome != "suspect"]
-            doubted = select(func.count()).select_from(RunRow).where(*here, *_finished("suspect"))
+            doubted = select(func.count()).select_from(RunRow).where(*here, *finished("suspect"))
             return TrendRuns(
                 key=key,
                 spec=spec,
@@ -241,10 +236,6 @@ def _resolved(key: TrendKey, spec: Spec, baselines: Sequence[TrendBaseline]) -> 
     return replace(key, baseline=next(enough, ""))
 
 
-def _finished(*outcomes: str) -> tuple[Condition, ...]:
-    return (col(RunRow.state) == State.FINISHED.value, col(RunRow.outcome).in_(outcomes))
-
-
 def _newest(session: Session, spec: str) -> tuple[RunRow, Spec]:
     """Return the newest run of a spec that finished, with the spec. Raises NotFound."""
     finished = (col(RunRow.spec_digest) == spec, RunRow.state == State.FINISHED.value)
@@ -255,9 +246,18 @@ def _newest(session: Session, spec: str) -> tuple[RunRow, Spec]:
     return row, stored_spec(session.get_one(RunFacts, row.seq).spec)
 
 
-def _machines(session: Session, spec: str) -> list[str]:
-    machine, of_spec = col(RunRow.machine), col(RunRow.spec_digest) == spec
-    measured = (of_spec, *_finished("valid", "suspect"), machine.is_not(None))
+def _by_trend(*columns: Any) -> Any:
+    """Return the selection of spec, machine and these columns of each trend."""
+    key: tuple[Any, ...] = (RunRow.spec_digest, RunRow.machine)
+    known = (col(each).is_not(None) for each in key)
+    return sqlalchemy.select(*key, *columns).where(*known).group_by(*key)
+
+
+def _machines(session: Session, spec: str = "") -> list[str]:
+    """Return the machines that measured a spec, or any, the last first."""
+    machine = col(RunRow.machine)
+    of_spec = col(RunRow.spec_digest) == spec if spec else sqlalchemy.true()
+    measured = (of_spec, *finished("valid", "suspect"), machine.is_not(None))
     found = sqlalchemy.select(machine).where(*measured).group_by(machine)
     return list(session.connection().scalars(found.order_by(func.max(col(RunRow.seq)).desc())))
 
@@ -383,11 +383,11 @@ def _marks(session: Session, key: TrendKey) -> list[StepMark]:
     return [StepMark(**row.model_dump(exclude=set(asdict(key)))) for row in rows]
 
 
-def _listed(session: Session, grouped: Any) -> ListedTrend:
+def _listed(session: Session, grouped: Any, outcomes: Sequence[str]) -> ListedTrend:
     spec, machine, runs, newest = grouped
     row, p50 = session.get_one(RunRow, newest), col(RunRow.first_p50_s)
     of_trend = (col(RunRow.spec_digest) == spec, col(RunRow.machine) == machine)
-    numbers = sqlalchemy.select(p50).where(*of_trend, *_finished("valid"), p50.is_not(None))
+    numbers = sqlalchemy.select(p50).where(*of_trend, *finished(*outcomes), p50.is_not(None))
     last = numbers.order_by(col(RunRow.seq).desc()).limit(LISTED_NUMBERS)
     return ListedTrend(
         spec=spec,

@@ -202,6 +202,31 @@ def test_an_added_step_is_named_and_hides_no_alarm(trended: Trended) -> None:
     assert ": added by hand" in words(trended.page())
 
 
+def test_trends_of_suspect_runs_are_listed_where_asked_for(tmp_path: Path) -> None:
+    repeated(tmp_path / "runs.db", P50S)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect' WHERE seq > 9")
+    with in_process(tmp_path) as looplab:
+        page = looplab.get("/trends").text
+        assert "15 suspect runs of 1 spec left out" in words(page)
+        assert 'href="/trends?suspect=true"' in page
+        shown = looplab.get("/trends?suspect=true").text
+        assert "machine=bench&amp;suspect=true" in shown
+        assert looplab.get("/api/trends").json()["trends"] == []
+        (listed,) = looplab.get("/api/trends?suspect=true&machine=bench").json()["trends"]
+        assert listed["runs"] == 24
+        assert looplab.get("/api/trends?machine=nowhere").status_code == 422
+    command = [sys.executable, "-m", "control_plane", "trend"]
+    ended = [
+        subprocess.run(
+            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        for more in (["--suspect"], ["--metric", "foo"], ["--machine", "nowhere"])
+    ]
+    assert [process.returncode for process in ended] == [0, 2, 2]
+    assert listed["spec"] in ended[0].stdout
+
+
 def test_an_alarm_is_told_once(trended: Trended) -> None:
     told = trended.looplab.post(f"/api/trends/{trended.ids[5]}/told").json()
     assert told["alarm"]["run"] == trended.ids[12]
