@@ -340,8 +340,9 @@ class RunService:
         )
 
     def default_command(self, application: Application) -> str:
-        """Return the `server_command` of an application by its defaults."""
-        return self.server_command(self.default_target(application))
+        """Return the `server_command` by its defaults; "" where its interpreter is to be asked."""
+        known = application.command or self._runtime.interpreters.tells(application.interpreter)
+        return self.server_command(self.default_target(application)) if known else ""
 
     def default_target(self, application: Application) -> Target:
         """Return the target of a run that names the application alone."""

@@ -104,7 +104,9 @@ def _how_far(run: Run, service: RunService) -> str:
 
 @dataclass(frozen=True)
 class ApplicationRow:
-    """`summary`: how it is configured, in a line; `command`: what a first run would start."""
+    """`summary`: how it is configured, in a line; `command`: what a first run would start, empty
+    where its interpreter was not asked yet.
+    """
 
     name: str
     summary: str

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,17 @@ def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard
     assert refused.status_code == 409
     assert "A run measures now" in refused.text
     looplab.post(f"/api/runs/{run_id}/cancel")
+
+
+def test_no_command_is_guessed_while_its_interpreter_is_not_asked(tmp_path: Path) -> None:
+    with in_process(tmp_path, own.project(tmp_path)) as looplab:
+        run_id = looplab.submit(long_spec(**BARE))
+        until(lambda: looplab.run(run_id)["state"] == "running", "it measures")
+        shown = read_html(looplab.get("/targets").text).text
+        assert shown.count("is not known yet") == 1
+        assert "uvicorn shop:app" not in shown
+        looplab.cancel(run_id)
+        until(lambda: "is not known yet" not in looplab.get("/targets").text, "it was asked")
 
 
 def test_it_can_be_started_by_hand(looplab: Dashboard) -> None:
