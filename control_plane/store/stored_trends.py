@@ -242,7 +242,7 @@ def _newest(session: Session, spec: str) -> tuple[RunRow, Spec]:
     newest = select(RunRow).where(*finished).order_by(col(RunRow.seq).desc())
     row = session.exec(newest.limit(1)).first()
     if row is None:
-        raise NotFound(f"No run of the spec {spec[:20]!r} finished here.")
+        raise NotFound(f"No run of {spec[:20]!r} was measured here: imported ones make no trend.")
     return row, stored_spec(session.get_one(RunFacts, row.seq).spec)
 
 
