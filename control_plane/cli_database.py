@@ -224,7 +224,9 @@ def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: b
     holds = counted_things((written.runs, "run"), (written.experiments, "experiment"))
     holds += f" and {number_of(written.peers, 'result')} of other tools" if written.peers else ""
     typer.echo(f"{file}: {holds}, {written.size_bytes / 1e6:.1f} MB, sha256 {written.sha256}")
-    typer.echo(f"Elsewhere: looplab import {file.name}, or looplab repeat {file.name}")
+    is_single = len(ids) == 1 and not is_digest(ids[0])
+    repeat = f", or looplab repeat {file.name}{'' if is_single else ' ID'}" if written.runs else ""
+    typer.echo(f"Elsewhere: looplab import {file.name}{repeat}")
 
 
 @database_commands.command("import")

@@ -248,14 +248,18 @@ def _cells(verdict: Document) -> tuple[str, ...]:
 
 measuring_commands = typer.Typer()
 MOST_NAMED_RESULTS = 12
+OfBundle = Annotated[
+    str, typer.Argument(metavar="[ID]", help="Which result, where the bundle has several.")
+]
 
 
 @measuring_commands.command("repeat", epilog=EXIT_CODES)
 def repeat_result(
     context: typer.Context,
     result: Annotated[
-        str, typer.Argument(help="A bundle with one result, a share link, or its id here.")
+        str, typer.Argument(help="A bundle, a share link, or the id of a result here.")
     ],
+    of_bundle: OfBundle = "",
     application: Annotated[
         list[str] | None,
         typer.Option("--application", help="What serves it here: NAME, or THEIRS=NAME."),
@@ -273,7 +277,7 @@ def repeat_result(
     What is started comes from your settings; of theirs nothing is run.
     """
     with _bundle_of(result) as named, connect(settings_of(context, db)) as dashboard:
-        subject = _subject_of(named, dashboard)
+        subject = _subject_of(named, result, of_bundle, dashboard)
         targets = dashboard.repeat(subject, {}, start=False)["targets"]
         known = [target["name"] for target in targets]
         chosen = [_serving("application", application, known), _serving("url", url, known)]
@@ -304,22 +308,34 @@ def _bundle_of(result: str) -> Iterator[str]:
         yield str(file)
 
 
-def _subject_of(result: str, dashboard: DashboardClient) -> str:
-    """Return the id of what is repeated; a bundle is taken over first. Raises SettingsError."""
-    file = Path(result)
+def _subject_of(named: str, result: str, of_bundle: str, dashboard: DashboardClient) -> str:
+    """Return the id of what is repeated; a bundle is taken over first. Raises SettingsError.
+
+    `named` is an id or the file of `result`, `of_bundle` one of several results in it, or "".
+    """
+    file = Path(named)
     if not file.is_file():
-        if not is_id(result):
-            raise SettingsError(f"{result} is no file, no share link, and no id of a result.")
-        return result
+        if not is_id(named):
+            raise SettingsError(f"{named} is no file, no share link, and no id of a result.")
+        if of_bundle:
+            raise SettingsError("A second id is that of a result in a bundle: name one of them.")
+        return named
     from control_plane.store.bundles import is_sqlite
 
     if not is_sqlite(file):
         raise SettingsError(f"{file.name} is no bundle: looplab export --bundle makes one.")
     holds: list[str] = dashboard.import_file(file, ToldOfFile(file.name))["holds"]
-    if len(holds) != 1:
-        named = f": name one of them, {', '.join(holds[:MOST_NAMED_RESULTS])}" if holds else ""
-        raise SettingsError(f"{file.name} holds {number_of(len(holds), 'result')}{named}.")
-    return holds[0]
+    if of_bundle in holds or (len(holds) == 1 and not of_bundle):
+        return of_bundle or holds[0]
+    told = f"{file.name} holds {number_of(len(holds), 'result')}"
+    if not holds:
+        raise SettingsError(f"{told} that can be repeated.")
+    more = len(holds) - MOST_NAMED_RESULTS
+    listed = f"{', '.join(holds[:MOST_NAMED_RESULTS])}{f' and {more:,} more' if more > 0 else ''}"
+    lacks = f", and {of_bundle[:20]} is none of them" if of_bundle else ""
+    raise SettingsError(
+        f"{told}{lacks}: name one of them, as looplab repeat {result} {holds[0]}, of {listed}."
+    )
 
 
 def _serving(kind: str, chosen: list[str] | None, known: list[str]) -> dict[str, Document]:

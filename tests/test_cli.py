@@ -164,11 +164,20 @@ def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
     ids = [finished(theirs, short, ASYNC, {**ENVIRONMENT, "hostname": "x"}).id for _ in range(2)]
     theirs.close()
     for file, chosen in (("both.looplab", ids), ("alone.looplab", ids[:1])):
-        assert call(["export", *chosen, "--bundle", file, "--db", "theirs.db"]).returncode == 0
+        made = call(["export", *chosen, "--bundle", file, "--db", "theirs.db"])
+        assert made.returncode == 0
+        behind = " ID" if len(chosen) > 1 else ""
+        assert made.stdout.endswith(f"looplab repeat {file}{behind}\n")
     own = call(["repeat", ids[0], "--db", "theirs.db"])
     assert (own.returncode, "was measured by this Looplab" in own.stderr) == (2, True)
     several = call(["repeat", "both.looplab"])
     assert (several.returncode, "holds 2 results: name one" in several.stderr) == (2, True)
+    assert "as looplab repeat both.looplab " in several.stderr
+    for run_id, code in ((ids[1], 0), ("zzzzzzzzzz", 2)):
+        named = call(["repeat", "both.looplab", run_id, "--db", "third.db"])
+        assert (named.returncode, run_id in named.stdout + named.stderr) == (code, True)
+    no_trend = call(["trend", ids[1], "--db", "third.db"])
+    assert (no_trend.returncode, "imported ones make no trend" in no_trend.stderr) == (2, True)
     told = call(["repeat", "alone.looplab"])
     assert told.returncode == 0
     assert "measured on x" in told.stdout

@@ -12,7 +12,7 @@ from control_plane import dashboard_client
 from control_plane.dashboard_client import fetch_shared, printable
 from control_plane.domain.errors import LooplabError
 from control_plane.store.store import open_store
-from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
+from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
 from tests.dashboard import dashboard, provide_database
 from tests.test_cli import Call, call
 
@@ -29,12 +29,18 @@ def shared(url: str, post: Callable[..., object], **fields: object) -> str:
 
 
 def test_a_share_link_is_repeated_by_its_address(call: Call, tmp_path: Path) -> None:
-    """In whatever form of the link it was copied; its directory is told where paths are shown."""
+    """In whatever form of the link it was copied; its directory is told where paths are shown.
+
+    Also where the result is here already, by another link or in a bundle that hides nothing.
+    """
     folder = tmp_path / "theirs"
     folder.mkdir()
     store = open_store(provide_database(folder / "runs.db"))
     facts = {**ENVIRONMENT, **NAMED}
     ids = [finished(store, items(title="theirs", trials=1), ASYNC, facts).id for _ in range(2)]
+    shapes = [BLOCKING, ASYNC, ASYNC]
+    asked = decided(store, "classic", shapes, facts)
+    made = decided(store, "classic", shapes, facts, confirms=asked.id)
     store.close()
     with dashboard(folder) as theirs:
         hidden = shared(theirs.url, theirs.client.post, subject=ids[0])
@@ -47,6 +53,16 @@ def test_a_share_link_is_repeated_by_its_address(call: Call, tmp_path: Path) -> 
             assert told.returncode == 0, told.stderr
             assert "theirs, measured on machine-" in told.stdout
             assert f"Their bundled: {code}\n" in told.stdout
+        experiment = shared(theirs.url, theirs.client.post, kind="experiment", subject=made.id)
+        kept = call(["export", *ids, made.id, "--bundle", "all.looplab", "--db", str(store.path)])
+        assert kept.returncode == 0, kept.stderr
+        for first, then in ((hidden, shown), ("all.looplab", experiment)):
+            database = f"{len(first)}.db"
+            assert call(["repeat", first, ids[0], "--db", database]).returncode == 0
+            again = call(["repeat", then, "--db", database])
+            assert again.returncode == 0, again.stderr
+        full = call(["repeat", "all.looplab", ids[0]])
+        assert (full.returncode, "measured on machine-" in full.stdout) == (0, True)
         ended = call(["repeat", f"{theirs.url}/shared/{'x' * 32}"])
         assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
         assert f"{theirs.url} has no such share link" in ended.stderr

@@ -37,8 +37,9 @@ from control_plane.store.bundles import (
     Bundle,
     StoredRow,
     bundle_of,
+    came_by_link,
     digest_of,
-    measured_digest,
+    is_same_run,
     refuse_other_files,
     rows_of,
     unpack_bundle,
@@ -292,7 +293,7 @@ def _take_over(bundle: Connection, session: Session, sha256: str) -> ImportedBun
         is_back = _put_back_if_deleted(session, row["id"])
         known = ours.exec_driver_sql("SELECT seq FROM run WHERE id = ?", (row["id"],)).scalar()
         if known is not None:
-            if measured_digest(bundle, row["seq"]) != measured_digest(ours, known):
+            if not is_same_run(bundle, row["seq"], ours, known):
                 raise _here_already(f"Run {row['id']}")
             seqs[row["seq"]] = known
             new += [row["id"]] if is_back else []
@@ -322,7 +323,10 @@ def _put_back_if_deleted(session: Session, run_id: str) -> bool:
 
 
 def _here_already(what: str) -> Conflict:
-    return Conflict(f"{what} is here already with another content, so nothing was imported.")
+    return Conflict(
+        f"{what} is here already with another content, so nothing was imported: "
+        "looplab import FILE --db OTHER.db takes it into a database of its own."
+    )
 
 
 def _add_run(
@@ -358,7 +362,8 @@ def _add_experiment(
         "SELECT seq, question, document FROM experiment WHERE id = ?", (row["id"],)
     ).first()
     if known is not None:
-        if (known.question, known.document) != (row["question"], row["document"]):
+        same = (known.question, known.document) == (row["question"], row["document"])
+        if not same and not _has_same_arms(bundle, ours, row["seq"], known.seq, seqs):
             raise _here_already(f"Experiment {row['id']}")
         return False
     seq = _insert(ours, "experiment", {**row, "seq": None, "submission": None})
@@ -369,6 +374,18 @@ def _add_experiment(
             unjudged = {"verdict": None} if "verdict" in part else {}
             _insert(ours, table, {**part, **whose, **unjudged, "experiment": seq})
     return True
+
+
+def _has_same_arms(
+    bundle: Connection, ours: Connection, theirs: int, known: int, seqs: Mapping[int, int]
+) -> bool:
+    """Whether two experiments measured the same runs, and a share link hid the texts of one."""
+    query = "SELECT place, run FROM experiment_arm WHERE experiment = ? ORDER BY place"
+    arms = bundle.exec_driver_sql(query, (theirs,)).all()
+    own = ours.exec_driver_sql(query, (known,)).all()
+    same = [(place, seqs.get(run)) for place, run in arms] == [tuple(arm) for arm in own]
+    by_link = [came_by_link(bundle, run) for _, run in arms if run]
+    return same and any([*by_link, *(came_by_link(ours, run) for _, run in own if run)])
 
 
 def _insert(ours: Connection, table: str, row: StoredRow) -> int:

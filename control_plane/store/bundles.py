@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
+from control_plane.domain.redaction import HIDDEN_BY_LINK
 from control_plane.domain.run import TERMINAL
 from control_plane.store.database import store_errors
 from control_plane.store.schema import (
@@ -57,6 +58,12 @@ _WRITTEN = {
     *("first_rate_per_s", "first_p50_s", "first_p95_s", "first_p99_s", "first_error_share"),
 }
 """What each database counts anew, what stays at home, what people write, and what follows."""
+
+_HIDDEN = {
+    *("reason", "configuration", "given_name", "application", "spec", "command", "environment"),
+    *("validity", "causes", "objectives", "name", "summary", "document", "gauges"),
+}
+"""What a share link redacts; times, histograms and seconds stay."""
 
 OF_RUNS = ("run_facts", "run_stream", "trial", "trial_stream", "run_tag")
 OF_EXPERIMENTS = ("experiment_arm", "experiment_block")
@@ -343,15 +350,32 @@ def rows_of(connection: Connection, query: str, *keys: int) -> Iterator[StoredRo
         yield dict(row)
 
 
-def measured_digest(connection: Connection, seq: int) -> str:
-    """Return a digest of what was measured, whatever people wrote about it since."""
+def measured_digest(connection: Connection, seq: int, *, by_link: bool = False) -> str:
+    """Return a digest of what was measured, whatever people wrote about it since.
+
+    `by_link`: of the numbers alone that no share link hides.
+    """
+    left_out = _WRITTEN | _HIDDEN if by_link else _WRITTEN
     digest = hashlib.sha256()
     for query in _MEASURED:
         for row in rows_of(connection, query, seq):
             measured = {
                 column: without_log(value) if column in {"document", "gauges"} else value
                 for column, value in sorted(row.items())
-                if column not in _WRITTEN
+                if column not in left_out
             }
             digest.update(repr(measured).encode())
     return digest.hexdigest()
+
+
+def is_same_run(bundle: Connection, theirs: int, ours: Connection, known: int) -> bool:
+    """Whether both measured the same; where a share link hid parts of one, by the numbers alone."""
+    by_link = came_by_link(bundle, theirs) or came_by_link(ours, known)
+    found = measured_digest(bundle, theirs, by_link=by_link)
+    return found == measured_digest(ours, known, by_link=by_link)
+
+
+def came_by_link(connection: Connection, seq: int) -> bool:
+    """Whether a share link gave this run, and hid what it hides."""
+    query = f"SELECT json_type(environment, '$.{HIDDEN_BY_LINK}') FROM run_facts WHERE run = ?"
+    return connection.exec_driver_sql(query, (seq,)).scalar() is not None

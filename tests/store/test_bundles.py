@@ -159,7 +159,7 @@ def test_what_is_here_already_stays(bundle: Path, store: Store, tmp_path: Path) 
     assert origin is not None
     assert origin.machine == "bench"
     other = changed(bundle, tmp_path, "UPDATE run SET reason = 'other'")
-    with pytest.raises(Conflict, match="with another content, so nothing was imported"):
+    with pytest.raises(Conflict, match=r"another content, so .* --db OTHER.db takes it"):
         store.import_bundle(other, shown)
 
 
