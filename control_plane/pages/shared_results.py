@@ -69,14 +69,14 @@ _DELETED = "The runs that this link shows were deleted."
 class SharedResult(ABC):
     """A redacted result, in each form that its link gives.
 
-    `sentence` leads its page; `description` says more; `note` what it is worth, with a `doubt`
-    where that is little.
+    `sentence` leads its page; `description` says more; `note` what it is worth, which is as
+    little as the `outcomes` of what it shows.
     """
 
     sentence: str
     description: str
     note: str
-    doubt: bool
+    outcomes: tuple[str | None, ...]
 
     @abstractmethod
     def page(self) -> View:
@@ -113,7 +113,7 @@ class SharedResult(ABC):
         return self._picture(drawn_lines(percentiles.plot))
 
     def _picture(self, drawn: Drawn) -> Picture:
-        return Picture(self.sentence, self.note, self.doubt, drawn)
+        return Picture(self.sentence, self.note, self.outcomes, drawn)
 
 
 class SharedRun(SharedResult):
@@ -131,7 +131,7 @@ class SharedRun(SharedResult):
         self._page = run_page(self._detail, trial=None, others=(), key="")
         self.description = self._page.lede or ", ".join(self._page.facts)
         self.note = validity_text(run) or run.state.value
-        self.doubt = run.validity is None or run.validity.outcome != "valid"
+        self.outcomes = (run.validity.outcome if run.validity else None,)
 
     def page(self) -> RunPage:
         why = explained(self._detail, self._limits)
@@ -172,7 +172,7 @@ class SharedComparison(SharedResult):
         self.description = plain_text(self._fragment.caveats) or ", ".join(self._fragment.facts)
         badges = self._fragment.badges
         self.note = ", ".join(badge.text for badge in badges)
-        self.doubt = any(badge.outcome != "valid" for badge in badges)
+        self.outcomes = tuple(badge.outcome for badge in badges)
 
     def _with_verdicts(self, details: Sequence[RunDetail], store: Store) -> Comparison:
         """Return the comparison with what sessions decide, and that what is hidden differs.
@@ -231,7 +231,7 @@ class SharedExperiment(SharedResult):
         self.sentence = plain_text(self._part.title)
         self.description = plain_text(self._part.rest) or ", ".join(self._part.facts)
         self.note = ", ".join(text for _, text in self._part.badges)
-        self.doubt = any(kind != "valid" for kind, _ in self._part.badges)
+        self.outcomes = tuple(kind for kind, _ in self._part.badges)
 
     def page(self) -> ExperimentPage:
         return ExperimentPage(self._judged.experiment, self._part, None)
@@ -285,7 +285,7 @@ class SharedTrend(SharedResult):
         suspect = sum(point.run.outcome == "suspect" for point in known.points)
         runs, where, *_ = self._page.facts
         self.note = f"{suspect} of {runs} suspect" if suspect else f"{runs}, {where}"
-        self.doubt = suspect > 0
+        self.outcomes = ("suspect",) if suspect else ()
 
     def page(self) -> TrendPage:
         return self._page

@@ -83,10 +83,7 @@ class TrendListRow:
 
 @dataclass(frozen=True)
 class TrendsPage(View):
-    """The trends with `least` points or more, the last measured first; at most so many.
-
-    `suspect`: such runs count. `left_out`: how many trends and runs of theirs show only then.
-    """
+    """The trends with points enough; `left_out`: so many with so many suspect runs are not."""
 
     template: ClassVar[str] = "pages/trends.html"
     rows: tuple[TrendListRow, ...]
@@ -293,9 +290,7 @@ def _facts(trend: Trend) -> Iterator[str]:
         yield f"ratio to {trend.against}, measured in turns, with 95 % intervals"
     else:
         yield "raw numbers: what the machine did meanwhile is in them"
-    if any(point.run.outcome == "suspect" for point in trend.points):
-        yield "hollow: suspect"
-    elif runs.doubted:
+    if runs.doubted:
         yield f"{number_of(runs.doubted, 'suspect run')} left out"
     if trend.without_number:
         yield f"{trend.without_number} without such a number"
@@ -304,16 +299,17 @@ def _facts(trend: Trend) -> Iterator[str]:
 def _lede(trend: Trend) -> str:
     """Return where the newest step lies; of too few points, what to do."""
     if trend.newest is None:
-        if trend.enough:
-            return ""
         return (
-            "Each finished and valid run of this spec is a point, whatever its title, tags and "
-            "trials: run it again, or let a nightly job do it."
+            ""
+            if trend.enough
+            else (
+                "Each finished and valid run of this spec is a point, whatever its title, tags and "
+                "trials: run it again, or let a nightly job do it."
+            )
         )
-    before = trend.points[trend.newest.first - 1].run
-    after = trend.points[trend.newest.last].run
-    before_it = trend.steps.index(trend.newest)
-    added = len(trend.steps) - 1 - before_it
+    before, after = (trend.points[at].run for at in (trend.newest.first - 1, trend.newest.last))
+    before_it, many = trend.steps.index(trend.newest), len(trend.steps)
+    added = many - 1 - before_it
     more = f" {number_of(before_it, 'step')} before it." if before_it else ""
     more += f" {number_of(added, 'step')} behind it, {ADDED}." if added else ""
     first, last = (f"{run.at:%-d %b %Y}" for run in (before, after))

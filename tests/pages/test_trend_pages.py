@@ -255,7 +255,9 @@ def test_suspect_runs_are_asked_for_and_deleted_ones_leave(tmp_path: Path) -> No
         assert "1 suspect run left out" in said
         page = looplab.get(f"/trends/{ids[0]}?suspect=true").text
         told = looplab.get(f"/api/trends/{ids[0]}?suspect=true").json()
-    assert "23 runs on bench" in words(page)
+    assert "1 of 23 runs suspect" in words(page)
+    (badge,) = [each for each in read_html(page).all("span") if "suspect" in each.text]
+    assert badge.attributes["class"] == "badge suspect"
     assert told["left_out"]["suspect"] == 0
     assert "circle-open" in figures(page)["trend"]["data"][0]["marker"]["symbol"]
 

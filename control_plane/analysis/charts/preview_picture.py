@@ -78,12 +78,12 @@ class Drawn:
 class Picture:
     """The main figure of a result, as other programs show it beside a link.
 
-    `title` is the sentence; `note` says what the result is worth, `doubt` where that is little.
+    `title` is the sentence; `note` says what the result is worth, in the colour of the `outcomes`.
     """
 
     title: str
     note: str
-    doubt: bool
+    outcomes: tuple[str | None, ...]
     drawn: Drawn
 
 
@@ -110,7 +110,7 @@ COLOURS = ("#3c5b9c", "#c04e0c", "#0d8664", "#8f5289", "#955700", "#41464f")
 """The colours of runs in a picture, as texts have them on paper."""
 
 INK, STRONG_INK, GRID, PAPER = "#5b6570", "#15191e", "#e2e6eb", "#ffffff"
-_NAMED = {"ink": STRONG_INK, "bad": "#b3261e", "good": "#0d7a5f"}
+_NAMED = {"ink": STRONG_INK, "bad": "#b3261e", "warn": "#7a4e00", "good": "#0d7a5f"}
 _LIGHT = {"bad": "#f6e0de", "good": "#dcefe9"}
 _LIGHT_INK, _LIGHT_RUN = "#eceff2", "#9dadcd"
 
@@ -305,7 +305,9 @@ def png_of(picture: Picture, regular: bytes, bold: bytes) -> bytes:
     image = large.reduce(_FINER)
     plain, strong = (ImageFont.truetype(BytesIO(font), 23) for font in (regular, bold))
     on, title = ImageDraw.Draw(image), strong.font_variant(size=40)
-    worth = PictureText(picture.note, _MARGIN, 44, _NAMED["bad"] if picture.doubt else INK)
+    doubts = {*picture.outcomes} - {"valid"}
+    colour = _NAMED["warn" if doubts == {"suspect"} else "bad"] if doubts else INK
+    worth = PictureText(picture.note, _MARGIN, 44, colour)
     for text in (*drawn.columns, *drawn.rows, worth):
         _write(on, text, plain, 980 - text.x)
     name = PictureText("Looplab", width - _MARGIN, 44, INK, "rm")

@@ -21,9 +21,9 @@ from control_plane.settings import Settings
 FONTS = [(Settings().static_dir / "vendor" / name).read_bytes() for name in PICTURE_FONTS]
 
 
-def picture_of(title: str, label: str = "", note: str = "", *, doubt: bool = False) -> Image.Image:
+def picture_of(title: str, label: str = "", note: str = "", outcome: str = "valid") -> Image.Image:
     labels = (PictureText(label, RIGHT_END, 400, "#000000"),) if label else ()
-    told = Picture(title, note, doubt, Drawn((), labels, ()))
+    told = Picture(title, note, (outcome,), Drawn((), labels, ()))
     return Image.open(BytesIO(png_of(told, *FONTS))).convert("RGB")
 
 
@@ -88,10 +88,17 @@ def test_a_label_that_is_too_long_ends_before_the_edge() -> None:
     assert not inked(image, (1190, 380, 1200, 420))
 
 
-def test_a_doubt_is_red() -> None:
-    reddest = []
-    for doubt in (False, True):
-        note = picture_of("", note="suspect", doubt=doubt).crop((50, 30, 400, 60))
-        red, green, _ = (list(channel.tobytes()) for channel in note.split())
-        reddest.append(max(first - second for first, second in zip(red, green, strict=True)))
-    assert reddest[0] < 30 < 100 < reddest[1]
+def test_a_doubt_is_amber_and_what_is_invalid_is_red() -> None:
+    shades = []
+    for outcome in ("valid", "suspect", "invalid"):
+        note = picture_of("", note="worth", outcome=outcome).crop((50, 30, 400, 60))
+        red, green, blue = (list(channel.tobytes()) for channel in note.split())
+        shades.append(
+            [
+                max(first - second for first, second in zip(high, low, strict=True))
+                for high, low in ((red, green), (green, blue))
+            ]
+        )
+    (valid, _), (suspect, towards_yellow), (invalid, towards_pink) = shades
+    assert valid < 30 < suspect < 100 < invalid
+    assert towards_pink < 40 < 60 < towards_yellow
