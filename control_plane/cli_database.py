@@ -174,10 +174,8 @@ def export_results(
     Secrets, the log of the target and its stacks are left out. --metric and --suspect are of the
     page of a trend; its bundle holds all runs of the spec.
     """
-    if html and bundle:
-        raise SettingsError("One file at a time: a page with --html, or a bundle with --bundle.")
-    if html is None and bundle is None:
-        raise SettingsError("Name the file: --html FILE for a page, --bundle FILE for a bundle.")
+    if (html is None) == (bundle is None):
+        raise SettingsError("Name one file: --html FILE for a page, --bundle FILE for a bundle.")
     query = ({"metric": metric} if metric else {}) | ({"suspect": "true"} if suspect else {})
     if query and (html is None or [*map(is_digest, ids or ())] != [True]):
         raise SettingsError("--metric and --suspect are of the page of a trend: SPEC --html FILE.")
@@ -224,8 +222,8 @@ def _export_bundle(settings: Settings, file: Path, ids: list[str], *, as_json: b
     holds = counted_things((written.runs, "run"), (written.experiments, "experiment"))
     holds += f" and {number_of(written.peers, 'result')} of other tools" if written.peers else ""
     typer.echo(f"{file}: {holds}, {written.size_bytes / 1e6:.1f} MB, sha256 {written.sha256}")
-    is_single = len(ids) == 1 and not is_digest(ids[0])
-    repeat = f", or looplab repeat {file.name}{'' if is_single else ' ID'}" if written.runs else ""
+    which = "" if len(ids) == 1 and not is_digest(ids[0]) else " ID"
+    repeat = f", or looplab repeat {file.name}{which}" if written.runs else ""
     typer.echo(f"Elsewhere: looplab import {file.name}{repeat}")
 
 

@@ -274,7 +274,7 @@ def test_a_wrong_spec_is_one_readable_line(
     [
         (["run", "absent.json"], "absent.json: No such file"),
         (["export", "zzzzzzzzzz"], "--html FILE for a page, --bundle FILE for a bundle"),
-        (["export", "zzzzzzzzzz", "--html", "a", "--bundle", "b"], "One file at a time"),
+        (["export", "zzzzzzzzzz", "--html", "a", "--bundle", "b"], "Name one file: --html FILE"),
         (["export", "zzzzzzzzzz", "--bundle", "b"], "runs.db: name one with --db"),
         (["import", "absent.looplab"], "absent.looplab is no file"),
         (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
