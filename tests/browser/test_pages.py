@@ -1,15 +1,19 @@
 """Home, new run, history, targets and glossary in a real browser."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from control_plane.store.share_links import ShareSubject
+from control_plane.store.store import open_store
 from tests.browser.conftest import OpenPage
-from tests.builders.trends import repeated
+from tests.builders.trends import P50S, repeated
 from tests.dashboard import BARE, Dashboard, forked_dashboard
 from tests.pages.stored import copied
 
@@ -87,6 +91,43 @@ def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path)
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Reject").click()
         expect(page.get_by_text("Rejected 1")).to_be_visible()
+
+
+def test_a_shared_trend_fits_a_small_screen_and_paper(
+    open_page: OpenPage, problems, tmp_path: Path
+) -> None:
+    facts = [{"commit": f"{n // 4:07x}"} for n in range(24)]
+    (run_id, *_) = repeated(tmp_path / "runs.db", P50S, facts)
+    store = open_store(tmp_path / "runs.db")
+    spec = store.trend_spec(run_id)
+    token = store.make_share_link(ShareSubject("trend", spec, "items"), [], 7)
+    store.close()
+    problems.expect("/vendor/pico.min.css")
+    with forked_dashboard(tmp_path) as looplab:
+        page = open_page(viewport={"width": 390, "height": 844})
+        page.goto(f"{looplab.url}/shared/{token}")
+        box = page.get_by_role("region", name="The steps and their commits")
+        assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
+        expect(box.get_by_role("row").get_by_text("Commits measured there")).to_be_visible()
+        files = page.locator("nav[aria-label='Files']")
+        expect(files).to_be_visible()
+        page.emulate_media(media="print")
+        expect(files).to_be_hidden()
+
+
+def test_the_history_breaks_a_long_name(
+    open_page: OpenPage, history_database: Path, tmp_path: Path
+) -> None:
+    name = "gunicorn, 2 workers, uvicorn_worker, uvloop, reuse port"
+    folder = copied(history_database, tmp_path)
+    with closing(sqlite3.connect(folder / "runs.db")) as database, database:
+        database.execute("UPDATE run SET given_name = ?", (name,))
+    with forked_dashboard(folder) as looplab:
+        page = open_page(viewport={"width": 1_440, "height": 900})
+        page.goto(f"{looplab.url}/history")
+        box = page.get_by_role("region", name="Table of runs")
+        expect(box.get_by_text(name).first).to_be_visible()
+        assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
 
 
 def left_of(part: Locator) -> float:
