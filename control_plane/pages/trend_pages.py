@@ -224,10 +224,7 @@ def trend(
 
 @router.get(f"{TRENDS}/{{spec}}/figures/{{name}}.csv")
 def trend_figure(
-    spec: TrendSpec,
-    name: FigureName,
-    store: StoreDep,
-    query: TrendQueryDep,
+    spec: TrendSpec, name: FigureName, store: StoreDep, query: TrendQueryDep
 ) -> Response:
     """Return the points of a trend as CSV."""
     found = read_trend(store, spec, query)
