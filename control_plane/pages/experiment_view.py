@@ -378,5 +378,7 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
 
 def _both_values(metric: JudgedMetric) -> str:
     """Return `8,770 /s against 8,740 /s`: geometric means over blocks, the contender's first."""
+    if metric.gaps and metric.values == (0, 0):
+        return "none failed on either side"
     baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
     return f"{contender} against {baseline}"

@@ -72,3 +72,11 @@ def test_what_lies_close_to_the_baseline_on_a_wide_scale_is_shown_close_up() -> 
     assert (beyond.at, beyond.low, beyond.high, beyond.inside) == (None, 0, 0, False)
     wide = close_up(1.05, Interval(0.5, 2.0), less_is_better=False)
     assert (wide.low, wide.high, wide.inside) == (0, 100, False)
+
+
+def test_errors_are_no_two_numbers_where_none_failed() -> None:
+    part = experiment_part(judged(1.0, 1.0), lambda _: (), lambda _: 6.0)
+    told = {
+        group.label: [mark.text for mark in group.marks] for group in (*part.groups, *part.others)
+    }
+    assert told["Errors or no answer"] == ["none failed on either side"]
