@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from control_plane.access.login import ANYONE
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.metric_charts import Sparkline
 from control_plane.analysis.charts.trend_chart import (
@@ -130,12 +129,6 @@ class StepCard:
     def mark(self) -> StepMark | None:
         """What somebody did to it."""
         return self.step.mark if self.step.mark and self.step.mark.made_by else None
-
-    @property
-    def by(self) -> str:
-        """Who did it: `by Ada`, or `by hand` where nobody logs in."""
-        name = self.mark.made_by if self.mark else ANYONE.name
-        return "by hand" if name == ANYONE.name else f"by {name}"
 
 
 @dataclass(frozen=True)

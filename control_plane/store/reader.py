@@ -26,6 +26,7 @@ from control_plane.domain.run import (
 )
 from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import Slices
+from control_plane.store import run_search
 from control_plane.store.database import Database
 from control_plane.store.mapping import (
     deleted_run_of,
@@ -48,13 +49,6 @@ from control_plane.store.run_query import (
     runs_in_order,
     runs_of_page,
     seqs_of_page,
-)
-from control_plane.store.run_search import (
-    configurations_of_runs,
-    newest_query,
-    requests_in,
-    requests_of,
-    values_of_runs,
 )
 from control_plane.store.tables import (
     DELETED,
@@ -218,10 +212,10 @@ class Reader:
         Each without trials, and with whether its requests are those; none of the ids `without`,
         and none that cannot be read.
         """
-        wanted = requests_of(spec)
+        wanted = run_search.requests_of(spec)
         with self._database.read() as session:
-            rows = session.connection().execute(newest_query(without)).all()
-            alike = {row.id: requests_in(row.spec) == wanted for row in rows}
+            rows = session.connection().execute(run_search.newest_query(without)).all()
+            alike = {row.id: run_search.requests_in(row.spec) == wanted for row in rows}
             ordered = sorted(rows, key=lambda row: not alike[row.id])
             runs, _ = runs_of_page(session, [row.seq for row in ordered[:limit]])
         return [(run, alike[run.id]) for run in runs]
@@ -317,17 +311,17 @@ class Reader:
     def tags(self) -> list[str]:
         """Return all tags of runs, in alphabetical order."""
         with self._database.read() as session:
-            return values_of_runs(session, "tag")
+            return run_search.values_of_runs(session, "tag")
 
     def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
         """Return the values of a column that runs have, in alphabetical order."""
         with self._database.read() as session:
-            return values_of_runs(session, name)
+            return run_search.values_of_runs(session, name)
 
     def measured_configurations(self, known: Sequence[str]) -> list[str]:
         """Return the names of configurations that runs have: those of `known` first."""
         with self._database.read() as session:
-            return configurations_of_runs(session, known)
+            return run_search.configurations_of_runs(session, known)
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""
