@@ -18,23 +18,10 @@ from tests.dashboard import BARE, Dashboard, forked_dashboard
 from tests.pages.stored import copied
 
 PATHS = (
-    "/",
-    "/runs/new",
-    "/runs/new?configuration=own",
-    "/history",
-    "/history?state=failed&tag=classic",
-    "/targets",
-    "/targets/new",
-    "/experiments",
-    "/workloads",
-    "/glossary",
-    "/components",
-    "/not-starting",
-    "/shares",
-    "/trends",
-    "/audit",
-    "/nothing",
-)
+    "/", "/runs/new", "/runs/new?configuration=own", "/history",
+    "/history?state=failed&tag=classic", "/targets", "/targets/new", "/experiments", "/workloads",
+    "/glossary", "/components", "/not-starting", "/shares", "/trends", "/audit", "/nothing",
+)  # fmt: skip
 WIDTHS = (360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560)
 COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules of axe that look at colours."""

@@ -17,7 +17,7 @@ from control_plane.domain.run import TrendKey
 from control_plane.pages.urls import share_url
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
-from tests.builders.runs import ASYNC, BLOCKING, decided, finished, items
+from tests.builders.runs import ASYNC, BLOCKING, decided
 from tests.builders.trends import P50S, interleaved, repeated
 from tests.dashboard import Dashboard, dashboard
 from tests.html import read_html
@@ -394,35 +394,3 @@ def test_a_ratio_to_a_suspect_baseline_is_suspect(tmp_path: Path) -> None:
     assert valid["left_out"] == {"suspect": 1, "without_number": 0}
     # Raw numbers are chosen where no baseline is valid.
     assert (none["baseline"], len(none["points"])) == (None, 11)
-
-
-def test_equal_work_has_one_digest_and_other_work_another(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "runs.db")
-    alike = (items(trials=1, title="a"), items(trials=1, title="b", tags=["x"], seed=7))
-    other = items(trials=1, concurrency=99)
-    specs = [store.trend_spec(finished(store, spec, ASYNC).id) for spec in (*alike, other)]
-    assert specs[0] == specs[1] != specs[2]
-    store.close()
-
-
-def test_marks_and_alarms_are_of_one_machine(tmp_path: Path) -> None:
-    ids = repeated(tmp_path / "runs.db", [*P50S, *P50S])
-    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
-        database.execute("UPDATE run SET machine = 'other' WHERE seq > 24")
-    with in_process(tmp_path) as looplab:
-        first, last = (f"/trends/{ids[0]}{{}}?machine={name}" for name in ("bench", "other"))
-        form = [("do", "add"), ("to", ids[20])]
-        spec = looplab.get(first.format("")).url.path.rpartition("/")[2]
-        assert looplab.post_form(f"/trends/{spec}/steps?machine=bench", form).status_code == 303
-        for address, steps in ((first, [ids[12], ids[20]]), (last, [ids[36]])):
-            told = looplab.post(f"/api{address.format('/told')}").json()
-            assert [step["run"] for step in told["steps"]] == steps
-            assert told["alarm"]["run"] == steps[0]
-        form = [("do", "forget"), ("run", ids[20])]
-        assert looplab.post_form(f"/trends/{spec}/steps?machine=bench", form).status_code == 303
-        alarms = [
-            looplab.post(f"/api/trends/{spec}/told?machine={name}").json()["alarm"]
-            for name in ("bench", "other")
-        ]
-    # Both were told above, though an added step stood behind that of the first.
-    assert alarms == [None, None]

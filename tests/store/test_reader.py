@@ -30,8 +30,7 @@ from tests.builders.runs import (
 from tests.builders.states import draft, in_state, plain
 from tests.dashboard import provide_database
 
-NOWHERE = "0000000000"
-WAITING = "run waiting"
+NOWHERE, WAITING = "0000000000", "run waiting"
 
 
 def titles(store: Store, **asked) -> list[str]:
