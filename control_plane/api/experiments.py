@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
+from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.trend import StepChange
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
@@ -43,15 +44,22 @@ trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
 
 @router.post("/experiments", status_code=202)
 def submit(
-    document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
+    document: SpecBody,
+    store: StoreDep,
+    service: RunServiceDep,
+    response: Response,
+    key: IdempotencyKey = None,
 ) -> Document:
     """Queue an experiment: a run for each arm, whose trials are interleaved in blocks.
 
-    The same Idempotency-Key with the same body gives the same response.
+    The same Idempotency-Key with the same body gives the same response. `elsewhere` says which
+    other machines get load, and how much at most; empty where it stays here.
     """
     made = service.submit_experiment(document, key=key)
     response.headers["Location"] = f"/api/experiments/runs/{made.id}"
-    return {"id": made.id, "url": experiment_address(made.id)}
+    specs = [run.spec for run in store.arm_runs(made) if run]
+    elsewhere = list(arms_elsewhere(specs, made.design.blocks))
+    return {"id": made.id, "url": experiment_address(made.id), "elsewhere": elsewhere}
 
 
 @router.get("/experiments")

@@ -14,6 +14,7 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
 from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.prose.comparison_sentences import described_comparison
+from control_plane.analysis.prose.run_sentences import load_elsewhere
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.dependencies import (
     BUNDLE_BODY,
@@ -119,10 +120,18 @@ class RunChanges(BaseModel):
 def submit(
     document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
 ) -> Document:
-    """Queue a run. The same Idempotency-Key with the same body gives the same response."""
+    """Queue a run. The same Idempotency-Key with the same body gives the same response.
+
+    `elsewhere` says which other machines get load, and how much; empty where it stays here.
+    """
     (run,) = service.submit([document], key=key)
     response.headers["Location"] = f"/api/runs/{run.id}"
-    return {"id": run.id, "state": State.QUEUED.value, "url": run_address(run.id)}
+    return {
+        "id": run.id,
+        "state": State.QUEUED.value,
+        "url": run_address(run.id),
+        "elsewhere": list(load_elsewhere([run.spec])),
+    }
 
 
 @router.get("/runs")

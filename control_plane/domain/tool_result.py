@@ -191,6 +191,9 @@ class ToolReading(NamedTuple):
 ToolFileReader = Callable[[BinaryIO, ToolKind | None, TimeUnit | None], ToolReading]
 """Reads a file as that kind with that unit. Raises InvalidInput."""
 
+ToolFileRecognizer = Callable[[BinaryIO, ToolKind | None, TimeUnit | None], object]
+"""Looks at how a file begins. Raises InvalidInput where a reader would refuse that."""
+
 
 @dataclass(frozen=True)
 class ToolFile:

@@ -108,10 +108,11 @@ class RunService:
         return parts
 
     async def import_file(self, file: Path, told: ToldOfFile) -> ImportedBundle:
-        """Take over what a file holds, while no run begins. Raises Conflict, or as the store."""
+        """Take over what a file holds, while no run begins. Raises as the store, else Conflict."""
         from control_plane.analysis.prose.run_sentences import told_of_run
-        from control_plane.other_tools import read_tool_file
+        from control_plane.other_tools import read_tool_file, recognized_format
 
+        await asyncio.to_thread(self._store.refuse_unknown_file, file, told, recognized_format)
         read = (told_of_run, read_tool_file)
         async with self._queue.reserve():
             return await asyncio.to_thread(self._store.import_file, file, told, *read)

@@ -107,6 +107,24 @@ def read_tool_file(
     `unit` is that of the values of an HdrHistogram log. Raises InvalidInput, with the line, for
     what is none of these files, or is damaged.
     """
+    found = recognized_format(file, kind, unit)
+    try:
+        read = read_hdr_log(file, unit) if found == "hlog" else _READERS[found][1](file)
+    except UNREADABLE as error:
+        log.warning("a file read as %s: %r", found, error)
+        raise InvalidInput(f"The file is damaged: it is not as {found} is written.") from None
+    if fault := report_fault(read.report):
+        raise InvalidInput(f"The file is damaged: {fault}.")
+    return read
+
+
+def recognized_format(
+    file: BinaryIO, kind: ToolKind | None = None, unit: TimeUnit | None = None
+) -> str:
+    """Return the format that the beginning of a file tells, and go back there.
+
+    Raises InvalidInput for an unknown one, or where it is of another tool than `kind`.
+    """
     head = file.read(HEAD_BYTES)
     file.seek(0)
     found = _format_of(head)
@@ -117,14 +135,7 @@ def read_tool_file(
         raise InvalidInput(f"This is no bundle, and no file of a known tool: {_unknown(head)}.")
     if unit is not None and found != "hlog":
         raise InvalidInput("A unit is told for HdrHistogram logs alone.")
-    try:
-        read = read_hdr_log(file, unit) if found == "hlog" else _READERS[found][1](file)
-    except UNREADABLE as error:
-        log.warning("a file read as %s: %r", found, error)
-        raise InvalidInput(f"The file is damaged: it is not as {found} is written.") from None
-    if fault := report_fault(read.report):
-        raise InvalidInput(f"The file is damaged: {fault}.")
-    return read
+    return found
 
 
 def told_of_file(name: str, kind: str, unit: str, title: str = "") -> ToldOfFile:

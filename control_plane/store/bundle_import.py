@@ -50,7 +50,6 @@ from control_plane.store.pins_and_deletions import put_back_rows
 from control_plane.store.reader import details_of
 from control_plane.store.run_query import refuse_unstorable
 from control_plane.store.run_search import INDEX_TEXTS
-from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.stored_tool_results import checked_tool_results, take_over_tool_results
 from control_plane.store.tables import DeletedRunRow, ExperimentRow, RunRow
@@ -112,7 +111,7 @@ class Bundles:
     def export_bundle(self, file: Path, ids: Sequence[str]) -> Bundle:
         """Write runs and experiments to a new file, as `write_bundle` does of a database."""
         with self._database.read():
-            return bundle_of(held_uri(self._database.path), file, ids)
+            return bundle_of(self._database.held_uri(), file, ids)
 
     def import_bundle(self, file: Path, readable: Readable) -> ImportedBundle:
         """Take over what a bundle holds, all or nothing; ids stay, and each run is marked.
@@ -120,14 +119,14 @@ class Bundles:
         What is here already with the same content stays as it is. Raises Conflict where it has
         another content here, and InvalidInput for what is no bundle, is damaged or is newer.
         """
-        if file.exists() and file.samefile(self._database.path):
+        if self._database.lies_at(file):
             raise InvalidInput("This is the database itself, and no bundle.")
         refuse_other_files(file)
-        sha256 = digest_of(file)
+        sha256, like = digest_of(file), self._database.held_uri()
         with tempfile.TemporaryDirectory(prefix="looplab-import-") as folder:
             staged = Path(folder) / "bundle.db"
             with _as_damaged():
-                unpack_bundle(file, staged, held_uri(self._database.path))
+                unpack_bundle(file, staged, like)
             with _session(staged) as bundle:
                 _check(bundle, readable)
                 with self._database.write() as ours:

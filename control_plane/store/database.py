@@ -40,6 +40,7 @@ _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
 _GONE = "was deleted or moved while Looplab runs: put it back, or start Looplab again"
 _REPLACED = "was replaced while Looplab runs: start Looplab again, which opens what lies there now"
 _WRITTEN_OVER = "was written over while Looplab runs: start Looplab again"
+_CLOSED = "is closed, because Looplab stops"
 
 
 @contextmanager
@@ -102,10 +103,12 @@ class Database:
         # Closed last: with any descriptor of a file a process gives up SQLite's locks on it.
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._marks = {self._mark()}
-        self._is_renewed = False
+        self._is_renewed = self._is_closed = False
         self._renewal = threading.Lock()
         self._writer = engine(path, begin="BEGIN IMMEDIATE", connections=1)
         self._reader = engine(path, begin="BEGIN", connections=_READERS)
+        for connecting in (self._writer, self._reader):
+            event.listen(connecting, "connect", self._refuse_late, insert=True)
         try:
             with store_errors(path):
                 self._renew()
@@ -122,10 +125,13 @@ class Database:
 
         Raises DatabaseBusy, DatabaseFull or StoreError.
         """
-        if self._cut_if_written_over():
-            raise self._other_file(_WRITTEN_OVER)
-        with store_errors(self.path), Session(self._reader) as session:
-            yield session
+        with store_errors(self.path):
+            if self._is_closed:
+                raise self._other_file(_CLOSED)
+            if self._cut_if_written_over():
+                raise self._other_file(_WRITTEN_OVER)
+            with Session(self._reader) as session:
+                yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -146,6 +152,8 @@ class Database:
 
     def fault(self) -> str | None:
         """Return what happened to the file while it was open, without its path; None if nothing."""
+        if self._is_closed:
+            return _CLOSED
         if self._cut_if_written_over():
             return _WRITTEN_OVER
         try:
@@ -154,6 +162,20 @@ class Database:
             return _GONE
         same = (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
         return None if same else _REPLACED
+
+    def lies_at(self, path: Path) -> bool:
+        """Return whether the open file is the one at `path`, wherever it was opened."""
+        return path.exists() and os.path.samestat(path.stat(), os.fstat(self._file))
+
+    def held_uri(self) -> str:
+        """Return the address by which this process opens the file once more, to read.
+
+        SQLite alone may open it, and by no `immutable` address: whoever closes any other descriptor
+        of it gives up the locks of this process, and another program then deletes the log. Raises
+        StoreError while another file lies at the path, which the log is not of.
+        """
+        self._refuse_other_file()
+        return f"file:{quote(str(self.path))}?mode=ro"
 
     def empty_log(self) -> None:
         """Move the log into the file now, so that nothing deleted stays in it.
@@ -164,11 +186,26 @@ class Database:
             self._renew()
 
     def close(self) -> None:
-        """Close all connections; with the last one SQLite moves the log into the database."""
+        """Close all connections; with the last one SQLite moves the log into the database.
+
+        Whoever reads or writes from now on gets a StoreError.
+        """
         self._cut_if_written_over()
+        self._is_closed = True
         self._reader.dispose()
         self._writer.dispose()
-        os.close(self._file)
+        with self._renewal:  # Nobody looks at a file that gets the same number.
+            os.close(self._file)
+
+    def _refuse_late(self, connection: Any, record: Any) -> None:
+        """Refuse a connection that is opened later: to the file that lies at the path then.
+
+        It would read the log of the file before, and move it into the other when it is closed.
+        """
+        del record
+        if (fault := self.fault()) is not None:
+            connection.close()
+            raise self._other_file(fault)
 
     def _refuse_other_file(self) -> None:
         if (fault := self.fault()) is not None:
@@ -182,7 +219,7 @@ class Database:
         if self._mark() in self._marks:
             return False
         with self._renewal:  # The marks may have changed between both looks.
-            if self._mark() in self._marks:
+            if self._is_closed or self._mark() in self._marks:
                 return False
             write_ahead_log.cut(self.path)
             return True

@@ -168,15 +168,6 @@ def read_only_uri(path: Path) -> str:
     return f"file:{quote(str(path))}?{mode}"
 
 
-def held_uri(path: Path) -> str:
-    """Return the address by which the process that holds a database opens it once more, to read.
-
-    SQLite alone may open the file there, and no `immutable` address: whoever closes any other
-    descriptor of it gives up the locks of this process, and another program then deletes the log.
-    """
-    return f"file:{quote(str(path))}?mode=ro"
-
-
 def _back_up(path: Path, version: str) -> None:
     """Copy the database to a file beside it, named after its schema and the time."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
@@ -278,7 +269,7 @@ ORDER BY type != 'table', rowid
 def make_empty(path: Path, like: str) -> None:
     """Make a database with the schema of another and no row, which only its owner may read.
 
-    `like` is the address of the other, of `read_only_uri` or `held_uri`.
+    `like` is the address of the other, of `read_only_uri` or `Database.held_uri`.
 
     Raises StoreError where something lies there already.
     """

@@ -41,7 +41,6 @@ from control_plane.store.mapping import (
     validity_text,
 )
 from control_plane.store.reader import whole_run
-from control_plane.store.schema import held_uri
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.tables import (
     ExperimentArmRow,
@@ -173,7 +172,7 @@ class ShareLinks:
     ) -> Bundle:
         """Write what a link shows as a bundle, without what it hides. Raises as `write_bundle`."""
         with self._database.read():
-            written = bundle_of(held_uri(self._database.path), file, ids)
+            written = bundle_of(self._database.held_uri(), file, ids)
         with store_errors(file):
             _hide_in(file, link, redaction)
         return replace(written, sha256=digest_of(file), size_bytes=file.stat().st_size)

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
-from control_plane.domain.tool_result import ToldOfFile, ToolFileReader
+from control_plane.domain.tool_result import ToldOfFile, ToolFileReader, ToolFileRecognizer
 from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
 from control_plane.store.bundles import is_sqlite
@@ -108,11 +108,21 @@ class Store(
 
         Raises as `import_bundle` and `import_tool_result` do.
         """
-        is_ours = file.exists() and file.samefile(self.path)
-        if is_ours or (told.kind is None and is_sqlite(file)):
+        if self._takes_as_bundle(file, told):
             return self.import_bundle(file, readable)
         made = self.import_tool_result(file, told, read)
         return ImportedBundle((), (), int(made.known), made.sha256, (made.id,))
+
+    def refuse_unknown_file(
+        self, file: Path, told: ToldOfFile, recognize: ToolFileRecognizer
+    ) -> None:
+        """Raise InvalidInput for what does not begin as a bundle or as a file of a known tool."""
+        if not self._takes_as_bundle(file, told):
+            with file.open("rb") as opened:
+                recognize(opened, told.kind, told.unit)
+
+    def _takes_as_bundle(self, file: Path, told: ToldOfFile) -> bool:
+        return self._database.lies_at(file) or (told.kind is None and is_sqlite(file))
 
     def close(self) -> None:
         """Close the database and give up its lock."""

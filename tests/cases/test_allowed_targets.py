@@ -1,6 +1,6 @@
 """Targets on other machines: refused at each entry, unless the settings allow them with a login.
 
-No run of these tests begins: the queue takes none. No name is looked up.
+No run elsewhere begins in these tests: the queue takes none, or holds it. No name is looked up.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from control_plane.settings import Settings
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import Draft, open_store
 from tests.builders.runs import ASYNC, BLOCKED, finished, led
-from tests.dashboard import Dashboard, items_spec, provide_database
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, send
@@ -149,6 +149,23 @@ def test_a_repeat_says_so_before_its_button(open_to_one: Dashboard, tmp_path: Pa
     planned = open_to_one.post(f"/api/repeats/{theirs}", body).json()
     assert [told_of(ALLOWED) in line for line in planned["elsewhere"]] == [True]
     assert open_to_one.post(f"/api/repeats/{theirs}", {}).json()["elsewhere"] == []
+
+
+def test_the_api_says_so_in_what_it_answers(tmp_path: Path) -> None:
+    """The first run keeps the others in the queue, until they are cancelled."""
+    with in_process(tmp_path, limits=replace(LIMITS, max_queue=9)) as looplab:
+        first = looplab.submit(long_spec(**BARE))
+        looplab.until_state(first, {"running"})
+        run = looplab.post("/api/runs", spec_for(ALLOWED)).json()
+        experiment = {**EXPERIMENT, "spec": spec_for(ALLOWED)}
+        made = looplab.post("/api/experiments", experiment).json()
+        here = looplab.post("/api/runs", items_spec()).json()
+        assert [told_of(ALLOWED) in line for line in run["elsewhere"]] == [True]
+        assert ["at most 11 times" in line for line in made["elsewhere"]] == [True]
+        assert here["elsewhere"] == []
+        assert looplab.post(f"/api/experiments/runs/{made['id']}/cancel").is_success
+        for run_id in (run["id"], here["id"], first):
+            assert looplab.cancel(run_id).is_success
 
 
 def test_the_command_line_says_so_before_it_hands_in(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,10 +174,14 @@ async def test_no_idle_task_begins_before_a_run_that_waits(service: RunService) 
 async def test_a_file_is_imported_while_the_queue_is_held(
     service: RunService, tmp_path: Path
 ) -> None:
-    """So that no run begins meanwhile."""
-    file = tmp_path / "results.json"
-    file.write_text("no results")
+    """So that no run begins meanwhile; an unknown one is refused at once."""
+    file, unknown = tmp_path / "results.hlog", tmp_path / "unknown"
+    file.write_text("#[damaged")
+    unknown.write_text("no results")
     async with service._queue.reserve():  # noqa: SLF001 - another import holds it so
+        async with asyncio.timeout(1):
+            with pytest.raises(InvalidInput, match="no bundle"):
+                await service.import_file(unknown, ToldOfFile(unknown.name))
         importing = asyncio.create_task(service.import_file(file, ToldOfFile(file.name)))
         done, _ = await asyncio.wait({importing}, timeout=0.2)
         assert not done

@@ -13,9 +13,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
-from control_plane.domain.errors import DatabaseOwned, StoreError
+from control_plane.domain.errors import DatabaseOwned, InvalidInput, StoreError
 from control_plane.domain.run import State
+from control_plane.domain.tool_result import ToldOfFile
+from control_plane.other_tools import read_tool_file
 from control_plane.store import write_ahead_log
 from control_plane.store.store import Store, open_store
 from control_plane.store.write_ahead_log import aside, belongs, log_path, marks
@@ -240,6 +243,48 @@ def test_a_database_that_is_replaced_takes_nothing_of_the_one_before(
         refuses(store, "was replaced")
     assert titles(path) == ids_without_log(backup)
     assert whole(path)
+
+
+def test_a_reader_that_comes_while_it_is_closed_opens_no_other_file(
+    backup: Path, path: Path
+) -> None:
+    """An engine that is disposed connects anew: to what lies at the path then, with the old log."""
+    store = open_store(path)
+    in_state(store, CANCELLED)
+    moved_over(backup, path)
+    refused = []
+
+    def comes_late(_engine: Engine) -> None:
+        with pytest.raises(StoreError, match="Looplab stops"):
+            ids(store)
+        refused.append(store.fault())
+
+    event.listen(Engine, "engine_disposed", comes_late)
+    try:
+        store.close()
+    finally:
+        event.remove(Engine, "engine_disposed", comes_late)
+    assert refused
+    with pytest.raises(StoreError, match="Looplab stops"):
+        in_state(store, CANCELLED)
+    assert ids_without_log(path) == ids_without_log(backup)
+    assert titles(path) == ids_without_log(backup)
+
+
+def test_no_bundle_is_made_of_the_log_and_a_file_that_it_is_not_of(
+    backup: Path, path: Path, tmp_path: Path
+) -> None:
+    with closing(open_store(path)) as store:
+        run = in_state(store, CANCELLED)
+        moved_over(backup, path)
+        with pytest.raises(StoreError, match="was replaced"):
+            store.export_bundle(tmp_path / "results.looplab", [run.id])
+        path.unlink()
+        unknown = tmp_path / "unknown"
+        unknown.write_text("nothing")
+        with pytest.raises(InvalidInput, match="no bundle"):
+            store.import_file(unknown, ToldOfFile("unknown"), lambda _run: None, read_tool_file)
+    assert not (tmp_path / "results.looplab").exists()
 
 
 def test_a_database_that_is_written_over_takes_nothing_of_the_one_before(
