@@ -27,6 +27,7 @@ import psutil
 from bench.pairs import verdict
 from tests.dashboard import DashboardProcess, dashboard
 
+METRIC = "throughput_per_s"
 FEW, MANY = 10, 100
 MARGIN = 0.03
 MOST_CORES = 0.03
@@ -74,26 +75,32 @@ class Viewers:
     async def _all(self) -> None:
         limits = httpx2.Limits(max_connections=self._number)
         async with httpx2.AsyncClient(base_url=self._url, limits=limits, timeout=60) as client:
-            await asyncio.gather(*(self._view(client, at) for at in range(self._number)))
+            parts = ("/runs/{}/live", "/queue")
+            places = range(self._number)
+            await asyncio.gather(*(self._view(client, at, part) for at in places for part in parts))
 
-    async def _view(self, client: httpx2.AsyncClient, place: int) -> None:
-        """Ask as a page does, which was not opened in the same moment as the others."""
+    async def _view(self, client: httpx2.AsyncClient, place: int, part: str) -> None:
+        """Ask for a part as a page does, which was not opened in the same moment as the others."""
         await asyncio.sleep(place / self._number)
         while True:
             wait_s = LOOK_S
             if watched := self.watched:
-                answer = await client.get(f"/runs/{watched}/live")
-                self.asked += 1
-                told = EVERY.search(answer.text)
-                wait_s = int(told[1]) / 1e3 if told else LOOK_S
+                wait_s = await self._ask(client, part.format(watched))
             await asyncio.sleep(wait_s)
+
+    async def _ask(self, client: httpx2.AsyncClient, path: str) -> float:
+        """Return how long the page waits before it asks again."""
+        answer = await client.get(path)
+        self.asked += 1
+        told = EVERY.search(answer.text)
+        return int(told[1]) / 1e3 if told else LOOK_S
 
 
 def few_change_nothing(looplab: DashboardProcess, blocks: int, seconds: float) -> bool:
     """Let the product decide whether a run that ten people watch is another one."""
     document = {
         "question": "Do ten viewers change a run?",
-        "metric": "throughput_per_s",
+        "metric": METRIC,
         "margin": MARGIN,
         "blocks": blocks,
         "same_arms": True,
@@ -112,14 +119,12 @@ def few_change_nothing(looplab: DashboardProcess, blocks: int, seconds: float) -
             now = WORKS_NOW.search(looplab.get("/queue").text)
             viewers.watched = arms["watched"] if now and now[1] == arms["watched"] else ""
             time.sleep(LOOK_S)
-    found = next(
-        each
-        for each in looplab.get(path).json()["verdicts"]
-        if each["metric"] == "throughput_per_s"
-    )
-    low, high = found["low_90"], found["high_90"]
-    print(f"{FEW} viewers asked {viewers.asked:,} times: {found['verdict']}, ratio")
-    print(f"  {found['ratio']:.4f} [{low:.4f}, {high:.4f}] after {found['blocks']} blocks")
+    found = {each["metric"]: each for each in looplab.get(path).json()["verdicts"]}
+    print(f"{FEW} viewers asked {viewers.asked:,} times")
+    for metric, each in found.items():
+        low, high = each["low_90"], each["high_90"]
+        print(f"  {metric}: {each['verdict']}, {each['ratio']} [{low}, {high}], {each['blocks']}")
+    low, high = found[METRIC]["low_90"], found[METRIC]["high_90"]
     off = max(abs(1 - 1 / low), abs(high - 1)) if low and high else 1.0
     return verdict(f"{FEW} viewers, throughput off by", off, MARGIN, most=True)
 

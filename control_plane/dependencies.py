@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from control_plane.analysis.trend import StepChange, Trend
 
 
-def _store(request: Request) -> Store:
+# Dependencies that only look something up are `async`: FastAPI gives others a thread each time.
+async def _store(request: Request) -> Store:
     store: Store = request.state.store
     return store
 
 
-def _service(request: Request) -> RunService:
+async def _service(request: Request) -> RunService:
     service: RunService = request.state.service
     return service
 

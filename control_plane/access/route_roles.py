@@ -5,7 +5,7 @@ public: anyone who reaches the port. viewer: reads. operator: starts, changes an
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from fastapi.routing import iter_route_contexts
@@ -205,6 +205,7 @@ def role_of(route: str) -> AccessRole | None:
     return roles[0] if len(roles) == 1 else None
 
 
+@lru_cache(maxsize=512)
 def methods_at(path: str) -> tuple[str, ...]:
     """Return the methods that an address takes, HEAD and OPTIONS among them; () for none."""
     found = {

@@ -122,7 +122,7 @@ def count_requests(app: FastAPI, metrics: Metrics) -> None:
     )
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.state.metrics
     return metrics
 

@@ -143,7 +143,7 @@ class ExperimentAnswers:
         return answer
 
 
-def _answers(request: Request) -> ExperimentAnswers:
+async def _answers(request: Request) -> ExperimentAnswers:
     memory: PageMemory = request.state.page_memory
     return memory.of(ExperimentAnswers)
 

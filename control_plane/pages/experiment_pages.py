@@ -47,9 +47,9 @@ from control_plane.pages.experiment_view import (
     ExperimentFragment,
     experiment_part,
 )
-from control_plane.pages.run.live import RenderCacheDep
+from control_plane.pages.run.live import LIVE_POLL_S
 from control_plane.pages.site import View
-from control_plane.pages.site.templating import NO_STORE, fragment, page
+from control_plane.pages.site.templating import NO_STORE, fragment, page, shared_fragment
 from control_plane.pages.urls import EXPERIMENTS
 from control_plane.store.store import Store
 
@@ -238,17 +238,12 @@ def experiment_page(store: Store, service: RunService, experiment_id: str) -> Ex
 
 
 @router.get("/experiments/{experiment_id}/live")
-def live(
-    request: Request,
-    experiment_id: ExperimentId,
-    store: StoreDep,
-    service: RunServiceDep,
-    cache: RenderCacheDep,
+async def live(
+    request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Return what changed; the page stops to ask for it when the experiment is over."""
-    body = cache.shared(
-        experiment_id,
-        lambda: bytes(fragment(request, current_part(store, service, experiment_id)).body),
+    body = await shared_fragment(
+        request, LIVE_POLL_S, lambda: current_part(store, service, experiment_id)
     )
     return HTMLResponse(body, headers=NO_STORE)
 

@@ -29,8 +29,8 @@ from control_plane.pages.compare_query import (
     read_drawing,
     suggested_runs,
 )
-from control_plane.pages.run.live import RenderCacheDep
-from control_plane.pages.site.templating import NO_STORE, fragment, page
+from control_plane.pages.run.live import LIVE_POLL_S
+from control_plane.pages.site.templating import NO_STORE, page, shared_fragment
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
@@ -73,16 +73,12 @@ def compare_page(store: Store, service: RunService, query: CompareQuery) -> Comp
 
 
 @router.get("/compare/live")
-def compare_live(
-    request: Request,
-    query: CompareQueryDep,
-    store: StoreDep,
-    service: RunServiceDep,
-    cache: RenderCacheDep,
+async def compare_live(
+    request: Request, query: CompareQueryDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Return what changed; the page stops to ask for it when every run is over."""
-    body = cache.shared(
-        query, lambda: bytes(fragment(request, current_fragment(store, service, query)).body)
+    body = await shared_fragment(
+        request, LIVE_POLL_S, lambda: current_fragment(store, service, query), query
     )
     return HTMLResponse(body, headers=NO_STORE)
 

@@ -1,12 +1,10 @@
 """A run that is not over yet, as its page shows it each second."""
 
-import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Lock
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.figure import Figure
@@ -32,30 +30,11 @@ from control_plane.jobs.run_service import RunService
 from control_plane.pages.rows_and_cells import PHASES, ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
 from control_plane.pages.site import PageMemory, View
-from control_plane.pages.site.templating import NO_STORE, fragment
+from control_plane.pages.site.templating import NO_STORE, shared_fragment
+from control_plane.store.store import Store
 
-RENDER_TICK_S = 1.0
-
-
-class RenderCache:
-    """Keeps what was made in the present tick; later requests of the same tick share it."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._tick = -1
-        self._made: dict[Hashable, bytes] = {}
-
-    def shared(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """Return what `make` returns: it runs once for each key and tick, whoever asks at once."""
-        with self._lock:
-            tick = int(self._clock() / RENDER_TICK_S)
-            if tick != self._tick:
-                self._tick, self._made = tick, {}
-            if key not in self._made:
-                self._made[key] = make()
-            return self._made[key]
-
+LIVE_POLL_S = 1.0
+"""How long a page waits before it asks again, unless that takes too much from what is measured."""
 
 RECENT_SAMPLES = 4
 """Gauge samples that a tile looks at: about two seconds."""
@@ -215,42 +194,48 @@ OVER = {**NO_STORE, "HX-Refresh": "true"}
 """Tells htmx to load the page again: the result stands at the same address."""
 
 
-def _render_cache(request: Request) -> RenderCache:
-    memory: PageMemory = request.state.page_memory
-    return memory.of(RenderCache)
+class WorkingRun:
+    """The run that works now and its plan, read once: nothing of them changes while it works."""
 
+    def __init__(self) -> None:
+        self._run: Run | None = None
+        self._phases: Phases | None = None
 
-RenderCacheDep = Annotated[RenderCache, Depends(_render_cache)]
+    def fragment(self, run_id: str, store: Store, service: RunService) -> LiveFragment | None:
+        """Return what the page of a run shows now; None once it is over. Raises NotFound."""
+        works, known, phases = service.live(run_id) is not None, self._run, self._phases
+        if not works or known is None or phases is None or known.id != run_id:
+            known = store.run(run_id)
+            phases = service.expected_phases(known.spec)
+        if works:
+            self._run, self._phases = known, phases
+        return None if known.state.terminal else current_fragment(known, phases, service)
 
 
 @router.get("/runs/{run_id}/live")
-def live(
-    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep, cache: RenderCacheDep
+async def live(
+    request: Request, run_id: RunId, store: StoreDep, service: RunServiceDep
 ) -> Response:
     """Return what changed; once the run is over the page is told to load its result."""
-
-    def made() -> bytes:
-        run = store.run(run_id)
-        return (
-            b""
-            if run.state.terminal
-            else bytes(fragment(request, current_fragment(run, service)).body)
-        )
-
-    body = cache.shared(run_id, made)
+    memory: PageMemory = request.state.page_memory
+    working = memory.of(WorkingRun)
+    body = await shared_fragment(
+        request, LIVE_POLL_S, lambda: working.fragment(run_id, store, service)
+    )
     return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 
 def live_view(run: Run, service: RunService, experiment: Experiment | None = None) -> LivePage:
     """Return the page of a run that is under way, perhaps as an arm of an experiment."""
     loads = tuple(load_text(stream) for stream in run.spec.workload.streams)
-    return LivePage(run, loads, current_fragment(run, service), experiment)
+    current = current_fragment(run, service.expected_phases(run.spec), service)
+    return LivePage(run, loads, current, experiment)
 
 
-def current_fragment(run: Run, service: RunService) -> LiveFragment:
+def current_fragment(run: Run, phases: Phases, service: RunService) -> LiveFragment:
     """Return what the page shows of the run now."""
     progress = service.progress(run.id) or _unknown_progress(run)
-    return live_fragment(run, progress, service.live(run.id), service.expected_phases(run.spec))
+    return live_fragment(run, progress, service.live(run.id), phases)
 
 
 def _unknown_progress(run: Run) -> Progress:

@@ -1,10 +1,11 @@
 """What stands around every page: the places, the state of the queue, the machine."""
 
+import asyncio
 import os
 import platform
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -68,7 +69,7 @@ BELOW = {HISTORY: ("/runs/", "/compare", "/import", "/trends"), TARGETS: (f"{TAR
 BUSY_POLL_S, IDLE_POLL_S = 2, 15
 """How often the top bar asks how the queue stands."""
 
-PAGES_CPU = 0.03
+PAGES_CPU = 0.01
 """Cores that all pages together may take from a run on a machine of two cores or fewer."""
 
 WATCHING_CPU = 0.01
@@ -106,6 +107,47 @@ class PollingPace:
             self._slower = min(max(self._slower * used / PAGES_CPU, 1.0), SLOWEST)
             self._looked_s, self._spent_s = now_s, spent_s
         return round(seconds * self._slower, 1)
+
+
+SHARED_PART = 0.9
+"""The part of the time until a page asks again for which others are given what it was given."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What is made for all who ask before `until_s`."""
+
+    until_s: float
+    made: asyncio.Task[bytes]
+
+    def serves(self, now_s: float) -> bool:
+        """Return whether it is still in the making, or may be given away."""
+        failed = self.made.done() and (self.made.cancelled() or self.made.exception())
+        return now_s < self.until_s and not failed
+
+
+class RenderCache:
+    """Keeps what pages ask for again and again, for as long as they wait: many cost one rendering.
+
+    It belongs to one event loop.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[Hashable, Rendering] = {}
+
+    async def shared(self, key: Hashable, make: Callable[[], bytes], lasts_s: float) -> bytes:
+        """Return what `make` returns: in a thread, once in `lasts_s` seconds for each key.
+
+        Raises what `make` raises, which is then called again for the next who asks.
+        """
+        now_s = self._clock()
+        kept = self._kept.get(key)
+        if kept is None or not kept.serves(now_s):
+            self._kept = {old: each for old, each in self._kept.items() if each.serves(now_s)}
+            made = asyncio.create_task(asyncio.to_thread(make))
+            kept = self._kept[key] = Rendering(now_s + lasts_s, made)
+        return await asyncio.shield(kept.made)
 
 
 @dataclass(frozen=True)

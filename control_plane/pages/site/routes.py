@@ -19,8 +19,16 @@ from control_plane.analysis.start_hints import (
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import TooManyGuesses
 from control_plane.domain.ids import experiment_address, run_address
-from control_plane.pages.site import View, queue_view
-from control_plane.pages.site.templating import TermGroup, fragment, groups, page, plain_page
+from control_plane.pages.site import BUSY_POLL_S, View, queue_view
+from control_plane.pages.site.templating import (
+    NO_STORE,
+    TermGroup,
+    fragment,
+    groups,
+    page,
+    plain_page,
+    shared_fragment,
+)
 from control_plane.pages.urls import (
     AUDIT,
     COMPARE,
@@ -109,9 +117,10 @@ def not_starting(request: Request) -> Response:
 
 
 @router.get("/queue")
-def queue(request: Request, service: RunServiceDep) -> Response:
+async def queue(request: Request, service: RunServiceDep) -> Response:
     """Return the part of the top bar that says how the queue stands."""
-    return fragment(request, queue_view(service))
+    body = await shared_fragment(request, BUSY_POLL_S, lambda: queue_view(service))
+    return HTMLResponse(body, headers=NO_STORE)
 
 
 @router.get(AUDIT)

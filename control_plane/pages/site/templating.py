@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +19,15 @@ from control_plane.domain.errors import FieldError
 from control_plane.domain.ids import slug
 from control_plane.domain.units import SPACE
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.site import PollingPace, View, quiet_shell, shell_of
+from control_plane.pages.site import (
+    SHARED_PART,
+    PageMemory,
+    PollingPace,
+    RenderCache,
+    View,
+    quiet_shell,
+    shell_of,
+)
 from control_plane.pages.urls import (
     HISTORY,
     NEW_RUN,
@@ -176,6 +184,26 @@ def _pace_of(request: Request) -> Callable[[float], str]:
     pace: PollingPace = request.state.pace
     service: RunService = request.state.service
     return lambda seconds: f"{round(1000 * pace.every(seconds, loads=service.loads()))}ms"
+
+
+async def shared_fragment(
+    request: Request, every_s: float, view: Callable[[], View | None], query: Hashable = None
+) -> bytes:
+    """Return an element that its page asks for again each `every_s` seconds; none if `view` is.
+
+    Pages that ask for one address and `query` in the same time share it. Raises what `view` raises,
+    which a thread calls.
+    """
+
+    def made() -> bytes:
+        current = view()
+        return b"" if current is None else bytes(fragment(request, current).body)
+
+    memory: PageMemory = request.state.page_memory
+    service: RunService = request.state.service
+    pace: PollingPace = request.state.pace
+    lasts_s = SHARED_PART * pace.every(every_s, loads=service.loads())
+    return await memory.of(RenderCache).shared((request.url.path, query), made, lasts_s)
 
 
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
