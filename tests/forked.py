@@ -1,5 +1,7 @@
 """Looplab's command in a process of its own that is forked from one which has imported it before.
 
+Each lane of tests has one such process (`FORKED`), from which load workers of tests come as well.
+
 For tests to which start and end of the interpreter are not the point: what each start would import
 again takes a second of the processor. It does not prove what the import of the command does, that
 the variables of Python itself (`PYTHON…`) work, which are set after it, or that the process ends:
@@ -8,7 +10,6 @@ multiprocessing leaves by `os._exit`, so no handler of `atexit` and no finalisat
 parent. Execute a `dashboard` for these.
 """
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -16,14 +17,17 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from control_plane.__main__ import main
 
-IMPORTED = ["control_plane.dashboard_server", "control_plane.local_dashboard", "control_plane.cli"]
+FORKED = get_context("forkserver")
+"""Processes forked from one that has imported everything, and done nothing else."""
+# Python has one such process, and what it imports is decided when the first is forked.
+FORKED.set_forkserver_preload(["tests.preloaded"])
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,13 @@ class ForkedProcess:
         self.process.kill()
 
 
-@cache
-def _forks() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    return context
-
-
 def forked(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], streams: Sequence[int]
 ) -> ForkedProcess:
     """Start `looplab` in a folder; `streams` are its standard input, output and errors."""
     sent = [Connection(os.dup(stream)) for stream in streams]
     asked = (arguments, folder, {**os.environ, **environment}, sent)
-    process = _forks().Process(target=_looplab, args=asked, daemon=True)
+    process = FORKED.Process(target=_looplab, args=asked, daemon=True)
     process.start()
     for connection in sent:
         connection.close()

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from control_plane.domain.client_strategies import STRATEGIES
+from tests.forked import FORKED
 from tests.load.fault_driver import drive
-from tests.load.workers import FORKED
 
 USERS = 8
 PATIENCE_S = 60

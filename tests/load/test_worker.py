@@ -9,9 +9,9 @@ import pytest
 
 from control_plane.domain.histogram import merge
 from scripts.budget import ROOT
+from tests.forked import FORKED
 from tests.load.hostile import HostileServer
 from tests.load.workers import (
-    FORKED,
     PATIENCE_S,
     completed,
     plan_of,

@@ -8,16 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import Second, StreamRecord
-from control_plane.load import strategies, worker
+from control_plane.load import worker
 from control_plane.load.worker_protocol import (
     LoadPlan,
     Message,
@@ -26,20 +24,10 @@ from control_plane.load.worker_protocol import (
     WorkerResult,
     decode,
 )
+from tests.forked import FORKED
 
 LEAD_NS = 5_000_000
 PATIENCE_S = 120
-FORKED = get_context("forkserver")
-"""Processes forked from one that has imported what load workers need, and done nothing else."""
-FORKED.set_forkserver_preload(
-    [
-        __name__,
-        *(
-            f"{strategies.__name__}.{strategy.made_by.partition(':')[0]}"
-            for strategy in STRATEGIES.values()
-        ),
-    ]
-)
 
 
 def plan_of(url: str, path: str = "/ok", **changes: Any) -> LoadPlan:

@@ -1,0 +1,35 @@
+"""What the process imports from which the tests fork: all of the product, its templates as well.
+
+It starts no thread and no event loop, and looks for no garbage among what it made.
+"""
+
+import gc
+from importlib import import_module
+from pkgutil import walk_packages
+
+import control_plane
+from control_plane.pages.site.templating import environment
+from control_plane.settings import Settings
+
+NOT_IMPORTED = ("__main__", ".inside.")
+"""Parts of the names of modules that are programs, or run in the interpreter of a target."""
+
+
+def import_everything() -> None:
+    for module in walk_packages(control_plane.__path__, f"{control_plane.__name__}."):
+        if not any(part in f"{module.name}." for part in NOT_IMPORTED):
+            import_module(module.name)
+    import_module("tests.load.workers")
+
+
+def compile_templates() -> None:
+    settings = Settings()
+    templates = environment(settings.templates_dir, settings.static_dir)
+    for name in templates.list_templates():
+        templates.get_template(name)
+
+
+import_everything()
+compile_templates()
+gc.collect()
+gc.freeze()
