@@ -3,7 +3,6 @@
 import os
 import platform
 import resource
-import shlex
 import shutil
 import sqlite3
 import sys
@@ -18,6 +17,7 @@ from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import check, instance_of
+from control_plane.targets.builtin_configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
 from control_plane.targets.observation.machine import (
     available_cores,
@@ -28,7 +28,6 @@ from control_plane.targets.observation.procfs import owner_of
 from control_plane.targets.orphans import marked_processes
 from control_plane.targets.target_files import read_file
 
-_ROOT = Path(__file__).resolve().parent.parent
 _MOST_BYTES = 100_000
 FEW_FILES = 4_096
 FEW_PORTS = 10_000
@@ -169,15 +168,7 @@ def _servers(settings: Settings) -> Examined:
     if not missing:
         return Examined("servers", "good", ", ".join(found))
     text = f"{', '.join(found)}; without {', '.join(missing)}"
-    return Examined("servers", "good", text, f"For all of them: {install_servers(_ROOT)}.")
-
-
-def install_servers(root: Path) -> str:
-    """Return what installs all servers: of a checkout at `root`, or of the installed package."""
-    pip = f"{shlex.quote(sys.executable)} -m pip install"
-    if (root / "pyproject.toml").is_file():
-        return f"{pip} -e {shlex.quote(f'{root}[servers]')}"
-    return f'{pip} "looplab[servers]"'
+    return Examined("servers", "good", text, f"For all of them: {install_servers()}.")
 
 
 def _clock(settings: Settings) -> Examined:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from control_plane.doctor import Examined, examine, install_servers
+from control_plane.doctor import Examined, examine
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 from tests.dashboard import provide_database
@@ -52,12 +52,6 @@ def test_the_command_tells_it_and_its_exit_code_whether_looplab_works(tmp_path: 
     assert told.returncode == 1
     assert "bad    database" in told.stdout
     assert "doubt  open files   512 can be opened" in told.stdout
-
-
-def test_servers_are_installed_as_looplab_was(tmp_path: Path) -> None:
-    assert install_servers(tmp_path).endswith(' install "looplab[servers]"')
-    (tmp_path / "pyproject.toml").touch()
-    assert install_servers(tmp_path).endswith(f" install -e '{tmp_path}[servers]'")
 
 
 def test_what_a_killed_dashboard_left_is_found(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ WINDOW_POINTS = 50
 LEAST_SIDE = 3
 """A level that lasts for fewer points is no level: one bad night makes no step."""
 
-P_VALUE, WEAK_P_VALUE = 0.001, 0.01
-"""The t-test of a step that is kept, and of a split in a window."""
+P_VALUE, WEAK_P_VALUE, HIDING_P_VALUE = 0.001, 0.01, 0.0001
+"""The t-test of a step that is kept, of a split in a window, of two that hide each other."""
 
 WILD_SDS = 5
 """So far from the median around it a point is wild."""
@@ -129,15 +129,20 @@ def _tamed(values: Levels, least_variance: float) -> Levels:
     """Return the values, a few wild ones brought to where they are just not wild.
 
     The deviation is that of the differences of neighbours, which a step and a wild point change
-    little. Four points of a level within a series have the median around them, and stay.
+    little. Four points of a level within a series have the median around them, and stay, as do
+    three at its end. Where the median lies between two values, a point near either stays.
     """
     if len(values) < 2 * LEAST_SIDE:
         return values
     differences = np.abs(np.diff(values))
     sd = max(float(np.median(differences)) * _SD_OF_DIFFERENCES, sqrt(least_variance))
     padded = np.pad(values, LEAST_SIDE, constant_values=np.nan)
-    around = np.nanmedian(sliding_window_view(padded, 2 * LEAST_SIDE + 1), axis=1)
-    tamed = np.clip(values, around - WILD_SDS * sd, around + WILD_SDS * sd)
+    near = np.sort(sliding_window_view(padded, 2 * LEAST_SIDE + 1), axis=1)
+    many = np.count_nonzero(~np.isnan(near), axis=1)
+    many[[0, -1]], near[[0, -1]] = many[[1, -2]], near[[1, -2]]
+    row = np.arange(len(values))
+    low, high = near[row, (many - 1) // 2], near[row, many // 2]
+    tamed = np.clip(values, low - WILD_SDS * sd, high + WILD_SDS * sd)
     most = max(1, WILD_SHARE * len(values))
     return tamed if np.count_nonzero(tamed != values) <= most else values
 
@@ -163,17 +168,33 @@ def _splits(values: Levels, sums: _Sums, start: int, end: int) -> list[int]:
     found, parts = [], [(0, len(window))]
     while parts:
         begin, stop = parts.pop()
-        at = _best_split(distances, begin, stop)
-        if at is not None and sums.p_value(start + begin, start + at, start + stop) < WEAK_P_VALUE:
+        split = _best_split(distances, begin, stop)
+        if split is None:
+            continue
+        at, end = split
+        p_value = sums.p_value(start + begin, start + at, start + stop)
+        if p_value < WEAK_P_VALUE:
             found.append(start + at)
             parts += [(begin, at), (at, stop)]
+        elif stop - end >= LEAST_SIDE and _both_stand(sums, start, (begin, at, end, stop)):
+            found += [start + at, start + end]
+            parts += [(begin, at), (at, end), (end, stop)]
     return found
 
 
-def _best_split(distances: Levels, begin: int, stop: int) -> int | None:
+def _both_stand(sums: _Sums, start: int, edges: Sequence[int]) -> bool:
+    """Return whether two steps hide each other: the spread of the right side is that of the second,
+    in which the first is lost.
+    """
+    begin, at, end, stop = (start + edge for edge in edges)
+    return max(sums.p_value(begin, at, end), sums.p_value(at, end, stop)) < HIDING_P_VALUE
+
+
+def _best_split(distances: Levels, begin: int, stop: int) -> tuple[int, int] | None:
     """Return the place around which points are furthest apart, by Matteson and James' statistic.
 
-    `distances` are sums over the first points of both sides. The right side may end before `stop`.
+    With it comes where its right side ends, before `stop` where another step follows. `distances`
+    are sums over the first points of both sides.
     None where a side would have too few points.
     """
     if stop - begin < 2 * LEAST_SIDE:
@@ -190,7 +211,8 @@ def _best_split(distances: Levels, begin: int, stop: int) -> int | None:
     within = in_left / (left * (left - 1)) + in_right / (right * (right - 1))
     statistic = left * right / (left + right) * (apart - within)
     statistic[end - at < LEAST_SIDE] = -np.inf
-    return int(at[int(statistic.max(axis=1).argmax()), 0])
+    row, column = np.unravel_index(int(statistic.argmax()), statistic.shape)
+    return int(at[row, 0]), int(end[column])
 
 
 def _kept(sums: _Sums, places: Sequence[int]) -> list[int]:

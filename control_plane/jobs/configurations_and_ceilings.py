@@ -46,7 +46,7 @@ def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> 
     if named.application not in {None, BUNDLED}:
         return for_application(target, str(named.application))
     message = not_for_bundled(target) or missing_server(target)
-    if message is not None:
+    if message:
         raise InvalidInput(message, (FieldError("target.configuration", message),))
     return target
 

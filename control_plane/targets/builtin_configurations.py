@@ -1,10 +1,13 @@
 """The configurations that come with Looplab, and the name of any other."""
 
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.server_command_lines import (
@@ -25,6 +28,7 @@ from control_plane.domain.spec import (
 from control_plane.domain.units import number_of
 
 _DEFAULT = Target()
+_ROOT = Path(__file__).resolve().parents[2]
 RESPONDER_NAME = "bare responder"
 """The name of a target that is no configuration: it shows the client, and serves nothing."""
 MAX_SIMILAR, MAX_COMPARED = 3, 100
@@ -46,6 +50,11 @@ class Configuration:
     builtin: bool
     available: bool
     missing_extra: str | None
+
+    @property
+    def install(self) -> str:
+        """The command that brings its server; empty where it is there."""
+        return "" if self.available else install_servers()
 
     @property
     def wsgi(self) -> bool:
@@ -121,10 +130,18 @@ def not_for_bundled(target: Target) -> str | None:
     return f"{server} serves WSGI applications: choose one of your own, or another server."
 
 
-def missing_server(target: Target) -> str | None:
-    """Return the message that its server is not installed, with the remedy; None where it is."""
-    extra = configuration_of(target).missing_extra
-    return extra and f'{target.server} is not installed: pip install "looplab[{extra}]".'
+def missing_server(target: Target) -> str:
+    """Return the message that its server is not installed, with the remedy; empty where it is."""
+    install = configuration_of(target).install
+    return install and f"{target.server} is not installed: {install}"
+
+
+def install_servers(root: Path = _ROOT) -> str:
+    """Return what installs all servers: of a checkout at `root`, or of the installed package."""
+    pip = f"{shlex.quote(sys.executable)} -m pip install"
+    if (root / "pyproject.toml").is_file():
+        return f"{pip} -e {shlex.quote(f'{root}[servers]')}"
+    return f'{pip} "looplab[servers]"'
 
 
 @cache

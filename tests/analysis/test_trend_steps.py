@@ -22,6 +22,13 @@ def test_clear_steps_are_found_where_they_are() -> None:
     assert all(step.first <= step.at <= step.last and step.p_value < 1e-9 for step in found)
 
 
+@pytest.mark.parametrize("newest", range(1, 9))
+def test_a_step_stays_when_a_larger_one_follows(newest: int) -> None:
+    found = find_steps(noisy(2, (22, 0), (18, 6), (newest, -40)))
+    assert found[0].at == 22
+    assert [step.at for step in found[1:]] == [40] or newest < LEAST_SIDE
+
+
 def test_a_step_of_twice_the_noise_is_found_and_none_where_there_is_none() -> None:
     places = np.random.default_rng(7).integers(10, 51, SERIES).tolist()
     found = [find_steps(noisy(n, (at, 0), (POINTS - at, 2))) for n, at in enumerate(places)]

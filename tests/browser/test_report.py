@@ -5,25 +5,35 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.store.store import open_store
 from tests.browser.conftest import OpenPage
+from tests.builders.runs import ASYNC, BLOCKING, THREADED, decided
 from tests.builders.trends import P50S, repeated
 from tests.in_process import in_process
 from tests.pages.stored import Stored
 
 
-@pytest.mark.parametrize("name", ["run", "compare", "trend"])
+def report(name: str, stored: Stored, folder: Path) -> bytes:
+    ids = stored.runs.classic
+    if name in {"run", "compare"}:
+        path = f"/runs/{ids[2]}.html" if name == "run" else f"/compare.html?runs={','.join(ids)}"
+        return stored.looplab.get(path).content
+    if name == "trend":
+        (first, *_) = repeated(folder / "runs.db", P50S)
+    else:
+        store = open_store(folder / "runs.db")
+        first = decided(store, "classic", [BLOCKING, THREADED, ASYNC]).id
+        store.close()
+    with in_process(folder) as looplab:
+        return looplab.get(f"/{name}s/{first}.html").content
+
+
+@pytest.mark.parametrize("name", ["run", "compare", "trend", "experiment"])
 def test_a_report_opens_from_disk_and_prints_whole(
     open_page: OpenPage, stored: Stored, tmp_path: Path, name: str
 ) -> None:
-    ids = stored.runs.classic
     file = tmp_path / "report.html"
-    if name == "trend":
-        (first, *_) = repeated(tmp_path / "runs.db", P50S)
-        with in_process(tmp_path) as looplab:
-            file.write_bytes(looplab.get(f"/trends/{first}.html").content)
-    else:
-        path = f"/runs/{ids[2]}.html" if name == "run" else f"/compare.html?runs={','.join(ids)}"
-        file.write_bytes(stored.looplab.get(path).content)
+    file.write_bytes(report(name, stored, tmp_path))
     page = open_page(offline=True, viewport={"width": 1440, "height": 900})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

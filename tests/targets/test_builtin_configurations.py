@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +8,7 @@ from control_plane.domain.spec import AnyTarget, Target, UrlTarget
 from control_plane.targets.builtin_configurations import (
     BUILTIN_CONFIGURATIONS,
     find_configuration,
+    install_servers,
     target_name,
 )
 
@@ -15,6 +17,12 @@ def test_the_first_configuration_is_the_default() -> None:
     first = BUILTIN_CONFIGURATIONS[0]
     assert (first.name, first.target) == ("uvicorn, 1 worker, uvloop", Target())
     assert (first.builtin, first.available, first.missing_extra) == (True, True, None)
+
+
+def test_servers_are_installed_as_looplab_was(tmp_path: Path) -> None:
+    assert install_servers(tmp_path).endswith(' install "looplab[servers]"')
+    (tmp_path / "pyproject.toml").touch()
+    assert install_servers(tmp_path).endswith(f" install -e '{tmp_path}[servers]'")
 
 
 def test_names_tell_all_configurations_apart() -> None:

@@ -203,7 +203,7 @@ _PURPOSES = (
 
 @dataclass(frozen=True)
 class ListedConfiguration:
-    """`missing_extra`: what installs its server; None where it is there. `builtin`: it stays.
+    """`install`: the command that brings its server, empty where it is there. `builtin`: it stays.
 
     `wsgi`: it serves applications of the settings only.
     """
@@ -212,7 +212,7 @@ class ListedConfiguration:
     purpose: str
     command: str
     available: bool
-    missing_extra: str | None
+    install: str
     builtin: bool
     wsgi: bool
 
@@ -323,7 +323,7 @@ def _rows(service: RunService, server: str) -> tuple[ListedConfiguration, ...]:
             purpose=" ".join(_purposes(configuration.target)) or "One process: begin here.",
             command=service.server_command(configuration.target),
             available=configuration.available,
-            missing_extra=configuration.missing_extra,
+            install=configuration.install,
             builtin=configuration.builtin,
             wsgi=configuration.wsgi,
         )

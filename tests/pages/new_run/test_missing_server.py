@@ -1,10 +1,12 @@
 """A server that is not installed is shown as such, with the line that brings it."""
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import pytest
 
+from control_plane.targets.builtin_configurations import install_servers
 from tests.dashboard import Dashboard, dashboard, items_spec
 from tests.html import read_html
 from tests.pages.form_page import send
@@ -29,12 +31,12 @@ def test_it_is_shown_with_what_brings_it(looplab: Dashboard) -> None:
     assert {configuration["target"]["server"] for configuration in missing} == {"granian"}
     assert {configuration["missing_extra"] for configuration in missing} == {"servers"}
     page = looplab.get("/targets").text
-    assert page.count('pip install "looplab[servers]"</pre>') == len(missing)
+    assert page.count(f"{escape(install_servers())}</pre>") == len(missing)
     form = looplab.get("/runs/new").text
     for configuration in missing:
         assert not read_html(page).by_role("button", f"Start {configuration['name']} by hand")
         assert f'value="{configuration["name"]}"' not in form
-    remedy = 'granian is not installed: pip install "looplab[servers]".'
+    remedy = f"granian is not installed: {install_servers()}"
     started = send(looplab, "/targets/start", [("name", missing[0]["name"])])
     assert (started.status_code, "granian is not installed" in started.text) == (422, True)
     refused = looplab.post("/api/runs", items_spec(target={"configuration": missing[0]["name"]}))
