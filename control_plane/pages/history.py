@@ -203,7 +203,7 @@ def history_page(
     query: HistoryQuery, store: Store, service: RunService, answers: ExperimentAnswers
 ) -> HistoryPage:
     """Return one page of the runs that the filters leave."""
-    found = _read(query, store, PAGE)
+    found = read_runs(query, store, PAGE)
     following = query.model_copy(update={"cursor": found.next_cursor or ""})
     groups = run_list_groups(found.runs, store, service, answers, grouped=query.sort == "created")
     return HistoryPage(
@@ -293,7 +293,8 @@ def slot_label(index: int) -> RunLabel:
     return RunLabel(index, "", LETTERS[index], "", mark, hollow=index >= len(MARKERS))
 
 
-def _read(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
+def read_runs(query: HistoryQuery, store: Store, limit: int) -> RunListPage:
+    """Return one page of the runs that a query asks for."""
     return store.runs(
         limit=limit,
         cursor=query.cursor or None,
@@ -335,7 +336,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
 def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
     for name in query.filters:
         wider = query.without(name)
-        found = _read(wider, store, 1)
+        found = read_runs(wider, store, 1)
         if found.total:
             total = f"{'more than ' if found.more else ''}{count(found.total)}"
             yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)

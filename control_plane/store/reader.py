@@ -43,7 +43,6 @@ from control_plane.store.run_query import (
     Filters,
     RunListPage,
     RunOrder,
-    chosen_seqs,
     cursor_after,
     run_query,
     runs_in_order,
@@ -199,7 +198,7 @@ class Reader:
         Raises NotFound for an id of neither. Arms that were deleted are left out.
         """
         with self._database.read() as session, readable(*ids):
-            seqs, missing = chosen_seqs(session, ids)
+            seqs, missing = run_search.chosen_seqs(session, ids)
             if missing:
                 find_row(session, missing[0])
             return runs_in_order(session, seqs)

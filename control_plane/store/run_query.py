@@ -1,11 +1,12 @@
 """Pages of the history: its filters as SQL, and the runs of a page."""
 
+import json
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, TypedDict, cast
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Select,
     exists,
+    func,
     literal,
     or_,
     tuple_,
@@ -26,11 +28,10 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
 from control_plane.domain.run import Run, State
 from control_plane.store.mapping import readable, run_of
-from control_plane.store.run_search import SEARCHED, text_conditions
+from control_plane.store.run_search import SEARCHED, having_words, text_conditions
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
-    ExperimentRow,
     RunFacts,
     RunRow,
     RunStream,
@@ -41,10 +42,11 @@ MAX_PAGE = 200
 MOST_COUNTED = 1_000
 """Where more runs match, nobody waits until all are counted."""
 MANY = 2_000
-"""Where more runs meet the other filters, each with a text is asked for them."""
+"""So many texts are read to find words in them, before the index of texts is gone through."""
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 
 Condition = ColumnElement[bool]
+_run_seq = cast("ColumnElement[int]", col(RunRow.seq))
 
 RunSort = Literal["created", "throughput", "p50", "p95", "p99", "errors"]
 SortOrder = Literal["desc", "asc"]
@@ -90,26 +92,53 @@ class RunListPage:
 
 
 @dataclass(frozen=True)
-class RunQuery:
-    """The runs that match some filters.
-
-    One table is gone through in the order of `seq`, its column; of another one it is asked whether
-    has each run. All that have a text are looked up once: SQLite would search it for each run.
-    `of_run` asks the same of each run, for who goes through them in another order. `by_text` goes
-    through those with a text instead, until enough are found: quicker where `others`, the
-    conditions beside it, are met by many.
-    """
+class _Members:
+    """The runs in the rows of another table that meet a condition; `seq` is the run of a row."""
 
     seq: ColumnElement[int]
+    condition: Condition
+
+    def has(self, seq: ColumnElement[int]) -> Condition:
+        """Return whether the run with that `seq` is among them."""
+        return exists().where(self.seq == seq, self.condition)
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    """The runs whose rows meet `conditions`, that are `members` of other tables, and have `words`.
+
+    One table is gone through in the order of its `seq`; of another one it is asked whether it has
+    each run.
+    """
+
+    words: tuple[str, ...]
     conditions: tuple[Condition, ...]
-    of_run: tuple[Condition, ...]
-    by_text: "RunQuery | None" = None
-    others: tuple[Condition, ...] = ()
+    members: tuple[_Members, ...]
 
     @property
-    def every(self) -> Select[Any]:
-        """Return the query of the `seq` of each."""
-        return sqlalchemy.select(self.seq).where(*self.conditions)
+    def of_run(self) -> tuple[Condition, ...]:
+        """What is asked of each run but its words, for who goes through runs in another order."""
+        return (*self.conditions, *(listed.has(_run_seq) for listed in self.members))
+
+    @property
+    def whatever_words(self) -> Select[Any]:
+        """The query of the `seq` of each run, whatever its words."""
+        if not self.members:
+            return sqlalchemy.select(_run_seq).where(*self.conditions)
+        first, *others = self.members
+        also = (each.has(first.seq) for each in others)
+        return sqlalchemy.select(first.seq).where(first.condition, *self._met(first.seq), *also)
+
+    @property
+    def by_words(self) -> Select[Any]:
+        """The query of the `seq` of each run, which goes through those that have the words."""
+        row = SEARCHED.c.rowid
+        listed = (each.has(row) for each in self.members)
+        found = text_conditions(self.words)
+        return sqlalchemy.select(row).where(*found, *self._met(row), *listed)
+
+    def _met(self, seq: ColumnElement[int]) -> list[Condition]:
+        return [exists().where(_run_seq == seq, *self.conditions)] if self.conditions else []
 
 
 class Filters(TypedDict, total=False):
@@ -143,43 +172,13 @@ def run_query(filters: Filters) -> RunQuery:
     """
     for field, value in filters.items():
         refuse_unstorable(field, str(value or ""))
+    words, members = (filters.get("text") or "").split(), tuple(_members(filters))
     conditions = _of_run(filters)
-    words, members = (filters.get("text") or "").split(), list(_members(filters))
-    run_seq = cast("ColumnElement[int]", col(RunRow.seq))
+    # Deleted runs have neither text nor tags.
     stand_there = filters.get("verdict") or not (words or members)
     if stand_there and not filters.get("state"):
         conditions.append(_scanned(RunRow.state) != DELETED)
-    if not words and not members:
-        return RunQuery(run_seq, tuple(conditions), tuple(conditions))
-    found = list(text_conditions(words))
-    texts = sqlalchemy.select(SEARCHED.c.rowid).where(*found)
-    has_text = [_scanned(RunRow.seq).in_(texts)] if words else []
-    of_run = (*conditions, *has_text, *(listed.has(run_seq) for listed in members))
-    row = SEARCHED.c.rowid
-    listed = tuple(each.has(row) for each in members)
-    if words and not conditions:
-        return RunQuery(row, (*found, *listed), of_run)
-    if words and not filters.get("verdict"):
-        meets = exists().where(run_seq == row, *conditions)
-        by_text = RunQuery(row, (*found, meets, *listed), of_run)
-        return RunQuery(run_seq, of_run, of_run, by_text, tuple(conditions))
-    first, *rest = members
-    meets_all = [exists().where(run_seq == first.seq, *conditions)] if conditions else []
-    has_text = [first.seq.in_(texts)] if words else []
-    also = (each.has(first.seq) for each in rest)
-    return RunQuery(first.seq, (first.condition, *meets_all, *also, *has_text), of_run)
-
-
-@dataclass(frozen=True)
-class _Members:
-    """The runs in the rows of another table that meet a condition; `seq` is the run of a row."""
-
-    seq: ColumnElement[int]
-    condition: Condition
-
-    def has(self, seq: ColumnElement[int]) -> Condition:
-        """Return whether the run with that `seq` is among them."""
-        return exists().where(self.seq == seq, self.condition)
+    return RunQuery(tuple(words), tuple(conditions), members)
 
 
 def _members(filters: Filters) -> Iterator[_Members]:
@@ -225,32 +224,41 @@ def seqs_of_page(
 
     None is counted beyond `MOST_COUNTED` and one more. Raises InvalidInput as `page_conditions`.
     """
-    last = _read_cursor(limit, cursor)
-    query = _quicker(connection, query)
-    seq = query.seq
-    in_order = query.every.order_by(seq.asc() if order.ascending else seq.desc())
-    counted = list(connection.scalars(in_order.limit(max(MOST_COUNTED, limit) + 1)))
+    last, wanted = _read_cursor(limit, cursor), limit + 1
+    most = max(MOST_COUNTED + 1, wanted)
+    counted = _first(connection, query, most, None, ascending=order.ascending)
     total = min(len(counted), MOST_COUNTED + 1)
     if order.sort != "created":
-        return _by_number(connection, query, order, (counted, last, limit + 1)), total
+        return _by_number(connection, query, order, (counted, last, wanted)), total
     if last is None:
-        return counted[: limit + 1], total
-    page = in_order.where(seq > last if order.ascending else seq < last)
-    return list(connection.scalars(page.limit(limit + 1))), total
+        return counted[:wanted], total
+    return _first(connection, query, wanted, last, ascending=order.ascending), total
 
 
-def _quicker(connection: Connection, query: RunQuery) -> RunQuery:
-    """Return the query that finds the same runs and takes less time."""
-    if query.by_text is None:
-        return query
-    seq = cast("ColumnElement[int]", col(RunRow.seq))
-    met = sqlalchemy.select(seq).where(*query.others).order_by(seq.desc())
-    seqs = list(connection.scalars(met.limit(MANY + 1)))
-    return (
-        query.by_text
-        if len(seqs) > MANY
-        else replace(query, conditions=(seq.in_(seqs), *query.of_run))
-    )
+def _first(
+    connection: Connection, query: RunQuery, most: int, last: int | None, *, ascending: bool
+) -> list[int]:
+    """Return the first runs that match, behind the run `last`, in the order of `seq`.
+
+    With words and conditions those that meet the conditions are read, as long as they are few or
+    many of them have the words; else those that have the words are gone through.
+    """
+
+    def found(every: Select[Any], limit: int) -> list[int]:
+        (seq,) = every.selected_columns
+        if last is not None:
+            every = every.where(seq > last if ascending else seq < last)
+        in_order = every.order_by(seq.asc() if ascending else seq.desc())
+        return list(connection.scalars(in_order.limit(limit)))
+
+    if not query.words:
+        return found(query.whatever_words, most)
+    if query.of_run:
+        seqs = found(query.whatever_words, MANY + 1)
+        matching = having_words(connection, seqs, query.words, most)
+        if len(seqs) <= MANY or len(matching) == most:
+            return matching
+    return found(query.by_words, most)
 
 
 def _by_number(
@@ -268,29 +276,48 @@ def _by_number(
     counted, last, wanted = of_page
     few = len(counted) <= MOST_COUNTED
     number = _scanned(_NUMBERS[order.sort]) if few else col(_NUMBERS[order.sort])
-    seq = cast("ColumnElement[int]", col(RunRow.seq))
-    conditions = [seq.in_(counted)] if few else query.of_run
-    matching = sqlalchemy.select(seq).where(*conditions)
-    known, unknown = matching.where(number.is_not(None)), matching.where(number.is_(None))
+    known = sqlalchemy.select(_run_seq).where(number.is_not(None))
+    unknown = sqlalchemy.select(_run_seq).where(number.is_(None))
     value = _number_of(connection, order.sort, last)
     if last is not None and value is not None:
-        pair, bound = tuple_(number, seq), tuple_(literal(value), literal(last))
+        pair, bound = tuple_(number, _run_seq), tuple_(literal(value), literal(last))
         known = known.where(pair > bound if order.ascending else pair < bound)
     elif last is not None:
-        known, unknown = known.where(sqlalchemy.false()), unknown.where(seq < last)
-    keys = (number.asc(), seq.asc()) if order.ascending else (number.desc(), seq.desc())
-    seqs = list(connection.scalars(known.order_by(*keys).limit(wanted)))
+        known, unknown = known.where(sqlalchemy.false()), unknown.where(_run_seq < last)
+    keys = (number.asc(), _run_seq.asc()) if order.ascending else (number.desc(), _run_seq.desc())
+    known, unknown = known.order_by(*keys), unknown.order_by(_run_seq.desc())
+    if not few and query.words:
+        nearest = list(connection.scalars(known.limit(MANY)))
+        matching = having_words(connection, nearest, query.words, wanted, *query.of_run)
+        if len(matching) == wanted:
+            return matching
+    matches = [_among(counted)] if few else _matches(query)
+    seqs = list(connection.scalars(known.where(*matches).limit(wanted)))
     if len(seqs) < wanted:
-        rest = unknown.order_by(seq.desc()).limit(wanted - len(seqs))
-        seqs += connection.scalars(rest)
+        seqs += connection.scalars(unknown.where(*matches).limit(wanted - len(seqs)))
     return seqs
+
+
+def _among(seqs: Sequence[int]) -> Condition:
+    """Return the condition that a run is one of many, which are too many for a parameter each."""
+    known = func.json_each(json.dumps(seqs)).table_valued("value")
+    return _run_seq.in_(sqlalchemy.select(known.c.value))
+
+
+def _matches(query: RunQuery) -> list[Condition]:
+    """Return what each run of a query meets; all with its words are looked up once."""
+    if not query.words:
+        return [*query.of_run]
+    texts = sqlalchemy.select(SEARCHED.c.rowid).where(*text_conditions(query.words))
+    # With a plus, so that the order of the number stays the one that is gone through.
+    return [*query.of_run, _scanned(RunRow.seq).in_(texts)]
 
 
 def _number_of(connection: Connection, sort: RunSort, seq: int | None) -> Any:
     """Return the number of a run; None where it has none. Raises InvalidInput where it is gone."""
     if seq is None:
         return None
-    number = sqlalchemy.select(col(_NUMBERS[sort])).where(col(RunRow.seq) == seq)
+    number = sqlalchemy.select(col(_NUMBERS[sort])).where(_run_seq == seq)
     if (row := connection.execute(number).first()) is None:
         raise _wrong("cursor", _NO_CURSOR)
     return row[0]
@@ -366,21 +393,6 @@ def runs_in_order(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
     rows = session.exec(together.where(col(RunRow.seq).in_(seqs)))
     found = {row.seq: run_of(row, facts, summaries[row.seq]) for row, facts in rows}
     return tuple(found[seq] for seq in seqs if seq in found)
-
-
-def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Return the runs and the arms of experiments that these are ids of, and ids of neither."""
-    seq = cast("ColumnElement[int]", col(RunRow.seq))
-    of_experiments = select(ExperimentRow.seq).where(col(ExperimentRow.id).in_(ids))
-    arms = select(ExperimentArmRow.run).where(
-        col(ExperimentArmRow.experiment).in_(of_experiments), col(ExperimentArmRow.run).is_not(None)
-    )
-    chosen = or_(col(RunRow.id).in_(ids), seq.in_(arms))
-    there = sqlalchemy.select(seq, col(RunRow.id)).where(chosen, col(RunRow.state) != DELETED)
-    rows = session.connection().execute(there.order_by(seq)).all()
-    experiments = session.exec(select(ExperimentRow.id).where(col(ExperimentRow.id).in_(ids))).all()
-    known = {*experiments, *(run_id for _, run_id in rows)}
-    return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]
 
 
 def finished(*outcomes: str) -> tuple[Condition, ...]:

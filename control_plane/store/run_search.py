@@ -10,6 +10,7 @@ import orjson
 import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Integer,
     Select,
     String,
@@ -17,11 +18,15 @@ from sqlalchemy import (
     case,
     column,
     delete,
+    exists,
     func,
     literal_column,
+    or_,
     table,
     text,
 )
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 from sqlmodel import Session, col, select
 
 from control_plane.domain.client_strategies import STRATEGIES
@@ -46,6 +51,8 @@ SEARCHED = table("run_text", column("rowid", Integer), column("text", String))
 """The index; `rowid` is the `seq` of the run."""
 _BEGIN = "\x1f"
 """Twice before the first two letters of each word in the index, which knows trigrams alone."""
+
+_READ_AT_ONCE = 500
 
 INDEX_TEXTS = """
 INSERT INTO run_text (rowid, text)
@@ -87,17 +94,50 @@ def text_conditions(words: Sequence[str]) -> Iterator[ColumnElement[bool]]:
     It knows three characters and more, and the first two of each word; short ones that are no
     letters or digits are looked for in every text.
     """
-    indexed = [
-        word if len(word) >= _TRIGRAM else 2 * _BEGIN + word
-        for word in words
-        if len(word) >= _TRIGRAM or word.isalnum()
-    ]
+    indexed = [_needle(word) for word in words if len(word) >= _TRIGRAM or word.isalnum()]
     if indexed:
         phrases = " ".join('"' + word.replace('"', '""') + '"' for word in indexed)
         yield literal_column("run_text").op("MATCH", is_comparison=True)(phrases)
     for word in words:
         if len(word) < _TRIGRAM and not word.isalnum():
             yield SEARCHED.c.text.contains(word, autoescape=True)
+
+
+def having_words(
+    connection: Connection,
+    seqs: Sequence[int],
+    words: Sequence[str],
+    most: int,
+    *conditions: ColumnElement[bool],
+) -> list[int]:
+    """Return those of some runs that have all words and meet conditions, in their order.
+
+    Their texts are read: for thousands of runs that is quicker than the index, which knows all that
+    have a word. Without regard to case LIKE compares ASCII alone, so other words are looked up.
+    """
+    known = func.json_each(bindparam("seqs")).table_valued("key", "value")
+    seq, row = known.c.value, SEARCHED.c.rowid
+    others = [word for word in words if not word.isascii()]
+    # With a plus, because the index of texts would answer LIKE, for all rows.
+    read: Any = UnaryExpression(SEARCHED.c.text, operator=custom_op("+"), type_=String())
+    has = [read.contains(_needle(word), autoescape=True) for word in words if word.isascii()]
+    looked_up = sqlalchemy.select(row).where(*text_conditions(others))
+    met: list[ColumnElement[bool]] = [seq.in_(looked_up)] if others else []
+    met += [exists().where(col(RunRow.seq) == seq, *conditions)] if conditions else []
+    has_all = exists().where(row == seq, *has)
+    chosen = sqlalchemy.select(seq).where(*met, has_all).order_by(known.c.key)
+    found: list[int] = []
+    for begin in range(0, len(seqs), _READ_AT_ONCE):
+        part = json.dumps(seqs[begin : begin + _READ_AT_ONCE])
+        found += connection.scalars(chosen, {"seqs": part})
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _needle(word: str) -> str:
+    """Return what a text holds that has this word: a short one where a word begins."""
+    return word if len(word) >= _TRIGRAM or not word.isalnum() else 2 * _BEGIN + word
 
 
 def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
@@ -111,6 +151,21 @@ def index_runs(session: Session, rows: Sequence[RunRow]) -> None:
     connection = session.connection()
     for statement in (_UNINDEX, _INDEX):
         connection.execute(statement, [{"seq": seq} for seq in seqs])
+
+
+def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return the runs and the arms of experiments that these are ids of, and ids of neither."""
+    seq: Any = col(RunRow.seq)
+    of_experiments = select(ExperimentRow.seq).where(col(ExperimentRow.id).in_(ids))
+    arms = select(ExperimentArmRow.run).where(
+        col(ExperimentArmRow.experiment).in_(of_experiments), col(ExperimentArmRow.run).is_not(None)
+    )
+    chosen = or_(col(RunRow.id).in_(ids), seq.in_(arms))
+    there = sqlalchemy.select(seq, col(RunRow.id)).where(chosen, col(RunRow.state) != DELETED)
+    rows = session.connection().execute(there.order_by(seq)).all()
+    experiments = session.exec(select(ExperimentRow.id).where(col(ExperimentRow.id).in_(ids))).all()
+    known = {*experiments, *(run_id for _, run_id in rows)}
+    return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]
 
 
 class RunsAlike:
