@@ -28,8 +28,8 @@ from control_plane.access.login import Guesses, Login
 from control_plane.access.middleware import StaticAssets
 from control_plane.access.route_roles import methods_at, refuse_unlisted, route_names
 from control_plane.api import api_routes
-from control_plane.api.monitoring_and_targets import Metrics, count_requests
-from control_plane.api.monitoring_and_targets import router as monitoring
+from control_plane.api.dashboard import Metrics, count_requests
+from control_plane.api.dashboard import router as monitoring
 from control_plane.dependencies import spec_schemas
 from control_plane.domain.errors import (
     ComeAgain,

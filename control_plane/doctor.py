@@ -17,7 +17,7 @@ from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import check, instance_of
-from control_plane.targets.builtin_configurations import install_servers
+from control_plane.targets.configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
 from control_plane.targets.observation.machine import (
     available_cores,

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from control_plane.analysis.client_ceiling import ceiling_documents
 from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
@@ -19,12 +20,12 @@ from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address, is_digest
+from control_plane.domain.run import State
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
-from control_plane.jobs.configurations_and_ceilings import ceiling_documents, resolved
 from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.progress import expected_seconds, experiment_left_s
@@ -33,6 +34,9 @@ from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
+from control_plane.targets.configurations import resolved
+from control_plane.targets.observation.machine import SHARED_CORES
+from control_plane.targets.run_environment import run_environment
 
 if TYPE_CHECKING:
     from control_plane.dependencies import TrendQuery
@@ -147,7 +151,8 @@ class LocalDashboard:
         return {"noise_floors": floor_documents(self._store.block_variances())}
 
     def ceilings(self) -> Document:
-        return {"ceilings": ceiling_documents(self._store)}
+        measured = self._store.responder_runs(State.FINISHED)
+        return {"ceilings": ceiling_documents(measured, run_environment(SHARED_CORES))}
 
     def close(self) -> None:
         """End what still runs, and close the database."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import find_configuration
+from control_plane.targets.configurations import find_configuration
 from control_plane.targets.launch import LaunchContext, start_application
 from control_plane.targets.target_requests import get
 

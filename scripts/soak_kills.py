@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import (
     BARE,
     TERMINAL,

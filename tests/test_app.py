@@ -50,7 +50,7 @@ def test_a_start_imports_no_page_no_api_and_nothing_that_calculates() -> None:
     command = [sys.executable, "-c", script]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = set(told.stdout.split())
-    assert {"control_plane.api.monitoring_and_targets", "control_plane.jobs.queue"} <= imported
+    assert {"control_plane.api.dashboard", "control_plane.jobs.queue"} <= imported
     assert not imported & {
         "jinja2", "numpy", "scipy", "aiohttp", "requests",
         "control_plane.api.runs", "control_plane.pages.home", "control_plane.jobs.run_job",

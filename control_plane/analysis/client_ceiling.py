@@ -170,6 +170,11 @@ def ceiling_of(run: Run) -> Ceiling | None:
     )
 
 
+def ceilings_of(runs: Iterable[Run]) -> tuple[Ceiling, ...]:
+    """Return the ceilings that runs measured, in their order."""
+    return tuple(found for run in runs if (found := ceiling_of(run)) is not None)
+
+
 def known_ceiling(
     ceilings: Iterable[Ceiling], client: Client, environment: Environment | None
 ) -> Ceiling | None:
@@ -275,6 +280,14 @@ def ceiling_document(ceiling: Ceiling, *, here: bool) -> Document:
         "here": here,
         "environment": dict(ceiling.environment),
     }
+
+
+def ceiling_documents(runs: Iterable[Run], here: Environment) -> list[Document]:
+    """Return the ceilings that runs measured as the API tells them; those of `here` count now."""
+    return [
+        ceiling_document(ceiling, here=same_setup(ceiling.environment, here))
+        for ceiling in ceilings_of(runs)
+    ]
 
 
 def _is_measurement(run: Run) -> bool:

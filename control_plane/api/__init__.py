@@ -5,10 +5,10 @@ from starlette.routing import BaseRoute
 
 def api_routes() -> list[BaseRoute]:
     """Return the routes under `/api/`, and import them: the start and monitors need none."""
-    from control_plane.api import experiments, monitoring_and_targets, runs
+    from control_plane.api import dashboard, experiments, runs
 
     in_order = (
         runs.router, runs.pinned, runs.repeats, runs.comparisons, runs.peers, experiments.trends,
-        experiments.router, monitoring_and_targets.targets, monitoring_and_targets.access,
+        experiments.router, dashboard.targets, dashboard.access,
     )  # fmt: skip
     return [route for router in in_order for route in router.routes]

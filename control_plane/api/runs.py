@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Requ
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.run_sentences import load_elsewhere

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, get_args
 
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.private_names import (
     HIDDEN_CONTENT,
     HIDDEN_PATH,

@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.metrics_and_objectives import (
     JudgedObjective,
     ObjectiveOutcome,
     outcome_of_all,
 )
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import (
     Cause,
     Environment,

@@ -124,6 +124,8 @@ RESPONDER = Target(
     backlog=None,
 )
 """The bare responder: it costs next to nothing, so that what a run shows is the client."""
+RESPONDER_NAME = "bare responder"
+"""The name of that target, which is no configuration: it serves nothing."""
 
 
 @dataclass(frozen=True)

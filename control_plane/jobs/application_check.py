@@ -85,6 +85,20 @@ class OpenApiCache:
             raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
         return self.entries[of]
 
+    def first_request(self, application: Application) -> str:
+        """Return a path that it answers: the first GET of its OpenAPI document without values.
+
+        Its ready path where that was not read yet, or has none.
+        """
+        offer = self.entries.get(application.name)
+        plain = (
+            operation.path
+            for operation in (offer.operations if offer else ())
+            if operation.method == "GET" and operation.request and not operation.note
+            if not operation.request.get("values")
+        )
+        return next(plain, application.ready_path)
+
     def _keep(self, offer: Offer) -> None:
         self.entries.pop(offer.of, None)
         self.entries[offer.of] = offer

@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, State
 from control_plane.domain.spec import Spec, Stream

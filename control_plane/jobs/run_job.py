@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.analysis.deciding.objectives_and_sessions import judged_objective
+from control_plane.analysis.deciding import judged_objective
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.gates import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
-from control_plane.domain.gauges_and_stacks import Gauges, telling_frame
+from control_plane.domain.observations import Gauges, telling_frame
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts

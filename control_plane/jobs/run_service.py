@@ -12,14 +12,13 @@ from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
-from control_plane.domain.result import Progress
+from control_plane.domain.result import Environment, Progress
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
-from control_plane.jobs.configurations_and_ceilings import Configurations
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
@@ -30,11 +29,15 @@ from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
-    for_application,
     missing_files,
     resolve_application,
 )
-from control_plane.targets.builtin_configurations import Configuration, target_name
+from control_plane.targets.configurations import (
+    Configuration,
+    Configurations,
+    for_application,
+    target_name,
+)
 from control_plane.targets.environment_variables import missing_variables
 from control_plane.targets.interpreter_packages import (
     choice_to_install,
@@ -44,7 +47,8 @@ from control_plane.targets.interpreter_packages import (
     target_of_choice,
 )
 from control_plane.targets.launch import shown_command
-from control_plane.targets.run_environment import cpu_model
+from control_plane.targets.observation.machine import SHARED_CORES
+from control_plane.targets.run_environment import cpu_model, run_environment
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
 
@@ -273,20 +277,6 @@ class RunService:
         except SettingsError as error:
             return "", str(error)
 
-    def first_request(self, application: Application) -> str:
-        """Return a path that it answers: the first GET of its OpenAPI document without values.
-
-        Its ready path where that was not read yet, or has none.
-        """
-        offer = self.openapi_cache.entries.get(application.name)
-        plain = (
-            operation.path
-            for operation in (offer.operations if offer else ())
-            if operation.method == "GET" and operation.request and not operation.note
-            if not operation.request.get("values")
-        )
-        return next(plain, application.ready_path)
-
     def application(self, name: str) -> Application:
         """Return an application of the settings. Raises NotFound."""
         found = self._runtime.applications.get(name)
@@ -382,6 +372,10 @@ class RunService:
         found = self._runtime.applications.get(target.application)
         python = str(found.interpreter) if found else "python"
         return start_hints(run.reason or "", run.log, python)
+
+    def environment(self) -> Environment:
+        """Return what a run on shared cores would be measured on now."""
+        return run_environment(SHARED_CORES)
 
     def cpu_model(self) -> str:
         """Return the name of this machine's processor."""

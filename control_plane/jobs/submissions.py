@@ -33,7 +33,7 @@ from control_plane.domain.units import figures
 from control_plane.jobs.progress import experiment_seconds
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors, missing_files
-from control_plane.targets.builtin_configurations import target_name
+from control_plane.targets.configurations import target_name
 from control_plane.targets.interpreter_packages import (
     CHOICE,
     Choice,

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from control_plane.analysis.causes import CAUSES
+from control_plane.analysis.deciding import complete_blocks, validity_so_far
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
 )
-from control_plane.analysis.deciding.objectives_and_sessions import complete_blocks, validity_so_far
 from control_plane.analysis.differences import spec_fields
 from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC, Metric

@@ -9,13 +9,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from control_plane.analysis.deciding import validity_so_far
 from control_plane.analysis.deciding.effects import geometric_mean
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     block_values,
 )
-from control_plane.analysis.deciding.objectives_and_sessions import validity_so_far
 from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,

@@ -13,7 +13,7 @@ from control_plane.analysis.charts.figure import Figure, Table, TableValue
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
-from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose import escaped, plain_text
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (

@@ -29,7 +29,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.units import count
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentAnswers
-from control_plane.pages.rows_and_cells import RunListGroup, run_list_groups
+from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import HISTORY, compare_url, history_url

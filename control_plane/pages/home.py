@@ -13,7 +13,7 @@ from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.jobs.run_service import Configuration, RunService
 from control_plane.pages.experiment_cards import AnswersDep, ExperimentCard, experiment_cards
 from control_plane.pages.form import new_idempotency_key
-from control_plane.pages.rows_and_cells import RunListGroup, phase_text, run_list_groups
+from control_plane.pages.run_rows import RunListGroup, phase_text, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import fragment, page
 
@@ -104,7 +104,9 @@ def home(
         running=running_view(service),
         applications=tuple(
             OfferedApplication(
-                known.name, service.first_request(known), known.app or " ".join(known.command)
+                known.name,
+                service.openapi_cache.first_request(known),
+                known.app or " ".join(known.command),
             )
             for known in applications[:MOST_OFFERED]
         ),

@@ -18,7 +18,7 @@ from control_plane.analysis.charts.trend_chart import trend_chart, trend_table
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
-from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.differences import Difference, EnvironmentChange, hidden_difference
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands

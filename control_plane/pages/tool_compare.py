@@ -23,7 +23,7 @@ from control_plane.dependencies import StoreDep
 from control_plane.domain.ids import compared_ids
 from control_plane.domain.units import NONE, ratio
 from control_plane.pages.exports import attachment, csv_file, figure_file
-from control_plane.pages.rows_and_cells import Cell, CellLevel
+from control_plane.pages.run_rows import Cell, CellLevel
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TOOL_RESULTS, tool_compare_url

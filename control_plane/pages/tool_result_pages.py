@@ -26,8 +26,8 @@ from control_plane.domain.units import count, figures, number_of, rate, seconds,
 from control_plane.pages.exports import attachment, figure_file, markdown_file
 from control_plane.pages.form import FormDep
 from control_plane.pages.report import reports_of
-from control_plane.pages.rows_and_cells import Cell, ColumnHead
 from control_plane.pages.run.run_numbers import Tile
+from control_plane.pages.run_rows import Cell, ColumnHead
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.tool_compare import (

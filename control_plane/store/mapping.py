@@ -14,9 +14,9 @@ from pydantic_core import to_json
 from sqlalchemy.exc import NoResultFound
 
 from control_plane.domain.errors import UnreadableRun
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import JudgedObjective
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Cause, Environment, Summary, Timeline, Trial, Validity
 from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec

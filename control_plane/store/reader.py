@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
 from sqlalchemy import func, tuple_
@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.errors import Conflict, NotFound
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.ids import no_run
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import (
     Run,
@@ -306,21 +306,6 @@ class Reader:
         """Return the gauges of a run, one for each trial."""
         with self._database.read() as session, readable(run_id):
             return _gauges(session, find_row(session, run_id))
-
-    def tags(self) -> list[str]:
-        """Return all tags of runs, in alphabetical order."""
-        with self._database.read() as session:
-            return run_search.values_of_runs(session, "tag")
-
-    def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
-        """Return the values of a column that runs have, in alphabetical order."""
-        with self._database.read() as session:
-            return run_search.values_of_runs(session, name)
-
-    def measured_configurations(self, known: Sequence[str]) -> list[str]:
-        """Return the names of configurations that runs have: those of `known` first."""
-        with self._database.read() as session:
-            return run_search.configurations_of_runs(session, known)
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import sqlalchemy
@@ -169,7 +169,10 @@ def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[s
 
 
 class RunsAlike:
-    """Reads what runs measured that are like others. Each method sees one consistent state."""
+    """Reads what runs measured that are like others, and which values runs have.
+
+    Each method sees one consistent state.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -217,6 +220,27 @@ class RunsAlike:
                 run_id, spec = known[seq]
                 found[run_id].append(stored_trial(document, spec))
         return found
+
+    def tags(self) -> list[str]:
+        """Return all tags of runs, in alphabetical order."""
+        with self._database.read() as session:
+            return _values_of_runs(session, "tag")
+
+    def values(self, name: Literal["given_name", "application", "machine"]) -> list[str]:
+        """Return the values of a column that runs have, in alphabetical order."""
+        with self._database.read() as session:
+            return _values_of_runs(session, name)
+
+    def measured_configurations(self, known: Sequence[str]) -> list[str]:
+        """Return the names that configurations of runs have, those of `known` first.
+
+        Others are those that they were given; what was typed is listed where it has a known name.
+        """
+        names = {"names": json.dumps(known), "strategies": json.dumps(list(STRATEGIES))}
+        with self._database.read() as session:
+            given = _values_of_runs(session, "given_name")
+            found = {*given, *session.connection().scalars(text(_CONFIGURED), names)}
+        return [name for name in dict.fromkeys([*known, *given]) if name in found]
 
 
 def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
@@ -332,7 +356,7 @@ SELECT value FROM found WHERE value IS NOT NULL
 _OF_RUNS = " AND EXISTS (SELECT 1 FROM run WHERE {column} = value AND state != 'deleted')"
 
 
-def values_of_runs(session: Session, column: str) -> list[str]:
+def _values_of_runs(session: Session, column: str) -> list[str]:
     """Return the tags, or the values of an indexed column, that runs have which are not deleted."""
     if column == "tag":
         query = _VALUES.format(table="run_tag", column=column)
@@ -348,14 +372,3 @@ SELECT known.value FROM json_each(:names) AS known WHERE EXISTS (
 )
 """
 """Strategies are given because the index of configurations begins with them."""
-
-
-def configurations_of_runs(session: Session, known: Sequence[str]) -> list[str]:
-    """Return the names that configurations of runs have, those of `known` first.
-
-    Others are those that they were given; what was typed is listed where it has a known name.
-    """
-    names = {"names": json.dumps(known), "strategies": json.dumps(list(STRATEGIES))}
-    given = values_of_runs(session, "given_name")
-    found = {*given, *session.connection().scalars(text(_CONFIGURED), names)}
-    return [name for name in dict.fromkeys([*known, *given]) if name in found]

@@ -7,6 +7,7 @@ the tables as they are after it.
 import logging
 import os
 import re
+import secrets
 import sqlite3
 import stat
 from contextlib import ExitStack, closing
@@ -16,10 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection
+from sqlmodel import select
 
 from control_plane.domain.errors import StoreError
-from control_plane.store.database import BUSY_S, engine, store_errors
+from control_plane.store.database import BUSY_S, Database, engine, store_errors
 from control_plane.store.instance_lock import Lock
+from control_plane.store.tables import Meta
 from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
 
 HEAD = "0024"
@@ -155,6 +158,17 @@ def instance_of(path: Path) -> str | None:
     with store_errors(path), closing(_reading(path)) as connection:
         row = connection.execute("SELECT instance FROM meta").fetchone()
         return str(row[0]) if row else None
+
+
+def identity_of(database: Database) -> tuple[str, bytes]:
+    """Return the random id of a database and its secret key, which are made where it has none."""
+    with database.write() as session:
+        known = session.exec(select(Meta)).first()
+        if known is None:
+            known = Meta(instance=secrets.token_hex(8))
+        known.secret_key = known.secret_key or secrets.token_hex(32)
+        session.add(known)
+        return known.instance, bytes.fromhex(known.secret_key)
 
 
 def _reading(path: Path) -> sqlite3.Connection:

@@ -22,8 +22,8 @@ from sqlmodel import Session, col, func, select
 
 from control_plane.domain.errors import ComeAgain, Conflict, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.ids import is_id, new_id
+from control_plane.domain.observations import Gauges
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run, State

@@ -1,13 +1,9 @@
 """The store: what the rest of the control plane knows of the database."""
 
-import secrets
 from pathlib import Path
 
-from sqlmodel import col, select
-
-from control_plane.domain.errors import Conflict, NotFound
-from control_plane.domain.spec import Target
-from control_plane.domain.spec_json import adapter
+from control_plane.domain.run import Run, State
+from control_plane.domain.spec import RESPONDER_NAME
 from control_plane.domain.tool_result import ToldOfFile, ToolFileReader, ToolFileRecognizer
 from control_plane.store.audit_log import AuditLog
 from control_plane.store.bundle_import import Bundles, ImportedBundle, Readable
@@ -15,63 +11,23 @@ from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
-from control_plane.store.pins_and_deletions import Deletions, Pins
 from control_plane.store.reader import Reader
+from control_plane.store.retention import Deletions, Pins
 from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
-from control_plane.store.schema import check, prepare
+from control_plane.store.schema import check, identity_of, prepare
 from control_plane.store.share_links import ShareLinks
+from control_plane.store.stored_configurations import AddedConfigurations
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_tool_results import ToolResults
 from control_plane.store.stored_trends import Trends
-from control_plane.store.tables import AddedConfigurationRow, Meta
 from control_plane.store.writer import Writer
 
 __all__ = ["Draft", "RunListPage", "Store", "open_store"]
 
 
-MAX_ADDED = 100
-"""The most that there may be, so that every form can show them."""
-
-
-class AddedConfigurations:
-    """Lists, adds and removes the configurations that people added. Each method is one transaction.
-
-    Runs do not point to them: a spec holds its target.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def configurations(self) -> list[tuple[str, Target]]:
-        """Return each with its name, in the order of the names."""
-        with self._database.read() as session:
-            rows = session.exec(
-                select(AddedConfigurationRow).order_by(col(AddedConfigurationRow.name))
-            ).all()
-            return [(row.name, adapter(Target).validate_json(row.target)) for row in rows]
-
-    def add_configuration(self, name: str, target: Target) -> None:
-        """Store a target under a name.
-
-        Raises Conflict for a name that is taken, or when there are too many.
-        """
-        with self._database.write() as session:
-            names = session.exec(select(AddedConfigurationRow.name)).all()
-            if name in names:
-                raise Conflict(f"There is a configuration {name!r} already: choose another name.")
-            if len(names) >= MAX_ADDED:
-                raise Conflict(f"There are {MAX_ADDED} configurations: remove one first.")
-            written = adapter(Target).dump_json(target).decode()
-            session.add(AddedConfigurationRow(name=name, target=written))
-
-    def remove_configuration(self, name: str) -> None:
-        """Remove the configuration of that name. Raises NotFound."""
-        with self._database.write() as session:
-            row = session.get(AddedConfigurationRow, name)
-            if row is None:
-                raise NotFound(f"There is no added configuration {name[:60]!r}.")
-            session.delete(row)
+LOOKED_AT = 40
+"""How many of the newest runs against the responder are looked at."""
 
 
 class Store(
@@ -99,7 +55,7 @@ class Store(
         super().__init__(Database(path))
         self.path = path
         self._lock, self.announce = lock, lock.announce
-        self.instance, self.secret_key = self._identity()
+        self.instance, self.secret_key = identity_of(self._database)
 
     def import_file(
         self, file: Path, told: ToldOfFile, readable: Readable, read: ToolFileReader
@@ -133,14 +89,13 @@ class Store(
         """Return why nothing can be written: what happened to the file; None if nothing did."""
         return self._database.fault()
 
-    def _identity(self) -> tuple[str, bytes]:
-        with self._database.write() as session:
-            known = session.exec(select(Meta)).first()
-            if known is None:
-                known = Meta(instance=secrets.token_hex(8))
-            known.secret_key = known.secret_key or secrets.token_hex(32)
-            session.add(known)
-            return known.instance, bytes.fromhex(known.secret_key)
+    def responder_runs(
+        self, state: State | None = None, strategy: str | None = None
+    ) -> tuple[Run, ...]:
+        """Return the newest runs against the bare responder, which measure clients."""
+        return self.runs(
+            limit=LOOKED_AT, configuration=RESPONDER_NAME, state=state, strategy=strategy
+        ).runs
 
 
 def open_store(path: Path) -> Store:

@@ -36,8 +36,8 @@ from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import readable
-from control_plane.store.pins_and_deletions import read_pins
 from control_plane.store.reader import find_row
+from control_plane.store.retention import read_pins
 from control_plane.store.run_query import Condition, finished
 from control_plane.store.tables import (
     ExperimentBlockRow,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from control_plane.domain.errors import FieldError, TargetFailed
 from control_plane.domain.spec import BUNDLED, Target
-from control_plane.targets.builtin_configurations import missing_server, not_for_bundled
+from control_plane.targets.configurations import missing_server, not_for_bundled
 from control_plane.targets.target_files import read_file
 
 SUCCESS = range(200, 300)
@@ -271,11 +271,6 @@ def resolve_application(
     if application is None:
         raise TargetFailed(f"start: {_unknown_text(target.application, applications)}")
     return application
-
-
-def for_application(target: Target, name: str) -> Target:
-    """Return the target for another application, without what the bundled one alone reads."""
-    return target if name == BUNDLED else replace(target, application=name, settings={})
 
 
 def command_target(name: str) -> Target:

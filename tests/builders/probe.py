@@ -1,6 +1,6 @@
 """Samples of the probe in a worker that does not exist."""
 
-from control_plane.domain.gauges_and_stacks import Stall, WorkerSeries
+from control_plane.domain.observations import Stall, WorkerSeries
 from tests.builders.records import Shape
 
 PID = 41_877

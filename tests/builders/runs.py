@@ -14,8 +14,8 @@ from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity.gates import judge
 from control_plane.domain.experiment import Experiment, read_experiment
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
 from control_plane.domain.limits import Limits
+from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import Cause, ClientUse, Environment, TargetUse, Trial, Validity
 from control_plane.domain.run import Run, RunDetail, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
@@ -23,7 +23,7 @@ from control_plane.domain.spec_json import read_spec
 from control_plane.domain.stream_record import Slices
 from control_plane.experiments.experiment_file import bundled_experiment
 from control_plane.store.store import Draft, Store
-from control_plane.targets.builtin_configurations import target_name
+from control_plane.targets.configurations import target_name
 from tests.builders.probe import APPLICATION, stalls_of, workers_of
 from tests.builders.records import Shape, record_of
 

@@ -12,9 +12,9 @@ from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity import MeasuredRun
 from control_plane.analysis.validity.gates import GATES
 from control_plane.domain.client_strategies import StrategyName
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import Closed
+from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import ClientUse, Reason, Summary, TargetUse, Trial
 from control_plane.domain.run import Run, RunDetail, State, StreamResult
 from control_plane.domain.spec import (

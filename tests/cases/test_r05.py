@@ -7,7 +7,7 @@ import pytest
 from control_plane.applications_file import read_applications
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import find_configuration
+from control_plane.targets.configurations import find_configuration
 from control_plane.targets.launch import arguments
 from tests.cases.conftest import CASES
 

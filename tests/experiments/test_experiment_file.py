@@ -15,7 +15,7 @@ from control_plane.experiments.experiment_file import (
     bundled_experiments,
     experiment_toml,
 )
-from control_plane.jobs.configurations_and_ceilings import resolved
+from control_plane.targets.configurations import resolved
 
 BUNDLED = list(bundled_experiments().values())
 

@@ -4,7 +4,7 @@ from control_plane.domain.errors import NotFound
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments import preset_catalogue
-from control_plane.jobs.configurations_and_ceilings import resolved
+from control_plane.targets.configurations import resolved
 
 
 def test_presets_are_whole_specs_of_three_trials() -> None:

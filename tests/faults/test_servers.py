@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import DashboardProcess, forked_dashboard, items_spec, marked, until
 
 REPLACES = {"uvicorn", "gunicorn"}

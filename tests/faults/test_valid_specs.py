@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec, write_spec
 from control_plane.pages.form.from_spec import fully_shown
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS, find_configuration
 from tests.builders.valid_specs import METHODS, Documents, experiments, specs
 from tests.dashboard import TERMINAL, Dashboard, until
 from tests.in_process import in_process

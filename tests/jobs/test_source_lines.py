@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import Gauges, Stall
+from control_plane.domain.observations import Gauges, Stall
 from control_plane.jobs.run_job import MAX_SOURCE_BYTES, source_lines
 
 

@@ -17,10 +17,10 @@ import pytest
 
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import spec_digest, write_spec
-from control_plane.jobs.configurations_and_ceilings import Configurations
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import load_settings
 from control_plane.store.store import open_store
+from control_plane.targets.configurations import Configurations
 from tests.dashboard import Dashboard
 from tests.in_process import in_process
 from tests.pages.stored import figures

@@ -9,7 +9,8 @@ import pytest
 from control_plane.domain.errors import Conflict, NotFound, StoreError
 from control_plane.domain.spec import Target
 from control_plane.store.instance_lock import read_lock
-from control_plane.store.store import MAX_ADDED, Store, open_store
+from control_plane.store.store import Store, open_store
+from control_plane.store.stored_configurations import MAX_ADDED
 from tests.builders.states import draft
 
 

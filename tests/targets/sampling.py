@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.targets.observation.probe_reader import HeartbeatReader
 from control_plane.targets.observation.sampler import Sampler
 from control_plane.targets.running_target import StartedTarget

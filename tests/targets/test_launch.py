@@ -16,7 +16,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets import supervisor
 from control_plane.targets.application import SUCCESS, bundled_application
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start_application
 from control_plane.targets.observation import procfs
 from control_plane.targets.orphans import end_marked

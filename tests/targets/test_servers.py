@@ -9,7 +9,7 @@ from control_plane.domain.server_command_lines import (
     package_of,
     server_options,
 )
-from control_plane.targets.builtin_configurations import CATALOGUE
+from control_plane.targets.configurations import CATALOGUE
 from control_plane.targets.inside.looplab_probe.hooks import HOOKS
 from control_plane.targets.run_environment import PACKAGES
 

@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import command, shown_command
 from control_plane.targets.observation import procfs
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until

@@ -22,8 +22,8 @@ from control_plane.analysis.causes.loop_stacks import (
     threads_compute,
     what_it_did,
 )
-from control_plane.domain.gauges_and_stacks import Stall, loop_waited
 from control_plane.domain.limits import BLOCKED_LOOP_S
+from control_plane.domain.observations import Stall, loop_waited
 from control_plane.domain.result import Cause
 from control_plane.domain.units import count, number_of, seconds
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from control_plane.domain.gauges_and_stacks import Gauges, Stall, WorkerSeries
 from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
+from control_plane.domain.observations import Gauges, Stall, WorkerSeries
 from control_plane.domain.result import Cause, Summary, Trial, Validity
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import count, share

@@ -17,7 +17,8 @@ from control_plane.analysis.causes.evidence import (
     number_in,
     share_in,
 )
-from control_plane.domain.gauges_and_stacks import (
+from control_plane.domain.limits import BUSY_SHARE
+from control_plane.domain.observations import (
     Frame,
     Gauges,
     Stall,
@@ -25,7 +26,6 @@ from control_plane.domain.gauges_and_stacks import (
     loop_waited,
     telling_frame,
 )
-from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.units import number_of, seconds
 
 _DEFINES = {"def", "class"}

@@ -13,8 +13,8 @@ from control_plane.analysis.causes.evidence import (
     share_in,
     window_s,
 )
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
 from control_plane.domain.limits import BUSY_SHARE, THROTTLED_SHARE
+from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import Trial
 from control_plane.domain.units import SPACE, number_of, seconds, share
 

@@ -18,7 +18,7 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.trial_axis import Span
 from control_plane.analysis.comparison import invalid
-from control_plane.analysis.deciding.objectives_and_sessions import summary_of
+from control_plane.analysis.deciding import summary_of
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.histogram import Histogram, merge, middle_ns

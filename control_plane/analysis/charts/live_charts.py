@@ -40,7 +40,7 @@ from control_plane.analysis.charts.trial_axis import (
     step_line,
     summed,
 )
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import Live, LiveStream
 from control_plane.domain.units import figures, rate

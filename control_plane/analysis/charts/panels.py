@@ -31,8 +31,8 @@ from control_plane.analysis.charts.trial_axis import (
     summed,
     worker_lines,
 )
-from control_plane.domain.gauges_and_stacks import Gauges, loop_waited
 from control_plane.domain.limits import BLOCKED_LOOP_S
+from control_plane.domain.observations import Gauges, loop_waited
 from control_plane.domain.units import SPACE, count, number_of, seconds, share, size
 
 TITLE = 34

@@ -49,9 +49,9 @@ from control_plane.analysis.charts.trial_axis import (
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.limits import BLOCKED_LOOP_S, BUSY_SHARE
+from control_plane.domain.observations import Gauges
 from control_plane.domain.run import RunDetail
 from control_plane.domain.units import SPACE, number_of, seconds, share
 

@@ -56,7 +56,7 @@ from control_plane.analysis.charts.trial_axis import (
     summed,
     window_starts,
 )
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import SecondColumns, Summary, Timeline
 from control_plane.domain.run import RunDetail
 from control_plane.domain.times_and_percentiles import Times

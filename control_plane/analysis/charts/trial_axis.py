@@ -11,7 +11,7 @@ import numpy as np
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
 from control_plane.analysis.charts.figure import Plot, scaled
-from control_plane.domain.gauges_and_stacks import Gauges, Stall, WorkerSeries
+from control_plane.domain.observations import Gauges, Stall, WorkerSeries
 from control_plane.domain.result import Cause, SecondColumns, Timeline
 from control_plane.domain.stream_record import Slices
 

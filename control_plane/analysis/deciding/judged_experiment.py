@@ -7,9 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
-from control_plane.analysis.deciding.noise_floor import noise_of
-from control_plane.analysis.deciding.objectives_and_sessions import (
+from control_plane.analysis.deciding import (
     Measured,
     arm_effects,
     both_means,
@@ -24,6 +22,8 @@ from control_plane.analysis.deciding.objectives_and_sessions import (
     why_no_verdict,
     without_blocks,
 )
+from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
+from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     NO_LOOK,

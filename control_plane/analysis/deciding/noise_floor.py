@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from math import expm1, sqrt
 
+from control_plane.analysis.deciding import complete_blocks, metric_table
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import (
     LEAST_VARIANCE,
@@ -11,7 +12,6 @@ from control_plane.analysis.deciding.effects import (
     fit_prior,
     log_values,
 )
-from control_plane.analysis.deciding.objectives_and_sessions import complete_blocks, metric_table
 from control_plane.analysis.deciding.verdicts import FIXED
 from control_plane.analysis.differences import MACHINE
 from control_plane.domain.experiment import BlockVariance, Experiment, MetricNoise

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from control_plane.analysis.deciding import validity_so_far
 from control_plane.analysis.deciding.critical_values import alpha_spent
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
     JudgedPrediction,
 )
-from control_plane.analysis.deciding.objectives_and_sessions import validity_so_far
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     attempt_sentence,

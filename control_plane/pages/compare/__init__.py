@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
-from control_plane.analysis.deciding.objectives_and_sessions import with_sessions
+from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress

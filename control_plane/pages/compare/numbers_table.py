@@ -23,7 +23,7 @@ from control_plane.domain.times_and_percentiles import (
     NO_ANSWER,
 )
 from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
-from control_plane.pages.rows_and_cells import (
+from control_plane.pages.run_rows import (
     COLUMN_HEADS,
     Cell,
     ColumnHead,

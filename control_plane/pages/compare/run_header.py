@@ -13,7 +13,7 @@ from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, figures, number_of, seconds
 from control_plane.pages.compare_query import CompareQuery
-from control_plane.pages.rows_and_cells import phase_text
+from control_plane.pages.run_rows import phase_text
 
 MOST_ROWS = 12
 

@@ -274,7 +274,7 @@ def _first_form(query: NewRunQuery, service: RunService) -> FormData:
 
 def _application_fields(name: str, service: RunService) -> dict[str, tuple[str, ...]]:
     """Return a request that it answers, by what its environment has. Raises NotFound."""
-    path = service.first_request(service.application(name))
+    path = service.openapi_cache.first_request(service.application(name))
     stream = "workload.streams.0"
     return {
         "target": (name,),

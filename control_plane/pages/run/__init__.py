@@ -23,7 +23,7 @@ from control_plane.pages.run.why_view import ceiling_part, explained
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import history_url, run_url
-from control_plane.store.pins_and_deletions import KEPT_DAYS
+from control_plane.store.retention import KEPT_DAYS
 from control_plane.store.store import Store
 
 

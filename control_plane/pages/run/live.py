@@ -13,7 +13,7 @@ from control_plane.analysis.prose.run_sentences import so_far
 from control_plane.analysis.validity.load_gates import SENT
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.units import (
@@ -27,8 +27,8 @@ from control_plane.domain.units import (
 )
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.rows_and_cells import PHASES, ProgressView, progress_view
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
+from control_plane.pages.run_rows import PHASES, ProgressView, progress_view
 from control_plane.pages.site import PageMemory, View
 from control_plane.pages.site.templating import NO_STORE, shared_fragment
 from control_plane.store.store import Store

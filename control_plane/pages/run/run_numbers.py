@@ -36,7 +36,7 @@ from control_plane.domain.units import (
     split_bytes,
     split_seconds,
 )
-from control_plane.pages.rows_and_cells import (
+from control_plane.pages.run_rows import (
     COLUMN_HEADS,
     SCALES,
     TIME_PARTS,

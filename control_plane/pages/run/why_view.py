@@ -10,16 +10,17 @@ from control_plane.analysis.causes.loop_stacks import StackGroup, stack_groups
 from control_plane.analysis.client_ceiling import (
     Headroom,
     ceiling_spec,
+    ceilings_of,
     headroom,
     headroom_explanation,
     headroom_sentence,
+    same_setup,
 )
 from control_plane.analysis.prose import Sentence, sentence
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Cause
-from control_plane.domain.run import Run, RunDetail
+from control_plane.domain.run import Run, RunDetail, State
 from control_plane.domain.units import SPACE, about, count, seconds, share
-from control_plane.jobs.configurations_and_ceilings import measured_here, stored_ceilings
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.urls import remedy_url
 from control_plane.store.store import Store
@@ -163,11 +164,14 @@ def ceiling_part(run: Run, store: Store, service: RunService) -> CeilingPart | N
     """
     if not run.streams or run.spec.target.is_responder:
         return None
-    found = headroom(run, stored_ceilings(store, run.spec.client.strategy))
+    measured = store.responder_runs(State.FINISHED, run.spec.client.strategy)
+    found = headroom(run, ceilings_of(measured))
+    offers = found is None or found.outdated
+    is_here = offers and same_setup(run.environment, service.environment())
+    time = about(service.expected_seconds(ceiling_spec(run.spec.client))) if is_here else ""
     if found is not None:
-        offered = found.outdated and measured_here(run)
-        return _known(found, _time(run, service) if offered else "")
-    return _unknown(run, service) if measured_here(run) else None
+        return _known(found, time)
+    return _unknown(time) if is_here else None
 
 
 def _known(found: Headroom, time: str) -> CeilingPart:
@@ -182,7 +186,7 @@ def _known(found: Headroom, time: str) -> CeilingPart:
     )
 
 
-def _unknown(run: Run, service: RunService) -> CeilingPart:
+def _unknown(time: str) -> CeilingPart:
     return CeilingPart(
         sentence=sentence("The most that this client can send is not known on this machine."),
         explanation="A bare responder, which costs next to nothing, shows it.",
@@ -190,9 +194,5 @@ def _unknown(run: Run, service: RunService) -> CeilingPart:
         share_text="",
         run_id=None,
         at=None,
-        time=_time(run, service),
+        time=time,
     )
-
-
-def _time(run: Run, service: RunService) -> str:
-    return about(service.expected_seconds(ceiling_spec(run.spec.client)))

@@ -11,23 +11,24 @@ from control_plane.analysis.client_ceiling import (
     ceiling_client,
     ceiling_rate,
     ceiling_spec,
+    ceilings_of,
     client_name,
+    same_setup,
     strategy_order,
     trusted_first,
 )
 from control_plane.analysis.field_labels import Fact
 from control_plane.domain.application_report import Checkup
-from control_plane.domain.run import Run
+from control_plane.domain.run import Run, State
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Client, Target
 from control_plane.domain.units import NONE, about, share
 from control_plane.experiments import BundledWorkload
-from control_plane.jobs.configurations_and_ceilings import ceilings_here, unfinished
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.pages.form import FormData, new_idempotency_key
 from control_plane.pages.form.field_types import Section
-from control_plane.pages.rows_and_cells import phase_text
+from control_plane.pages.run_rows import phase_text
 from control_plane.pages.site import View
 from control_plane.store.store import Store
 
@@ -63,10 +64,12 @@ def measuring_time(service: RunService) -> str:
 
 def ceilings_view(store: Store, service: RunService) -> CeilingsView:
     """Return a row for each strategy, and for each other client that was measured here."""
-    known: dict[Client, Ceiling] = {}
-    for ceiling in trusted_first(ceilings_here(store)):
-        known.setdefault(ceiling.client, ceiling)
-    working = {ceiling_client(run.spec.client): run for run in reversed(unfinished(store))}
+    here, known = service.environment(), dict[Client, Ceiling]()
+    for ceiling in trusted_first(ceilings_of(store.responder_runs(State.FINISHED))):
+        if same_setup(ceiling.environment, here):
+            known.setdefault(ceiling.client, ceiling)
+    open_runs = [run for run in reversed(store.responder_runs()) if not run.state.terminal]
+    working = {ceiling_client(run.spec.client): run for run in open_runs}
     clients = sorted(dict.fromkeys([*CLIENTS, *known, *working]), key=strategy_order)
     rows = tuple(
         _row(client, known.get(client), working.get(client), service) for client in clients

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from pathlib import Path
 
-from control_plane.domain.gauges_and_stacks import Stall, WorkerSeries
+from control_plane.domain.observations import Stall, WorkerSeries
 from control_plane.targets.inside.looplab_probe.ring import (
     ANSWERED_CELL,
     BEAT_CELLS,

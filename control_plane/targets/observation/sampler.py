@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
 from control_plane.domain.limits import FEW_CORES, OWN_CPU, OWN_START_S
+from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import MachineUse, Throttling
 from control_plane.targets.observation.machine import MachineWatch, QuotaWatch, folders_of
 from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader

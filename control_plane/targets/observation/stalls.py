@@ -10,14 +10,14 @@ from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 
-from control_plane.domain.gauges_and_stacks import (
+from control_plane.domain.limits import BLOCKED_LOOP_S
+from control_plane.domain.observations import (
     Frame,
     LoopSamples,
     Stall,
     loop_waited,
     telling_frame,
 )
-from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS, Beat
 from control_plane.targets.target_files import OPEN_FLAGS
 

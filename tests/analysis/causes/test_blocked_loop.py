@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import Gauges, Stall
+from control_plane.domain.observations import Gauges, Stall
 from control_plane.domain.result import Reason, Validity
 from tests.analysis.causes.watched import (
     APP,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.load_models import Open
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Censored, Reason, Validity
 from control_plane.domain.spec import Target
 from tests.analysis.causes.watched import asked, cause_of, evidence, worker

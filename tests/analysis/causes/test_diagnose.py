@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.causes import CAUSES, cause_clause, diagnose, none_found
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Censored, Reason, Throttling, Validity
 from control_plane.domain.spec import UrlTarget
 from tests.analysis.causes.watched import asked, evidence, stalls, worker

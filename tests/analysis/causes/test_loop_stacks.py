@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.causes.loop_stacks import calls_in, stack_groups, stall_location
-from control_plane.domain.gauges_and_stacks import Gauges, LoopSamples, Stall, loop_waited
+from control_plane.domain.observations import Gauges, LoopSamples, Stall, loop_waited
 from control_plane.domain.result import Reason, Validity
 from tests.analysis.causes.test_blocked_loop import SCATTERED
 from tests.analysis.causes.watched import (

@@ -5,7 +5,7 @@ from typing import Any
 
 from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.causes.evidence import Evidence
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries, Stall, WorkerSeries
+from control_plane.domain.observations import Gauges, GaugeSeries, Stall, WorkerSeries
 from control_plane.domain.result import Cause, Reason, Validity
 from control_plane.domain.spec import Spec, Target
 from tests.builders.trials import spec, summary, trial

@@ -6,8 +6,8 @@ import pytest
 
 from control_plane.analysis.charts.live_charts import live_charts
 from control_plane.analysis.summary import timeline_of, times, warmup_of
-from control_plane.domain.gauges_and_stacks import Gauges
 from control_plane.domain.histogram import merge
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream
 from tests.analysis.charts.plotted import annotations, checked

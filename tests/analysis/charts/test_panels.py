@@ -13,7 +13,7 @@ from control_plane.analysis.charts.panels import (
     each_text,
     stacked,
 )
-from control_plane.domain.gauges_and_stacks import WorkerSeries
+from control_plane.domain.observations import WorkerSeries
 from control_plane.domain.result import Timeline
 from tests.builders.segments import trial_segments
 from tests.builders.trials import gauges, known, with_spaces

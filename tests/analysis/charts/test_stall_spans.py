@@ -7,8 +7,8 @@ from control_plane.analysis.charts.trial_axis import (
     span_bands,
     stall_spans,
 )
-from control_plane.domain.gauges_and_stacks import Gauges, Stall, WorkerSeries
 from control_plane.domain.limits import BLOCKED_LOOP_S
+from control_plane.domain.observations import Gauges, Stall, WorkerSeries
 from control_plane.domain.result import Cause, Timeline
 from tests.builders.segments import trial_segments
 

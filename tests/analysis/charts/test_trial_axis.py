@@ -21,7 +21,7 @@ from control_plane.analysis.charts.trial_axis import (
     window_starts,
     worker_lines,
 )
-from control_plane.domain.gauges_and_stacks import Gauges, GaugeSeries
+from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import Timeline, WarmUp
 from tests.builders.segments import trial_segments
 from tests.builders.trials import gauges

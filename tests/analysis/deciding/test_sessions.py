@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from control_plane.analysis.comparison import Comparison, compare
-from control_plane.analysis.deciding.objectives_and_sessions import sessions_of, with_sessions
+from control_plane.analysis.deciding.sessions import sessions_of, with_sessions
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.domain.result import Trial, Validity

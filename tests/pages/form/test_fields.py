@@ -13,7 +13,7 @@ from control_plane.pages.form.field_types import LINES, SEGMENTS, FormField, Opt
 from control_plane.pages.form.fields import CONFIGURATION_FORM, FORM, field_message, label_of
 from control_plane.pages.form.from_spec import form_from_spec
 from control_plane.pages.form.to_spec import form_arms
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from tests.builders import runs
 
 

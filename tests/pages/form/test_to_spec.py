@@ -14,7 +14,7 @@ from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.pages.form import FormData
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
 from control_plane.pages.form.to_spec import form_arms
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS, find_configuration
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS, find_configuration
 from tests.builders import runs
 
 STREAM = "workload.streams.0"

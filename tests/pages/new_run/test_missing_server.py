@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.builtin_configurations import install_servers
+from control_plane.targets.configurations import install_servers
 from tests.dashboard import Dashboard, dashboard, items_spec
 from tests.html import read_html
 from tests.pages.form_page import send

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 import requests
 
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import BARE, Dashboard, forked_dashboard, items_spec, long_spec, marked, until
 from tests.html import read_html
 from tests.pages.form_page import send

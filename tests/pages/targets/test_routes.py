@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from tests.dashboard import Dashboard, items_spec, long_spec
 from tests.pages.form_page import Pairs, changed, form_of_page, send
 from tests.pages.stored import words

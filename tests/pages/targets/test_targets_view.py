@@ -8,7 +8,7 @@ import pytest
 from control_plane.analysis.client_ceiling import CLIENTS, TAG, ceiling_spec
 from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import shown_command
 from control_plane.targets.observation.machine import SHARED_CORES
 from control_plane.targets.run_environment import run_environment

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import loop_waited
 from control_plane.domain.limits import BLOCKED_LOOP_S
+from control_plane.domain.observations import loop_waited
 from control_plane.targets.environment_variables import PROBE_SOURCE
 from control_plane.targets.inside.looplab_probe.heartbeat import EVERY_S
 from control_plane.targets.observation.stalls import parse_stacks

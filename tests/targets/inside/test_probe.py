@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import Gauges, Stall
+from control_plane.domain.observations import Gauges, Stall
 from control_plane.domain.spec import Target
 from tests.targets.sampling import asked, completed, watched
 from tests.targets.site import APPLICATIONS, Site, get_json

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from control_plane.domain.gauges_and_stacks import Stall, WorkerSeries
+from control_plane.domain.observations import Stall, WorkerSeries
 from control_plane.targets.inside.looplab_probe.ring import FILE_BYTES, RING, VERSION, RingWriter
 from control_plane.targets.observation.probe_reader import (
     CLOCK_SLACK_NS,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.domain.spec import Target
-from control_plane.targets.builtin_configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.inside.looplab_probe.ring import PERIOD_NS
 from tests.targets.sampling import asked, completed, watched
 from tests.targets.site import Site

@@ -5,7 +5,7 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.spec import AnyTarget, Target, UrlTarget
-from control_plane.targets.builtin_configurations import (
+from control_plane.targets.configurations import (
     BUILTIN_CONFIGURATIONS,
     find_configuration,
     install_servers,

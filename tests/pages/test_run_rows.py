@@ -2,13 +2,13 @@
 
 import pytest
 
-from control_plane.domain.gauges_and_stacks import Gauges
+from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
 from control_plane.jobs.progress import Phases
-from control_plane.pages.rows_and_cells import phase_text, progress_view
 from control_plane.pages.run.live import window_s
+from control_plane.pages.run_rows import phase_text, progress_view
 from tests.builders.runs import ASYNC, detail_of, items, two_streams
 
 PHASES = Phases(1, 1, 8)

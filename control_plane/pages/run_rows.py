@@ -1,7 +1,7 @@
-"""A run as a row of a list, how far it is, and cells of tables of numbers.
+"""Runs as rows of a list, how far each is, and cells of tables of numbers.
 
-How far: a segment for each trial, its phase as text. A cell: a number with how far it can be
-trusted, and a ratio below it.
+A cell: a number with how far it can be trusted, and a ratio below it. How far a run is: a segment
+for each trial, its phase as text.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,69 @@ from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import ExperimentAnswer, ExperimentAnswers
 from control_plane.store.store import Store
+
+CellLevel = Literal["full", "greyed", "hidden", "void", "alarm"]
+
+TIME_PARTS = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
+COLUMN_HEADS = {"p999": "p99.9"}
+"""How the columns of times are headed where that is not their name."""
+
+SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table of numbers, with how far it may be believed.
+
+    `below` is the ratio to the baseline, where there is one, and `below_level` its trust.
+    """
+
+    text: str
+    level: CellLevel = "full"
+    below: str = ""
+    below_level: CellLevel = "full"
+
+
+@dataclass(frozen=True)
+class ColumnHead:
+    """`term` is the key of the glossary that explains it; most need none."""
+
+    text: str
+    unit: str = ""
+    term: str = ""
+
+
+def time_unit(summaries: Sequence[Summary]) -> str:
+    """Return one unit for all times of a table, chosen by the shortest median."""
+    times = [stream.response_time_s for stream in summaries if stream.response_time_s]
+    medians = [part.p50 or part.mean_of_completed for part in times]
+    shortest = min(medians, default=0.001)
+    if shortest >= 1:
+        return "s"
+    return "ms" if shortest >= 0.000_1 else "µs"
+
+
+def time_cell(times: Times | None, part: str, unit: str) -> Cell:
+    """Return a time; greyed or hidden by the samples beyond, where `part` is a percentile."""
+    if times is None:
+        return Cell(NONE, "hidden")
+    if lost(times, part):
+        return Cell(NO_ANSWER, "hidden")
+    level: CellLevel = percentile_level(times, part) if part in PERCENTILES else "full"
+    if level == "hidden":
+        return Cell(NONE, "hidden")
+    sign = AT_LEAST if bounded(times, part) else ""
+    return Cell(f"{sign}{figures(getattr(times, part) * SCALES[unit])}", level)
+
+
+def error_cell(summary: Summary) -> Cell:
+    """Return the number, with its share below where it is not zero, and what had no answer."""
+    failed, more = sum(summary.errors.values()), failed_text([summary])
+    if not failed:
+        return Cell("0", below=more)
+    part = part_of(failed, summary.completed + failed)
+    return Cell(count(failed), "alarm", f"{part}; {more}" if more else part)
+
 
 MOST_SEGMENTS = 20
 """More trials than this share one segment."""
@@ -141,26 +204,15 @@ def _percent(share: float) -> float:
 
 
 @dataclass(frozen=True)
-class RowNumber:
-    """A number in a row, with how far it may be believed.
-
-    `kind`: full, greyed, void (of an invalid run), alarm.
-    """
-
-    text: str
-    kind: str = "full"
-
-
-@dataclass(frozen=True)
 class RowNumbers:
     """The numbers of a row; times are in milliseconds. `trials`: the throughput of each."""
 
-    throughput: RowNumber
+    throughput: Cell
     trials: Sparkline
-    p50: RowNumber
-    p95: RowNumber
-    p99: RowNumber
-    errors: RowNumber
+    p50: Cell
+    p95: Cell
+    p99: Cell
+    errors: Cell
     tail: Sparkline
 
 
@@ -267,7 +319,7 @@ def _objectives(run: Run) -> str:
 def _numbers(summary: Summary, rates: Sequence[float], *, invalid: bool) -> RowNumbers:
     times = summary.response_time_s
     return RowNumbers(
-        throughput=RowNumber(figures(summary.throughput_per_s), "void" if invalid else "full"),
+        throughput=Cell(figures(summary.throughput_per_s), "void" if invalid else "full"),
         trials=trial_sparkline(rates),
         p50=_time(times, "p50", invalid=invalid),
         p95=_time(times, "p95", invalid=invalid),
@@ -277,19 +329,19 @@ def _numbers(summary: Summary, rates: Sequence[float], *, invalid: bool) -> RowN
     )
 
 
-def _time(times: Times | None, name: str, *, invalid: bool) -> RowNumber:
+def _time(times: Times | None, name: str, *, invalid: bool) -> Cell:
     level = percentile_level(times, name)
     if times is None or level == "hidden":
-        return RowNumber(NO_ANSWER if lost(times, name) else NONE, "greyed")
+        return Cell(NO_ANSWER if lost(times, name) else NONE, "greyed")
     value_s = times.percentile(name) or 0.0
-    return RowNumber(figures(1_000 * value_s), "void" if invalid else level)
+    return Cell(figures(1_000 * value_s), "void" if invalid else level)
 
 
-def _errors(summary: Summary) -> RowNumber:
+def _errors(summary: Summary) -> Cell:
     failed = sum(summary.errors.values())
     if (summary.error_share or 0.0) > ERRORS_SUSPECT:
-        return RowNumber(part_of(failed, summary.completed + failed), "alarm")
-    return RowNumber(count(failed))
+        return Cell(part_of(failed, summary.completed + failed), "alarm")
+    return Cell(count(failed))
 
 
 def _cause(run: Run) -> str:
@@ -306,66 +358,3 @@ def _status(run: Run, progress: Progress | None) -> str:
         return f"number {progress.queue_position} in the queue"
     trials = f"trial {progress.trial} of {progress.trials}, " if progress.trials > 1 else ""
     return f"{trials}{100 * progress.share:.0f} % done"
-
-
-CellLevel = Literal["full", "greyed", "hidden", "void", "alarm"]
-
-TIME_PARTS = ("min", "p50", "mean", "p90", "p95", "p99", "p999", "max")
-COLUMN_HEADS = {"p999": "p99.9"}
-"""How the columns of times are headed where that is not their name."""
-
-SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table of numbers, with how far it may be believed.
-
-    `below` is the ratio to the baseline, where there is one, and `below_level` its trust.
-    """
-
-    text: str
-    level: CellLevel = "full"
-    below: str = ""
-    below_level: CellLevel = "full"
-
-
-@dataclass(frozen=True)
-class ColumnHead:
-    """`term` is the key of the glossary that explains it; most need none."""
-
-    text: str
-    unit: str = ""
-    term: str = ""
-
-
-def time_unit(summaries: Sequence[Summary]) -> str:
-    """Return one unit for all times of a table, chosen by the shortest median."""
-    times = [stream.response_time_s for stream in summaries if stream.response_time_s]
-    medians = [part.p50 or part.mean_of_completed for part in times]
-    shortest = min(medians, default=0.001)
-    if shortest >= 1:
-        return "s"
-    return "ms" if shortest >= 0.000_1 else "µs"
-
-
-def time_cell(times: Times | None, part: str, unit: str) -> Cell:
-    """Return a time; greyed or hidden by the samples beyond, where `part` is a percentile."""
-    if times is None:
-        return Cell(NONE, "hidden")
-    if lost(times, part):
-        return Cell(NO_ANSWER, "hidden")
-    level: CellLevel = percentile_level(times, part) if part in PERCENTILES else "full"
-    if level == "hidden":
-        return Cell(NONE, "hidden")
-    sign = AT_LEAST if bounded(times, part) else ""
-    return Cell(f"{sign}{figures(getattr(times, part) * SCALES[unit])}", level)
-
-
-def error_cell(summary: Summary) -> Cell:
-    """Return the number, with its share below where it is not zero, and what had no answer."""
-    failed, more = sum(summary.errors.values()), failed_text([summary])
-    if not failed:
-        return Cell("0", below=more)
-    part = part_of(failed, summary.completed + failed)
-    return Cell(count(failed), "alarm", f"{part}; {more}" if more else part)

@@ -1,15 +1,18 @@
-"""The configurations that come with Looplab, and the name of any other."""
+"""Configurations: targets with names. Those that come with Looplab, and those that people add."""
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
-from control_plane.domain.errors import FieldError, InvalidInput
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.domain.ids import slug
+from control_plane.domain.limits import bounded_text
 from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     SERVERS,
@@ -22,15 +25,17 @@ from control_plane.domain.spec import (
     BUNDLED,
     DEFAULT_THREADS,
     RESPONDER,
+    RESPONDER_NAME,
     AnyTarget,
+    NamedTarget,
+    Spec,
     Target,
 )
+from control_plane.domain.spec_json import SOME_WORKLOAD, Document
 from control_plane.domain.units import number_of
 
 _DEFAULT = Target()
 _ROOT = Path(__file__).resolve().parents[2]
-RESPONDER_NAME = "bare responder"
-"""The name of a target that is no configuration: it shows the client, and serves nothing."""
 MAX_SIMILAR, MAX_COMPARED = 3, 100
 """How many names are suggested for an unknown one, and how much of it is compared."""
 _SWITCHES = {
@@ -196,3 +201,114 @@ BUILTIN_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, 
 WSGI_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _wsgi_targets()))
 """Those that serve WSGI applications, which only the settings name."""
 CATALOGUE = (*BUILTIN_CONFIGURATIONS, *WSGI_CONFIGURATIONS)
+
+LONGEST_NAME = 80
+RESERVED = {"own", RESPONDER_NAME}
+"""What means something else in forms and specs."""
+
+
+def for_application(target: Target, name: str) -> Target:
+    """Return the target for another application, without what the bundled one alone reads."""
+    return target if name == BUNDLED else replace(target, application=name, settings={})
+
+
+def resolved(named: NamedTarget, known: Sequence[Configuration] = CATALOGUE) -> Target:
+    """Return the target that a spec names.
+
+    Raises InvalidInput naming the likest, or what installs a server that is missing.
+    """
+    found = find_configuration(named.configuration, known)
+    target = found if named.host is None else replace(found, host=named.host)
+    if named.application not in {None, BUNDLED}:
+        return for_application(target, str(named.application))
+    message = not_for_bundled(target) or missing_server(target)
+    if message:
+        raise InvalidInput(message, (FieldError("target.configuration", message),))
+    return target
+
+
+class StoredConfigurations(Protocol):
+    """The configurations that people added, where they are kept."""
+
+    def configurations(self) -> list[tuple[str, Target]]:
+        """Return each with its name."""
+        ...
+
+    def add_configuration(self, name: str, target: Target) -> None:
+        """Keep a target under a name. Raises Conflict."""
+        ...
+
+    def remove_configuration(self, name: str) -> None:
+        """Forget a target. Raises NotFound."""
+        ...
+
+
+class Configurations:
+    """The configurations of one database, those that come with Looplab included.
+
+    `check` reads a document of a spec, and raises InvalidInput for what is wrong in it.
+    """
+
+    def __init__(self, store: StoredConfigurations, check: Callable[[Document], Spec]) -> None:
+        self._store, self._check = store, check
+
+    def all(self) -> tuple[Configuration, ...]:
+        """Return all, those that come with Looplab first."""
+        added = (
+            configuration_of(target, name=name, builtin=False)
+            for name, target in self._store.configurations()
+        )
+        return (*CATALOGUE, *added)
+
+    def resolve(self, named: NamedTarget) -> Target:
+        """Return the target of a name. Raises InvalidInput as `resolved` does."""
+        return resolved(named, self.all())
+
+    def check(self, name: str, target: Document) -> Target:
+        """Check a new configuration, `target` as in a spec.
+
+        Raises InvalidInput with every wrong field.
+        """
+        wrong = self._wrong_name(name)
+        try:
+            spec = self._check({"workload": SOME_WORKLOAD, "target": target})
+        except InvalidInput as error:
+            raise InvalidInput(str(error), (*wrong, *error.fields)) from None
+        if spec.target.is_responder:
+            message = "The bare responder serves no application: choose a server."
+            wrong.append(FieldError("target.server", message))
+        started = spec.target.started
+        if wrong or started is None:
+            raise InvalidInput(wrong[0].message if wrong else "Give its parts.", tuple(wrong))
+        return started
+
+    def add(self, name: str, target: Target) -> None:
+        """Store one that was checked. Raises InvalidInput when the name is taken meanwhile."""
+        try:
+            self._store.add_configuration(name, target)
+        except Conflict as error:
+            raise InvalidInput(str(error), (FieldError("name", str(error)),)) from None
+
+    def remove(self, name: str) -> None:
+        """Remove an added one; runs that used it keep its fields.
+
+        Raises Conflict for a builtin one, or NotFound.
+        """
+        if any(builtin.name == name for builtin in CATALOGUE):
+            raise Conflict(f"{name} comes with Looplab and stays: copy it to change it.")
+        self._store.remove_configuration(name)
+
+    def _wrong_name(self, name: str) -> list[FieldError]:
+        wrong = list(bounded_text("name", name, LONGEST_NAME, empty=False))
+        if wrong:
+            return wrong
+        if name != name.strip():
+            return [FieldError("name", f"{name!r} begins or ends with a space: leave it out.")]
+        if not slug(name):
+            return [FieldError("name", "Give at least one letter from a to z, or a digit.")]
+        names = (*RESERVED, *(configuration.name for configuration in self.all()))
+        taken = {slug(known): known for known in names}
+        if like := taken.get(slug(name)):
+            message = f"There is a configuration {like!r} already: choose another name."
+            return [FieldError("name", message)]
+        return []

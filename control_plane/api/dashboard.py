@@ -30,7 +30,6 @@ from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
-from control_plane.jobs.configurations_and_ceilings import ceiling_documents
 
 COUNTED_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """The methods that are counted by their name; a client may send any word."""
@@ -217,7 +216,7 @@ def configurations(service: RunServiceDep) -> list[Document]:
 
 
 @targets.get("/ceilings", tags=["ceilings"])
-def ceilings(store: StoreDep) -> Document:
+def ceilings(store: StoreDep, service: RunServiceDep) -> Document:
     """Return the stored ceilings, newest first.
 
     Of one client, the first with `here` true is the one that counts.
@@ -226,4 +225,7 @@ def ceilings(store: StoreDep) -> Document:
     responder was at its limit, so that the client can do more. Runs whose target is
     `{"configuration": "bare responder"}` make them: `run` names the one.
     """
-    return {"ceilings": ceiling_documents(store)}
+    from control_plane.analysis.client_ceiling import ceiling_documents
+
+    measured = store.responder_runs(State.FINISHED)
+    return {"ceilings": ceiling_documents(measured, service.environment())}

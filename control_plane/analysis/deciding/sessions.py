@@ -1,0 +1,179 @@
+"""What sessions decide: runs that were not interleaved.
+
+What differs between two runs is also what the machine did between them. How much that is, only
+sessions of one spec can tell that lie apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain
+from math import isfinite, nan
+from typing import Protocol
+
+from control_plane.analysis.comparison import (
+    PRIMARY,
+    Comparison,
+    MetricComparison,
+    SessionVerdict,
+)
+from control_plane.analysis.deciding import trial_value
+from control_plane.analysis.deciding.effects import LEAST_BLOCKS, log_values, session_effect
+from control_plane.analysis.deciding.verdicts import decide
+from control_plane.analysis.differences import same_environment
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, METRIC, Metric
+from control_plane.domain.result import Trial
+from control_plane.domain.run import Run, RunOfSpec, State
+
+APART = timedelta(minutes=10)
+"""A run that begins sooner after another belongs to its session."""
+
+Sessions = Sequence[Sequence[RunOfSpec]]
+SessionTrials = Sequence[Sequence[Trial]]
+"""The trials of each session."""
+
+
+class KnownRuns(Protocol):
+    """The runs that are stored."""
+
+    def repeats(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[RunOfSpec]]:
+        """Return the runs of the spec of each run."""
+        ...
+
+    def trials_of_runs(self, run_ids: Sequence[str]) -> Mapping[str, Sequence[Trial]]:
+        """Return the trials of each run."""
+        ...
+
+
+def with_sessions(comparison: Comparison, known: KnownRuns) -> Comparison:
+    """Return the comparison with what sessions decide, and how many there are of each spec.
+
+    Intervals of a metric hold for all of its
+    verdicts at once; throughput of the first stream with a ratio decides. Nothing is
+    decided as long as a run is not over, and of a side that has no ratio: refused, or without a
+    result.
+    """
+    able = [
+        run
+        for run in comparison.runs
+        if run.state is State.FINISHED and run.id not in comparison.refusals
+    ]
+    ids = [run.id for run in able]
+    waits = any(not run.state.terminal for run in comparison.runs)
+    if waits or comparison.baseline not in ids or len(able) < 2:
+        return comparison
+    repeats = known.repeats(ids)
+    found = {run.id: sessions_of(run, repeats.get(run.id, ())) for run in able}
+    counts = {run_id: len(sessions) for run_id, sessions in found.items()}
+    base = comparison.run(comparison.baseline)
+    enough = [run for run in able if counts[run.id] >= LEAST_BLOCKS]
+    others = [run.id for run in enough if not _alike(base, run, repeats)]
+    if not others or base not in enough:
+        return replace(comparison, sessions=counts)
+    trials = _trials_of({run_id: found[run_id] for run_id in (base.id, *others)}, known)
+    rows = tuple(_decided(comparison, row, trials) for row in comparison.rows)
+    return replace(comparison, rows=rows, sessions=counts)
+
+
+def _trials_of(found: Mapping[str, Sessions], known: KnownRuns) -> dict[str, SessionTrials]:
+    runs = chain.from_iterable(chain.from_iterable(found.values()))
+    trials = known.trials_of_runs(list({run.id for run in runs}))
+    return {
+        run_id: [[trial for run in session for trial in trials[run.id]] for session in sessions]
+        for run_id, sessions in found.items()
+    }
+
+
+def sessions_of(run: Run, repeats: Sequence[RunOfSpec]) -> Sessions:
+    """Return the runs of a spec in the environment of one of them, in sessions that lie apart."""
+    alike = [each for each in repeats if same_environment(run.environment, each.environment)]
+    sessions: list[list[RunOfSpec]] = []
+    for each in sorted(alike, key=lambda each: each.begun_at):
+        ended = sessions[-1][-1].finished_at if sessions else None
+        if ended is not None and each.begun_at - ended < APART:
+            sessions[-1].append(each)
+        else:
+            sessions.append([each])
+    return sessions
+
+
+def _alike(baseline: Run, run: Run, repeats: Mapping[str, Sequence[RunOfSpec]]) -> bool:
+    """Return whether a run is of the spec and in the environment of the baseline.
+
+    Runs of one spec have the same repeats, in which older ones are not.
+    """
+    known = {each.id for each in repeats.get(baseline.id, ())}
+    same_spec = any(each.id in known for each in repeats.get(run.id, ()))
+    return run.id == baseline.id or (
+        same_spec and same_environment(baseline.environment, run.environment)
+    )
+
+
+def _decided(
+    comparison: Comparison, row: MetricComparison, trials: Mapping[str, SessionTrials]
+) -> MetricComparison:
+    """Return a metric with a verdict on each run of `trials` but the baseline."""
+    metric = METRIC[row.metric]
+    if metric.less_is_better is None or metric.unit == "share":
+        return row
+    stream = _stream(comparison, row)
+    values = {run_id: _values(metric, stream, sessions) for run_id, sessions in trials.items()}
+    base, family = values.pop(comparison.baseline), len(trials) - 1
+    verdicts = {
+        run_id: replace(verdict, role="primary" if _decides(comparison, row) else "exploratory")
+        for run_id, contender in values.items()
+        if (verdict := _verdict(metric, base, contender, family))
+    }
+    return replace(row, verdicts=verdicts)
+
+
+def _decides(comparison: Comparison, row: MetricComparison) -> bool:
+    """Return whether it is throughput of the first stream in which a contender has a ratio."""
+    contenders = [run.id for run in comparison.runs if run.id != comparison.baseline]
+    rows = (comparison.row(stream, PRIMARY) for stream in comparison.streams)
+    able = (each for each in rows if any(each.ratios.get(run_id) for run_id in contenders))
+    first = next(able, None)
+    return first is not None and (first.stream, first.metric) == (row.stream, row.metric)
+
+
+def _stream(comparison: Comparison, row: MetricComparison) -> str:
+    """Return the name of the stream in other runs of the spec; "" for the only one of each."""
+    return "" if comparison.own_names else row.stream
+
+
+def _verdict(
+    metric: Metric,
+    baseline: Sequence[float] | None,
+    contender: Sequence[float] | None,
+    family: int,
+) -> SessionVerdict | None:
+    """Return what sessions say; None where there are too few, or one of them has no number."""
+    if baseline is None or contender is None:
+        return None
+    effect = session_effect(baseline, contender, family)
+    verdict = decide(
+        effect,
+        less_is_better=bool(metric.less_is_better),
+        margin=DEFAULT_MARGIN,
+        foresees=False,
+    )
+    if effect is None or verdict.within_95 is None or verdict.within_90 is None:
+        return None
+    return SessionVerdict(
+        verdict=verdict.finding,
+        ratio=effect.ratio,
+        low=verdict.within_95.low,
+        high=verdict.within_95.high,
+        low_90=verdict.within_90.low,
+        high_90=verdict.within_90.high,
+        sessions=effect.blocks,
+        family=family,
+        role="exploratory",
+    )
+
+
+def _values(metric: Metric, stream: str, sessions: SessionTrials) -> list[float] | None:
+    """Return ln of the metric of each session, a mean over trials; None where one lacks it."""
+    rows = [[trial_value(stream, trial, metric) for trial in session] for session in sessions]
+    means = [float(log_values([row])[0].mean()) if row else nan for row in rows]
+    return means if all(map(isfinite, means)) else None
