@@ -30,7 +30,7 @@ P_VALUE, WEAK_P_VALUE, HIDING_P_VALUE = 0.001, 0.01, 0.0001
 """The t-test of a step that is kept, of a split in a window, of two that hide each other."""
 
 WILD_SDS = 5
-"""So far from the median around it a point is wild."""
+"""So far from the points and the median around it a point is wild."""
 
 WILD_SHARE = 0.05
 """Where more points than that are far off, they are no exceptions but a level that comes back."""
@@ -130,19 +130,22 @@ def _tamed(values: Levels, least_variance: float) -> Levels:
 
     The deviation is that of the differences of neighbours, which a step and a wild point change
     little. Four points of a level within a series have the median around them, and stay, as do
-    three at its end. Where the median lies between two values, a point near either stays.
+    three at its end. Where the median lies between two values, a point near either stays. So does
+    one with two others of the seven near it: a wild point moves the median beside a step.
     """
     if len(values) < 2 * LEAST_SIDE:
         return values
     differences = np.abs(np.diff(values))
     sd = max(float(np.median(differences)) * _SD_OF_DIFFERENCES, sqrt(least_variance))
     padded = np.pad(values, LEAST_SIDE, constant_values=np.nan)
-    near = np.sort(sliding_window_view(padded, 2 * LEAST_SIDE + 1), axis=1)
+    around, far = sliding_window_view(padded, 2 * LEAST_SIDE + 1), WILD_SDS * sd
+    alone = np.count_nonzero(np.abs(around - values[:, None]) <= far, axis=1) < LEAST_SIDE
+    near = np.sort(around, axis=1)
     many = np.count_nonzero(~np.isnan(near), axis=1)
     many[[0, -1]], near[[0, -1]] = many[[1, -2]], near[[1, -2]]
     row = np.arange(len(values))
     low, high = near[row, (many - 1) // 2], near[row, many // 2]
-    tamed = np.clip(values, low - WILD_SDS * sd, high + WILD_SDS * sd)
+    tamed = np.where(alone, np.clip(values, low - far, high + far), values)
     most = max(1, WILD_SHARE * len(values))
     return tamed if np.count_nonzero(tamed != values) <= most else values
 

@@ -139,10 +139,16 @@ def _median(row: CsvRow, line: int) -> dict[str, float]:
 def _seconds(at_s: list[float], rows: list[tuple[int, CsvRow]]) -> ToolSeconds:
     rates = [(_of(row, "Requests/s", at), _of(row, "Failures/s", at)) for at, row in rows]
     p50, p95, p99 = (
-        tuple(_time(row, name, line) for line, row in rows) for name in ("50%", "95%", "99%")
+        tuple(_recent(row, name, line) for line, row in rows) for name in ("50%", "95%", "99%")
     )
     good = [None if rate is None else max(rate - (bad or 0.0), 0.0) for rate, bad in rates]
     return ToolSeconds(tuple(at_s), tuple(good), tuple(bad for _, bad in rates), p50, p95, p99)
+
+
+def _recent(row: CsvRow, name: str, line: int) -> float | None:
+    """Return a percentile of a moment; None for the 0 that Locust writes before it knows one."""
+    found, least = _time(row, name, line), _time(row, "Total Min Response Time", line)
+    return None if found == 0 and least is not None and least >= LOCUST_MS else found
 
 
 def _stamp(row: CsvRow, line: int) -> float:

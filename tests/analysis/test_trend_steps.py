@@ -68,6 +68,18 @@ def test_a_wild_night_hides_no_step(wild: float) -> None:
         assert abs(step.at - 25) <= LEAST_SIDE, at
 
 
+@pytest.mark.parametrize("wild", [60, 25, -25])
+def test_a_wild_night_hides_no_step_of_a_short_trend(wild: float) -> None:
+    """Three points before a step it brought the median there to the other level, and hid it."""
+    found = 0
+    for seed in range(SERIES):
+        points = noisy(seed, (7, 0), (6, 20))
+        at = seed % len(points)
+        steps = find_steps((*points[:at], points[at] + wild, *points[at + 1 :]))
+        found += [abs(step.at - 7) < LEAST_SIDE for step in steps] == [True]
+    assert found >= 0.95 * SERIES
+
+
 @pytest.mark.parametrize(
     ("noise", "apart", "share"),
     [(0.02, 0.3, 0.3), (0.02, 0.3, 0.05), (0.0, 0.02, 0.3)],

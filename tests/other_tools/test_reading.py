@@ -87,6 +87,14 @@ def test_percentiles_alone_are_told_as_they_were_written(name: str) -> None:
     assert len(stream.seconds.at_s if stream.seconds else ()) == told.get("seconds", 0)
 
 
+def test_the_zeros_of_a_slow_start_are_no_times() -> None:
+    """Locust wrote 0 for all percentiles of its first second, whose least time was 1.7 ms."""
+    (stream,) = read("locust_slow_start_stats_history.csv").report.streams
+    assert stream.seconds is not None
+    assert stream.seconds.p50 == (None, None, 0.023, 0.023)
+    assert stream.seconds.p99[:3] == (None, None, 0.057)
+
+
 def test_single_requests_become_a_histogram_and_a_course() -> None:
     """As the program that wrote them printed: 293 successes, their ends, p50 and p90."""
     report, (samples,) = read("vegeta.gob")
