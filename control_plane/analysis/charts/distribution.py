@@ -117,6 +117,9 @@ def described_modes(bins: Bins) -> list[Mode]:
 FINE, COARSE = 20, 10
 """Bars for each decade; the coarse ones where times span more than three decades."""
 
+HILL_LETTERS = 6
+"""Letters of a name above a hill on a small screen."""
+
 PHRASE = 0.42
 """Part of a small plot that a phrase takes: two closer than this stand above each other."""
 
@@ -254,11 +257,15 @@ def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
         top = max(modes(bins), key=lambda mode: mode.height, default=None)
         if top is None:
             continue
-        label = _above(bins, top, bins.curve.short[:4] if short else bins.curve.short_text)
+        label = _above(bins, top, _shortest(bins.curve.short) if short else bins.curve.short_text)
         label["yshift"] += LABEL_GAP * sum(_meet(top, other) for other in placed)
         labels.append(label)
         placed.append(top)
     return labels
+
+
+def _shortest(name: str) -> str:
+    return name if len(name) <= HILL_LETTERS else f"{name[: HILL_LETTERS - 1]}…"
 
 
 def _meet(first: Mode, second: Mode) -> bool:

@@ -143,6 +143,7 @@ def _marks(points: ToldPoints) -> Plot:
         "x": rounded(places),
         "y": rounded(times_s),
         "marker": {"symbol": label.symbol, "size": 9, "color": label.colour},
+        "cliponaxis": False,
         "name": label.letter,
         "text": texts,
         "hovertemplate": "%{fullData.name} %{text}<extra></extra>",

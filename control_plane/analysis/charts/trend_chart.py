@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from control_plane.analysis.charts.figure import (
+    LABEL_GAP,
     Annotations,
     Figure,
     Height,
@@ -28,6 +29,8 @@ MOST_COMMITS, MOST_NOTES = 8, 6
 
 TREND_HEIGHT: Height = "h440"
 _LEAST_RIGHT, _NARROW_RIGHT = 84, 68
+_LEAST_PLOT = 500
+"""Pixels across the plotting area where notes stand: on a narrower screen there are none."""
 _LEAST_TICKS = 4
 _BYTES = {"B": 1.0, "kB": 1e-3, "MB": 1e-6, "GB": 1e-9}
 _SHADES = {"worse": "$bad", "better": "$good"}
@@ -225,13 +228,45 @@ def _notes(trend: Trend, x: Places) -> Iterator[Plot]:
         above: Plot = {**on_axis, **place, "xanchor": "left", "yanchor": "top"}
         text = change(step.change, trend.metric.unit)
         yield annotation(text, colour, y=1, **above)
-    for changed in trend.changes if len(trend.changes) <= MOST_NOTES else ():
+    if len(trend.changes) <= MOST_NOTES:
+        yield from _change_notes(trend, x)
+
+
+def _change_notes(trend: Trend, x: Places) -> Iterator[Plot]:
+    """Yield what changed, before its line or, where there is no room, behind it; one above another
+    where they would meet.
+    """
+    across, taken = _across(trend), list[tuple[float, float, int]]()
+    for changed in trend.changes:
         first, *others = changed.differences
         text = f"{first.label} and {len(others)} more" if others else first.label
+        at, room = across[changed.at], label_room([text], 0) / _LEAST_PLOT
+        behind = at < room
+        begin, end = (at, at + room) if behind else (at - room, at)
+        level = 1 + max(
+            (above for low, high, above in taken if low < end and begin < high), default=-1
+        )
+        taken.append((begin, end, level))
+        side: Plot = {"xanchor": "left" if behind else "right", "xshift": 4 if behind else -4}
+        below: Plot = {
+            **side,
+            "xref": "x",
+            "x": x[changed.at],
+            "yref": "paper",
+            "yanchor": "bottom",
+        }
         font = {"color": "$ink-2", "size": 12}
-        place = {"x": x[changed.at], "xshift": -4}
-        below: Plot = {**on_axis, **place, "xanchor": "right", "yanchor": "bottom", "font": font}
-        yield annotation(text, "$ink-2", y=0, **below)
+        yield annotation(text, "$ink-2", y=0, shift=LABEL_GAP * level, font=font, **below)
+
+
+def _across(trend: Trend) -> list[float]:
+    """Return where each point stands between the first and the last."""
+    if trend.axis == "time":
+        places = [point.run.at.timestamp() for point in trend.points]
+    else:
+        places = [float(place) for place in _places(trend)]
+    low, whole = min(places), (max(places) - min(places)) or 1.0
+    return [(place - low) / whole for place in places]
 
 
 def step_text(trend: Trend, step: TrendStep) -> str:

@@ -10,7 +10,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedPrediction,
 )
 from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
-from control_plane.analysis.prose import Sentence, number, sentence
+from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import State
@@ -59,8 +59,11 @@ def _told(judged: JudgedExperiment) -> Iterator[str]:
 
 
 def _broken_and_failed(judged: JudgedExperiment) -> Iterator[str]:
-    for broken in judged.broken:
-        yield f"Guardrail broken: {broken.metric.label} of {broken.contender} got worse."
+    broken: dict[str, list[str]] = {}
+    for guardrail in judged.broken:
+        broken.setdefault(guardrail.metric.label, []).append(guardrail.contender)
+    for metric, contenders in broken.items():
+        yield f"Guardrail broken: {metric} of {joined(contenders)} got worse."
     for objective in judged.objectives:
         if objective.outcome == "failed":
             yield f"Objective failed: {objective.text}."

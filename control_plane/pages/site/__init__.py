@@ -63,7 +63,10 @@ NAV_LINKS = (
     ("Glossary", GLOSSARY),
     ("API", DOCS),
 )
-BELOW = {HISTORY: ("/runs/", "/compare", "/import", "/trends"), TARGETS: (f"{TARGETS}/", WORKLOADS)}
+BELOW = {
+    HISTORY: ("/runs/", f"{HISTORY}/", "/compare", "/import", "/trends", "/peers", "/repeat/"),
+    TARGETS: (f"{TARGETS}/", WORKLOADS),
+}
 """What counts as inside a place: the beginnings of the addresses."""
 
 BUSY_POLL_S, IDLE_POLL_S = 2, 15
