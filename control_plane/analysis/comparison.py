@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Literal
 
@@ -275,10 +275,16 @@ def value_of(summary: Summary | None, metric: str) -> float | None:
 
     None where there is none.
     """
-    name, _, part = metric.partition(".")
+    name, part = _parts(metric)
     whole = getattr(summary, name, None)
     value: float | None = getattr(whole, part, None) if part else whole
     return value
+
+
+@cache
+def _parts(metric: str) -> tuple[str, str]:
+    name, _, part = metric.partition(".")
+    return name, part
 
 
 def stream_of(run: Run, name: str) -> Summary | None:

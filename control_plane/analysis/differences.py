@@ -62,7 +62,13 @@ class Difference:
     @cached_property
     def texts(self) -> Mapping[str, str]:
         """How each value is read, by run id."""
-        return {run_id: text_of(self.field, value) for run_id, value in self.values.items()}
+        texts: dict[str, str] = {}
+        before, text = object(), ""
+        for run_id, value in self.values.items():
+            if type(value) is not type(before) or value != before:
+                before, text = value, text_of(self.field, value)
+            texts[run_id] = text
+        return texts
 
     @cached_property
     def differs(self) -> bool:
@@ -359,9 +365,9 @@ def _expecting(request: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Return scalars by their path, and lists of scalars as one leaf; nothing of empty objects."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         items = [(str(key), value) for key, value in node.items()]
-    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
+    elif isinstance(node, list | tuple) and any(isinstance(item, dict) for item in node):
         items = [(str(index), value) for index, value in enumerate(node)]
     else:
         yield path, list(node) if isinstance(node, tuple) else node

@@ -328,13 +328,17 @@ def listed_numbers(streams: Sequence[Summary]) -> dict[str, float | None]:
     }
 
 
-def stream_of(row: RunStream) -> StreamResult:
-    """Return the stream that `run_stream_row` wrote."""
+def stream_of(
+    summary: Summary, response: bytes, service: bytes | None = None, first_byte: bytes | None = None
+) -> StreamResult:
+    """Return the stream of a row of `run_stream_row`; what is not given of it is empty."""
+    from control_plane.domain.histogram import EMPTY
+
     return StreamResult(
-        adapter(Summary).validate_json(row.summary),
-        unpack_histogram(row.service),
-        unpack_histogram(row.response),
-        first_byte=None if row.first_byte is None else unpack_histogram(row.first_byte),
+        summary,
+        EMPTY if service is None else unpack_histogram(service),
+        unpack_histogram(response),
+        first_byte=None if first_byte is None else unpack_histogram(first_byte),
     )
 
 

@@ -20,7 +20,6 @@ from control_plane.domain.run import (
     RunDetail,
     Standing,
     State,
-    StreamResult,
     TrialResult,
     listed_deleted,
 )
@@ -72,7 +71,8 @@ def details_of(
 ) -> list[RunDetail]:
     """Return the details of runs in the order of `ids`.
 
-    Of the `first` trial alone where timelines, gauges and slices of the others are not needed.
+    Of the `first` trial alone where timelines, gauges and slices of the others are not needed; then
+    neither are histograms of other clocks than the response time's, which are empty.
     Raises NotFound for the first that does not exist.
     """
     known = {row.id: (row, facts) for row, facts in _rows(session, ids)}
@@ -80,22 +80,19 @@ def details_of(
         if run_id not in known:
             raise no_run(run_id)
     seqs = [row.seq for row, _ in known.values() if row.seq is not None]
-    merged, trials = _streams(session, seqs), _trials(session, seqs)
+    merged, trials = _streams(session, seqs, clocks=not first), _trials(session, seqs)
     lines, blobs = _seconds(session, seqs, slices=slices, first=first)
     details = []
     for run_id in ids:
         row, facts = known[run_id]
         seq = row.seq or 0
-        summaries = [summary for summary, _ in merged[seq]]
-        documents = [document for document, _ in trials[seq]]
-        run = run_of(row, facts, summaries, documents)
-        results = zip(run.streams, (result for _, result in merged[seq]), strict=True)
+        summaries = [summary for summary, *_ in merged[seq]]
+        run = run_of(row, facts, summaries, [document for document, _ in trials[seq]])
+        streams = zip(run.streams, merged[seq], strict=True)
         details.append(
             RunDetail(
                 run=run,
-                streams={
-                    summary.name: replace(result, summary=summary) for summary, result in results
-                },
+                streams={told.name: stream_of(told, *packed) for told, (_, *packed) in streams},
                 timelines={name: tuple(timelines) for name, timelines in lines[seq].items()},
                 gauges=tuple(gauges_of(text) for _, text in trials[seq][: 1 if first else None]),
                 slices={name: tuple(parts) for name, parts in blobs[seq].items()},
@@ -113,12 +110,15 @@ def _rows(session: Session, ids: Sequence[str]) -> list[tuple[RunRow, RunFacts]]
     return [(row, facts) for row, facts in rows]
 
 
-def _streams(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, StreamResult]]:
-    """Return each stream with its summary as it is stored, in the order of the spec."""
-    chosen = sqlalchemy.select(RunStream).where(col(RunStream.run).in_(seqs))
-    found: ByRun[tuple[str, StreamResult]] = defaultdict(list)
-    for row in session.scalars(chosen.order_by(col(RunStream.run), col(RunStream.place))):
-        found[row.run].append((row.summary, stream_of(row)))
+def _streams(session: Session, seqs: Sequence[int], *, clocks: bool) -> ByRun[Any]:
+    """Return summary and histograms of each stream as they are stored, in the order of the spec."""
+    columns: tuple[Any, ...] = (RunStream.run, RunStream.summary, RunStream.response)
+    columns += (RunStream.service, RunStream.first_byte) if clocks else ()
+    chosen = sqlalchemy.select(*columns).where(col(RunStream.run).in_(seqs))
+    ordered = chosen.order_by(*columns[:1], col(RunStream.place))
+    found: ByRun[Any] = defaultdict(list)
+    for seq, *stored in session.connection().execute(ordered):
+        found[seq].append(stored)
     return found
 
 

@@ -63,6 +63,40 @@ function isObject(value) {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+// What hovering shows of each value of a line, or of each cell: a page with these texts would be twice
+// as large. A trace names in its `text` how they are written.
+const each = (write) => ({ y }) => y.map((value) => (value === null ? "" : write(value)));
+const HOVER = {
+  $time: each(time),
+  $rate: each((value) => `${figures(value, 3)}\u00a0/s`),
+  $share: each((value) => `${figures(100 * value, value < 0.995 ? 2 : 3)}\u00a0%`),
+  $requests: ({ y, z }) => z.map((row, index) => cells(row, Math.sqrt(y[index] * y[index + 1]))),
+};
+
+function figures(value, count) {
+  const text = value.toPrecision(count);
+  if (value === 0) return "0";
+  return text.includes("e") ? Number(text).toLocaleString("en") : text;
+}
+
+function time(seconds) {
+  if (seconds >= 1) return `${Number(seconds.toPrecision(4)).toLocaleString("en")}\u00a0s`;
+  const [scaled, unit] = seconds >= 1e-4 ? [1e3 * seconds, "ms"] : [1e6 * seconds, "µs"];
+  return `${Number(scaled.toPrecision(3))}\u00a0${unit}`;
+}
+
+function cells(row, seconds) {
+  const said = time(Number(seconds.toPrecision(2)));
+  return row.map((many) =>
+    many === null ? "" : `${said}: ${many.toLocaleString("en")} request${many === 1 ? "" : "s"}`,
+  );
+}
+
+function worded(trace) {
+  const write = typeof trace.text === "string" && HOVER[trace.text];
+  return write ? { ...trace, text: write(trace) } : trace;
+}
+
 // What the style sheet knows, and room for tick labels that are wider than the margin.
 function base(layout) {
   const axes = Object.keys(layout).filter((key) => /^yaxis\d*$/.test(key));
@@ -134,7 +168,7 @@ class LabFigure extends HTMLElement {
     const layout = fitted(over(base(given), given), this.#width);
     const size = { width: this.#width, height: this.clientHeight };
     this.#prepare();
-    const resolved = palette.resolve({ data: figure.data, layout });
+    const resolved = palette.resolve({ data: figure.data.map(worded), layout });
     Plotly.react(this.#plot, resolved.data, { ...resolved.layout, ...size }, CONFIG);
   }
 

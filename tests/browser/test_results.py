@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
+from control_plane.analysis.charts.figure import short_time
+from control_plane.domain.units import number_of, rate, share
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
 from tests.browser.conftest import OpenPage, Problems
@@ -21,6 +23,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 COPIED = "sign => navigator.clipboard.readText().then((text) => text.startsWith(sign))"
 PICTURED = """() => navigator.clipboard.read().then(
   (items) => items.some((item) => item.types.includes("image/png")))"""
+WRITTEN = {"$time": short_time, "$rate": rate, "$share": share}
+HOVERS = """() => [...document.querySelectorAll("lab-figure")].flatMap((figure) => {
+  const given = JSON.parse(figure.getAttribute("figure")).data;
+  const drawn = figure.querySelector(".js-plotly-plot").data;
+  return drawn.map(({ text = null, y, z = null }, at) => [given[at].text ?? null, text, y, z]);
+}).map(([text, ...rest]) => [typeof text === "string" ? text : null, ...rest])"""
 DRAWN = """() => [...document.querySelectorAll("lab-figure")]
   .every((figure) => figure.querySelector(".main-svg"))"""
 
@@ -145,6 +153,33 @@ def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Sto
           .observe({type: "layout-shift", buffered: true}) ?? setTimeout(() => done(0), 200))"""
     )
     assert shifted < 0.01
+
+
+def test_hovering_writes_each_value_and_each_cell(page: Page, stored: Stored) -> None:
+    seen = set()
+    for name in ("blocked", "compare"):
+        opened(page, stored, name)
+        for text, texts, y, z in page.evaluate(HOVERS):
+            seen.add(text)
+            if text in WRITTEN:
+                # Half of the last digit is rounded up there, and to an even one here.
+                pairs = [
+                    (WRITTEN[text](at), WRITTEN[text](at * (1 + 1e-9)))
+                    for at in y
+                    if at is not None
+                ]
+                assert all(
+                    said in pair for said, pair in zip(filter(None, texts), pairs, strict=True)
+                )
+                assert [at is None for at in y] == [said == "" for said in texts]
+            elif text == "$requests":
+                assert texts == [cell_texts(*row) for row in zip(y, y[1:], z, strict=False)]
+    assert seen >= {*WRITTEN, "$requests"}
+
+
+def cell_texts(low_s: float, high_s: float, counts: list[int | None]) -> list[str]:
+    time = short_time(float(f"{(low_s * high_s) ** 0.5:.2g}"))
+    return [f"{time}: {number_of(many, 'request')}" if many else "" for many in counts]
 
 
 def test_a_figure_follows_the_colours_and_runs_are_added_and_removed(

@@ -1,6 +1,7 @@
 """Samples of a server that does not exist, as a load worker would have recorded them."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,16 @@ def record_of(stream: Stream, shape: Shape, seed: int) -> StreamRecord:
     share = shape.first_byte_share
     response = service + int(shape.queued_s * 1e9)
     ends = np.sort(rng.uniform(0, duration_s, len(service)).astype(np.int64))
+    edges = np.searchsorted(ends, np.arange(int(np.ceil(duration_s)) + 1)).tolist()
     seconds = tuple(
         Second(
             index,
             failed if index == 0 else 0,
-            Histogram.of(service[ends == index]),
-            Histogram.of(response[ends == index]),
-            first_byte=None if share is None else _scaled(service[ends == index], share),
+            Histogram.of(service[begin:end]),
+            Histogram.of(response[begin:end]),
+            first_byte=None if share is None else _scaled(service[begin:end], share),
         )
-        for index in range(int(np.ceil(duration_s)))
+        for index, (begin, end) in enumerate(pairwise(edges))
     )
     waiting = 0 if stream.stop.requests is not None else stream.load.users
     return StreamRecord(

@@ -64,6 +64,7 @@ LARGE_BODIES = replace(
     target_cpu=0.61, blocked=0.53, stall_s=1.05,
 )  # fmt: skip
 FAILING = replace(ASYNC, errors={"timeout": 412, "reset": 9})
+_CLASSIC = (("blocking", 1, BLOCKING), ("threaded", 6, THREADED), ("async", 100, ASYNC))
 
 
 def items(**changes: Any) -> Spec:
@@ -79,12 +80,19 @@ def items(**changes: Any) -> Spec:
     return read_spec({**document, **changes}, Limits())
 
 
-def classic() -> list[tuple[Spec, Shape]]:
-    """Blocking, threaded and async at 1, 6 and 100 users."""
+def classic(**changes: Any) -> list[tuple[Spec, Shape]]:
+    """Blocking, threaded and async at 1, 6 and 100 users; `changes` as those of `items`."""
     return [
-        (items(title="items, blocking", client={"strategy": "blocking"}, concurrency=1), BLOCKING),
-        (items(title="items, threaded", client={"strategy": "threaded"}, concurrency=6), THREADED),
-        (items(title="items, async"), ASYNC),
+        (
+            items(
+                title=f"items, {strategy}",
+                client={"strategy": strategy},
+                concurrency=users,
+                **changes,
+            ),
+            shape,
+        )
+        for strategy, users, shape in _CLASSIC
     ]
 
 

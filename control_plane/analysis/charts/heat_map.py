@@ -1,10 +1,11 @@
 """The heat map of response times: requests of each second, by how long they took."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from control_plane.analysis.charts.figure import Floats, Plot, time_text
+from control_plane.analysis.charts.figure import Floats, Plot
 from control_plane.analysis.charts.trial_axis import TrialSegment
 from control_plane.domain.histogram import Counts, middle_ns
 from control_plane.domain.stream_record import Slices
@@ -52,7 +53,7 @@ def heat_map(
             "ygap": 1,
             "opacity": opacity,
             "hoverongaps": False,
-            "text": _cell_texts(rows, counts),
+            "text": "$requests",
             "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{text}}<extra></extra>",
         }
     ]
@@ -79,16 +80,6 @@ def shades(most: int) -> list[list[float | str]]:
     ]
 
 
-def _cell_texts(rows: Floats, counts: Counts) -> list[list[str]]:
-    """Return the time in the middle of each cell, and its requests; empty without any."""
-    middles = (10 ** ((rows[:-1] + rows[1:]) / 2)).tolist()
-    times = [time_text(float(f"{middle:.2g}")) for middle in middles]
-    return [
-        [f"{time}: {many:,} request{'' if many == 1 else 's'}" if many else "" for many in row]
-        for time, row in zip(times, counts.tolist(), strict=True)
-    ]
-
-
 def _rows(bounds: tuple[float, float], pixels: float) -> Floats:
     """Return edges in decades, on a grid that does not move with the bounds."""
     low, high = bounds
@@ -106,20 +97,32 @@ def _columns(segments: Sequence[TrialSegment]) -> Floats:
 
 
 def _counts(segments: Sequence[TrialSegment], rows: Floats, columns: Floats) -> Counts:
-    counts = np.zeros((len(rows) - 1, len(columns) - 1), np.int64)
+    shape = len(rows) - 1, len(columns) - 1
+    counts = np.zeros(shape[0] * shape[1])
     for segment in segments:
-        if segment.slices is not None:
+        if segment.slices is not None and len(segment.slices.counts):
             at = _cells(segment, segment.slices, rows, columns)
-            np.add.at(counts, at, segment.slices.counts)
-    return counts
+            counts += np.bincount(at, segment.slices.counts, len(counts))
+    return counts.astype(np.int64).reshape(shape)
 
 
-def _cells(
-    segment: TrialSegment, slices: Slices, rows: Floats, columns: Floats
-) -> tuple[Counts, Counts]:
-    """Return row and column of each entry of the slices."""
-    decades = np.log10(np.maximum(middle_ns(slices.indices), 1) / 1e9)
-    row = np.searchsorted(rows, decades, "right") - 1
-    begins_s = segment.opens_s + np.maximum(slices.second, -segment.lead_s) + 1e-3
-    column = np.searchsorted(columns, begins_s, "right") - 1
-    return np.clip(row, 0, len(rows) - 2), np.clip(column, 0, len(columns) - 2)
+def _cells(segment: TrialSegment, slices: Slices, rows: Floats, columns: Floats) -> Counts:
+    """Return the cell of each entry of the slices, counted row by row.
+
+    Entries are many, buckets and seconds few: each of these is placed once.
+    """
+    buckets, of_bucket = _places(slices.indices)
+    decades = np.log10(np.maximum(middle_ns(buckets), 1) / 1e9)
+    row = np.clip(np.searchsorted(rows, decades, "right") - 1, 0, len(rows) - 2)
+    ends = -math.ceil(segment.lead_s), len(segment.timeline.completed)
+    seconds, of_second = _places(np.clip(slices.second, *ends))
+    begins_s = segment.opens_s + np.maximum(seconds, -segment.lead_s) + 1e-3
+    column = np.clip(np.searchsorted(columns, begins_s, "right") - 1, 0, len(columns) - 2)
+    cells: Counts = (row * (len(columns) - 1))[of_bucket] + column[of_second]
+    return cells
+
+
+def _places(values: Counts) -> tuple[Counts, Counts]:
+    """Return all numbers from the lowest to the highest value, and which of them each is."""
+    low = values.min()
+    return np.arange(low, values.max() + 1), values - low

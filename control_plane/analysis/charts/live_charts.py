@@ -104,10 +104,10 @@ def _sent(live: Live) -> Panel | None:
     labels: list[EndLabel] = []
     for index, (stream, (intended, sent)) in enumerate(zip(streams, lines, strict=True)):
         colour = STREAM_COLOURS[index % 6]
-        dashed = step_trace(intended, "$ink-3", 1.5, rate)
+        dashed = step_trace(intended, "$ink-3", 1.5, "$rate")
         traces += [
             {**dashed, "line": {**dashed["line"], "dash": "dash"}},
-            step_trace(sent, colour, 2.0, rate),
+            step_trace(sent, colour, 2.0, "$rate"),
         ]
         last = next((value for value in reversed(sent[1]) if value is not None), None)
         if last is not None:

@@ -1,6 +1,6 @@
 """Panels above each other on one axis of time, and those of what processes and workers used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -187,24 +187,20 @@ def _warmup_name(segment: TrialSegment) -> Plot:
     )
 
 
-def each_text(values: Sequence[float | None], text: Callable[[float], str]) -> list[str]:
-    """Return the text of each value, empty for None; that of equal ones is made once."""
-    texts = {value: "" if value is None else text(value) for value in {*values}}
-    return [texts[value] for value in values]
+def hover(shown: str) -> Plot:
+    """Return the keys of a trace for what hovering shows of each second.
+
+    `shown` is `$time`, `$rate` or `$share`, which the page's script writes of each value, or
+    Plotly's format of it.
+    """
+    written = {"text": shown} if shown.startswith("$") else {}
+    value = "%{text}" if written else shown
+    return {**written, "hovertemplate": f"%{{x:.0f}}{SPACE}s: {value}<extra></extra>"}
 
 
-def step_trace(steps: Steps, colour: str, width: float, text: Callable[[float], str]) -> Plot:
-    """Return a line of steps; hovering shows what `text` makes of a value."""
-    return line(
-        steps[0],
-        steps[1],
-        colour,
-        width,
-        stroke={"shape": "hv"},
-        text=each_text(steps[1], text),
-        hovertemplate=f"%{{x:.0f}}{SPACE}s: %{{text}}<extra></extra>",
-        connectgaps=False,
-    )
+def step_trace(steps: Steps, colour: str, width: float, shown: str) -> Plot:
+    """Return a line of steps; hovering shows its values as `hover` says."""
+    return line(*steps, colour, width, stroke={"shape": "hv"}, connectgaps=False, **hover(shown))
 
 
 def _gauge_traces(lines: Sequence[Steps], colour: str, width: float, shown: str) -> list[Plot]:
@@ -227,8 +223,8 @@ def cpu_panel(
 ) -> Panel:
     """Return the CPU of all target processes and all load workers; dashed at the target's cores."""
     steps = {role: sample_line(segments, gauges, partial(role_cpu, role=role)) for role in ROLES}
-    high = max([float(cores), *(y or 0.0 for _, values in steps.values() for y in values)])
-    traces = [step_trace(steps[role], *look, share) for role, look in ROLES.items()]
+    high = max(float(cores), _highest([*steps.values()]) or 0.0)
+    traces = [step_trace(steps[role], *look, "$share") for role, look in ROLES.items()]
     means = {role: mean(cpu for trial in gauges for cpu in role_cpu(trial, role)) for role in ROLES}
     labels = [
         EndLabel(f"{role} mean {share(value)}", role, ROLES[role][0], value)
@@ -383,6 +379,5 @@ def _by_worker(gauges: Gauges, name: str) -> list[Values]:
 
 
 def _highest(lines: Sequence[Steps]) -> float | None:
-    return max(
-        (value for _, values in lines for value in values if value is not None), default=None
-    )
+    known = [value for _, values in lines for value in values if value is not None]
+    return max(known, default=None)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
@@ -16,7 +15,6 @@ from control_plane.analysis.charts.figure import (
     line,
     log_range,
     scaled,
-    short_time,
     shortened,
     time_axis,
     zero_based_axis,
@@ -48,6 +46,9 @@ JUMP = 3
 """From this ratio on two neighbouring seconds are not joined."""
 
 TREND_COLOUR = "$warn"
+
+BAND = 0.16
+"""Opacity of the area between two percentiles."""
 
 LOWEST = 0.05
 """Part of the median below which a falling line is not followed: the axis is logarithmic."""
@@ -84,7 +85,7 @@ def response_panel(streams: Sequence[StreamSeries], title: str = "Response time"
     known_s = [y for _, values in steps for y in values if y]
     bounds = log_range(min(known_s, default=0.001), max(known_s, default=1.0))
     traces = [
-        step_trace(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], short_time)
+        step_trace(drawn, STREAM_COLOURS[index % 6], WEIGHTS[name], "$time")
         for (index, _, name), drawn in zip(lines, steps, strict=True)
     ]
     labels = [
@@ -116,7 +117,7 @@ def heat_panel(stream: StreamSeries, title: str, weight: float, pixels: float) -
     bounds = log_range(*(float(max(end, 1)) / 1e9 for end in middle_ns(np.array(ends))))
     names = _drawn_percentiles(stream, several=True)
     steps = {name: _unjoined(step_line(stream.segments, percentile_values(name))) for name in names}
-    lines = [step_trace(steps[name], "$ink", OVER_HEAT[name], short_time) for name in names]
+    lines = [step_trace(steps[name], "$ink", OVER_HEAT[name], "$time") for name in names]
     labels = [label for name in names if (label := _time_label(stream, name, "$ink"))]
     place = mean(label.place for label in labels) or 0.0
     labels += trend_labels(stream.segments, stream.drifts, place)
@@ -136,8 +137,11 @@ def throughput_panel(streams: Sequence[StreamSeries], title: str = "Throughput")
     errors = [step_line(stream.segments, lambda part: part.error_rates_per_s) for stream in failed]
     high = max((y or 0.0 for steps in [*rates, *errors] for y in steps[1]), default=0.0)
     traces = [
-        *(step_trace(drawn, STREAM_COLOURS[at % 6], 2.0, rate) for at, drawn in enumerate(rates)),
-        *(step_trace(drawn, "$bad", 1.5, rate) for drawn in errors),
+        *(
+            step_trace(drawn, STREAM_COLOURS[at % 6], 2.0, "$rate")
+            for at, drawn in enumerate(rates)
+        ),
+        *(step_trace(drawn, "$bad", 1.5, "$rate") for drawn in errors),
     ]
     labels = [
         EndLabel(
@@ -167,8 +171,9 @@ def size_panel(streams: Sequence[StreamSeries]) -> Panel | None:
     highest = max(high for _, high in ranges)
     unit, name = next((pair for pair in _SIZE_UNITS if highest >= pair[0]), (1.0, "B"))
     steps = [step_line(stream.segments, lambda part: part.body_bytes) for stream in streams]
+    shown = f"%{{y:,.3~r}}{SPACE}{name}"
     traces = [
-        step_trace((x, scaled(y, 1 / unit)), STREAM_COLOURS[at % 6], 2.0, partial(_size_text, unit))
+        step_trace((x, scaled(y, 1 / unit)), STREAM_COLOURS[at % 6], 2.0, shown)
         for at, (x, y) in enumerate(steps)
     ]
     labels = [
@@ -204,10 +209,6 @@ def _sizes(stream: StreamSeries) -> tuple[float, float]:
         if value is not None and completed + errors >= ENOUGH_ANSWERS
     ]
     return min(found, default=0.0), max(found, default=0.0)
-
-
-def _size_text(unit: float, value: float) -> str:
-    return size(value * unit)
 
 
 def _drawn_percentiles(stream: StreamSeries, *, several: bool) -> tuple[str, ...]:
@@ -246,7 +247,8 @@ def _unjoined(steps: Steps) -> Steps:
     for at, value in zip(*steps, strict=True):
         before = y[-1] if y else None
         if value and before and not 1 / JUMP < value / before < JUMP:
-            x, y = [*x, at, at], [*y, before, None]
+            x += [at, at]
+            y += [before, None]
         x.append(at)
         y.append(value)
     return x, y
@@ -343,6 +345,19 @@ def _by_turns(first: Values, second: Values) -> list[float | None]:
     return [value for pair in zip(first, second, strict=True) for value in pair]
 
 
+def with_area(
+    lines: Sequence[Plot], edges: Sequence[float], values: Sequence[Values]
+) -> list[Plot]:
+    """Return the lines of two percentiles, each with its values, and the area between them."""
+    (first, last), (under, over) = lines, values
+    colour = first["line"]["color"]
+    if None in under or None in over:
+        # A fill between lines would go on where they are broken.
+        band = percentile_band(edges, under, over, colour)
+        return [{**band, "opacity": first["opacity"]}, first, last]
+    return [first, {**last, "fill": "tonexty", "fillcolor": f"{colour}/{BAND}"}]
+
+
 def percentile_band(edges: Sequence[float], under: Values, over: Values, colour: str) -> Plot:
     """Return the area between two percentiles: a shape of steps for each row without a gap."""
     x: list[float | None] = []
@@ -356,5 +371,5 @@ def percentile_band(edges: Sequence[float], under: Values, over: Values, colour:
         if is_known:
             x += [*steps[begin:end], *reversed(steps[begin:end]), None]
             y += [*tops[begin:end], *reversed(bottoms[begin:end]), None]
-    shape = {"fill": "toself", "fillcolor": f"{colour}/0.16", "hoverinfo": "skip"}
+    shape = {"fill": "toself", "fillcolor": f"{colour}/{BAND}", "hoverinfo": "skip"}
     return {**line([], [], colour, 0, connectgaps=False), **shape, "x": x, "y": y}

@@ -23,18 +23,16 @@ from control_plane.analysis.charts.figure import (
     plot,
     plot_height,
     scaled,
-    short_time,
     time_axis,
     window_axis,
     y_axis,
 )
 from control_plane.analysis.charts.heat_map import heat_map, outlined
-from control_plane.analysis.charts.panels import each_text
 from control_plane.analysis.charts.response_time_panels import (
     FURTHEST_FIRST,
     furthest_percentile,
-    percentile_band,
     percentile_values,
+    with_area,
 )
 from control_plane.analysis.charts.trial_axis import (
     WHOLE_TRIAL,
@@ -317,9 +315,9 @@ def _lines(lane: RunLane, *, filled: bool) -> list[Plot]:
     lines = [_line(lane, name, colour) for name in names]
     if not filled:
         return [trace for drawn in lines for trace in outlined(drawn)]
-    low, high = lane.drawn_s[names[0]], lane.drawn_s[names[-1]]
-    band = percentile_band(lane.segment.window.edges, low, high, colour) | {"opacity": lane.opacity}
-    return [*([band] if len(names) > 1 else []), *lines]
+    if len(names) == 1:
+        return lines
+    return with_area(lines, lane.segment.window.edges, [*lane.drawn_s.values()])
 
 
 def _line(lane: RunLane, name: str, colour: str) -> Plot:
@@ -331,7 +329,7 @@ def _line(lane: RunLane, name: str, colour: str) -> Plot:
         WIDTHS[name],
         stroke={"shape": "hv"},
         opacity=lane.opacity,
-        text=each_text(y, short_time),
+        text="$time",
         hovertemplate=f"%{{x:.0f}}{SPACE}s: {name} %{{text}}<extra></extra>",
         connectgaps=False,
     )

@@ -207,8 +207,8 @@ def sample_line(
         points = _largest(values, every)
         if not points:
             continue
-        step_s = trial.interval_s * every
-        x += [round(segment.start_s + index * step_s, 3) for index in range(len(points))]
+        begins_s = segment.start_s + trial.interval_s * every * np.arange(len(points))
+        x += np.round(begins_s, 3).tolist()
         x += [max(x[-1], round(segment.end_s, 3))] * 2
         y += [*points, points[-1], None]
     return x[:-1], y[:-1]

@@ -14,6 +14,7 @@ from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, figures, number_of, seconds
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.run_rows import phase_text
+from control_plane.pages.site.templating import LONGEST_TEXT
 
 MOST_ROWS = 12
 
@@ -50,6 +51,11 @@ class HeaderRow:
     label: str
     texts: tuple[str, ...]
     differs: bool
+
+    @property
+    def has_long(self) -> bool:
+        """Whether a text is so long that its beginning unfolds it."""
+        return max(map(len, self.texts)) > LONGEST_TEXT
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +13,7 @@ import orjson
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from control_plane.domain import units
 from control_plane.domain.errors import FieldError
@@ -114,9 +115,21 @@ def cell(value: str | float | None) -> str:
     return units.count(value)
 
 
+_BETWEEN = "\0"
+"""No text has it: none with it is stored."""
+
+
+def cells(row: Sequence[str | float | None], between: str) -> Markup:
+    """Return the cells of a row of a table, with markup of the template `between` them.
+
+    They are escaped at once, in a fraction of the time that many small texts take.
+    """
+    return Markup(str(escape(_BETWEEN.join(map(cell, row)))).replace(_BETWEEN, between))
+
+
 FILTERS = {
     "ago": ago,
-    "cell": cell,
+    "cells": cells,
     "exact": exact,
     "iso": iso,
     "rate": units.rate,
@@ -135,6 +148,9 @@ ADDRESSES = {
 
 ROWS_SHOWN = 60
 """So many rows of the numbers of a figure stand in its page. Its CSV has all, as has a report."""
+
+LONGEST_TEXT = 240
+"""Of a longer text in a table the beginning stands there, and unfolds it."""
 
 NO_STORE = {"Cache-Control": "no-store"}
 """Pages show what is stored now, also after the browser's Back."""
@@ -156,7 +172,8 @@ def environment_of(loader: FileSystemLoader, asset: Callable[[str], str]) -> Env
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(asset=asset, glossary=term, rows_shown=ROWS_SHOWN, **ADDRESSES)
+    made.globals.update(asset=asset, glossary=term, **ADDRESSES)
+    made.globals.update(longest_text=LONGEST_TEXT, rows_shown=ROWS_SHOWN)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

@@ -17,6 +17,9 @@ TOKENS = {
 CRAMPED = re.compile(r"\} ?(?:s|ms|µs|MB|%(?!\{))")
 """A unit that hovering would set without a no-break space before it."""
 
+HOVERS = {"$time", "$rate", "$share", "$requests"}
+"""What the page's script writes of each value or cell."""
+
 TOKEN = re.compile(r"\$([a-z0-9-]+)(?:/([0-9.]+))?")
 
 
@@ -26,6 +29,8 @@ def resolved(node: Any) -> Any:
         return {key: resolved(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [resolved(value) for value in node]
+    if isinstance(node, str) and node in HOVERS:
+        return ["written"]
     found = TOKEN.fullmatch(node) if isinstance(node, str) else None
     if found is None:
         return node

@@ -1,16 +1,20 @@
 """Response times of each second as a heat map, and the drift of a window that was not steady."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from control_plane.analysis.charts.heat_map import MOST_COLUMNS, SHADES, heat_map, shades
 from control_plane.analysis.charts.response_time_panels import trend_labels, trend_lines
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.analysis.charts.trial_axis import TrialSegment
-from control_plane.domain.result import Timeline
+from control_plane.domain.histogram import middle_ns
+from control_plane.domain.result import Timeline, WarmUp
 from control_plane.domain.stream_record import Slices
 from tests.analysis.charts.plotted import annotations, checked
 from tests.builders.segments import trial_segments
-from tests.builders.trials import detail, result, run, second, spread, with_spaces
+from tests.builders.trials import detail, result, run, second, spread
 
 BOUNDS, PIXELS = (-3.5, 0.5), 160
 
@@ -38,10 +42,26 @@ def test_each_request_is_counted_where_it_ended():
     assert found == {(0.001, 0): 2, (1.0, 1): 1}
 
 
-def test_hovering_names_the_time_with_its_unit():
-    (heat,) = heat_map(track(second(0, 1.0, 1.01), second(1, 1_050.0)), BOUNDS, PIXELS)
-    said = [with_spaces(text) for row in heat["text"] for text in row if text]
-    assert said == ["1.1 ms: 2 requests", "1.1 s: 1 request"]
+def test_cells_are_counted_as_each_entry_alone_would_be():
+    rng = np.random.default_rng(3)
+    warm, *window = (spread(20, 30, at) for at in range(5))
+    (segment,) = track(*(second(index, *times) for index, times in enumerate(window)))
+    first = Slices.of([second(-1, *warm)])
+    slices = Slices(
+        np.concatenate([first.second, segment.slices.second, rng.integers(-9, 99, 5)]),
+        np.concatenate([first.indices, segment.slices.indices, rng.integers(0, 20_000, 5)]),
+        np.concatenate([first.counts, segment.slices.counts, [1] * 5]),
+    )
+    warmed = replace(segment.timeline, warmup=WarmUp((30,), *[(0,)] * 4, length_s=1.0))
+    (heat,) = heat_map([replace(segment, timeline=warmed, slices=slices)], BOUNDS, PIXELS)
+    expected = np.zeros((len(heat["z"]), len(heat["z"][0])), int)
+    edges = np.array(heat["y"])
+    for at, bucket, count in zip(slices.second, slices.indices, slices.counts, strict=True):
+        middle_s = max(int(middle_ns(np.array([bucket]))[0]), 1) / 1e9
+        row = np.clip(np.searchsorted(edges, middle_s, "right") - 1, 0, len(expected) - 1)
+        column = np.clip(np.searchsorted(heat["x"], max(at, -1) + 1e-3, "right") - 1, 0, 4)
+        expected[row, column] += count
+    assert [[value or 0 for value in line] for line in heat["z"]] == expected.tolist()
 
 
 def test_nothing_is_drawn_where_nothing_ended():

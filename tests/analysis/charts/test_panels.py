@@ -10,7 +10,6 @@ from control_plane.analysis.charts.panels import (
     Panel,
     collection_panel,
     core_axis,
-    each_text,
     stacked,
 )
 from control_plane.domain.observations import WorkerSeries
@@ -84,14 +83,3 @@ def _worker(pid: int, gc_s: float) -> WorkerSeries:
 )
 def test_shares_of_cores(high, texts):
     assert [with_spaces(text) for text in core_axis(high)["ticktext"]] == texts
-
-
-def test_equal_values_have_one_text():
-    made = []
-
-    def text(value):
-        made.append(value)
-        return f"{value:g}"
-
-    assert each_text([2.0, None, 2.0, 0.5], text) == ["2", "", "2", "0.5"]
-    assert sorted(made) == [0.5, 2.0]

@@ -68,11 +68,22 @@ def of_rates(*rates: int) -> tuple[RunDetail, ...]:
 
 def test_p50_to_p99_is_an_area():
     for figure in figures(*of_rates(1_000, 1_200, 1_500)):
+        lower, upper, _ = figure.plot["data"]
+        assert (upper["fill"], "fill" in lower) == ("tonexty", False)
+        assert lower["x"] == upper["x"]
+        assert all(high >= low for low, high in zip(lower["y"], upper["y"], strict=True))
+
+
+def test_the_area_has_the_gaps_of_its_lines():
+    counts = (1_000, 1_000, 50, 1_000, 1_000)
+    seconds = [second(index, *spread(1.0, many, index)) for index, many in enumerate(counts)]
+    runs = [detail(run(f"{at}" * 10, title=f"{at}"), result(*seconds)) for at in range(3)]
+    for figure in figures(*runs):
         area, lower, upper, _ = figure.plot["data"]
         assert area["fill"] == "toself"
-        assert (area["x"][0], area["x"][9], area["x"][-1]) == (0, 5, None)
-        assert all(high >= low for low, high in zip(lower["y"], upper["y"], strict=True))
-        assert set(area["y"]) == {*lower["y"], *upper["y"], None}
+        assert [area["x"][at] for at in (0, 3, 8, 9, 12, -1)] == [0, 2, None, 3, 5, None]
+        assert None in upper["y"]
+        assert set(area["y"]) <= {*lower["y"], *upper["y"]}
 
 
 @pytest.mark.parametrize(

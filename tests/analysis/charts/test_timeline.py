@@ -184,7 +184,7 @@ def test_the_size_of_answers_is_drawn_where_it_changes():
     checked(figure)
     assert "Mean size of an answer" in texts(figure)
     assert "27 B to 20.1 kB" in texts(figure)
-    (drawn,) = (trace for trace in figure.plot["data"] if "20.1" in str(trace.get("text")))
+    (drawn,) = (trace for trace in figure.plot["data"] if "kB" in trace.get("hovertemplate", ""))
     assert max(value or 0 for value in drawn["y"]) == 20.1
     assert [row[8] for row in figure.table.rows] == [20_000, 20_100, None, 27]
 
