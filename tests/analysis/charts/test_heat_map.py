@@ -44,15 +44,16 @@ def test_each_request_is_counted_where_it_ended():
 
 def test_cells_are_counted_as_each_entry_alone_would_be():
     rng = np.random.default_rng(3)
-    warm, *window = (spread(20, 30, at) for at in range(5))
-    (segment,) = track(*(second(index, *times) for index, times in enumerate(window)))
-    first = Slices.of([second(-1, *warm)])
+    rows = [second(index, *spread(20, 30, index + 2)) for index in range(-1, 4)]
+    whole = Slices.of(rows)
     slices = Slices(
-        np.concatenate([first.second, segment.slices.second, rng.integers(-9, 99, 5)]),
-        np.concatenate([first.indices, segment.slices.indices, rng.integers(0, 20_000, 5)]),
-        np.concatenate([first.counts, segment.slices.counts, [1] * 5]),
+        np.concatenate([whole.second, rng.integers(-9, 99, 5)]),
+        np.concatenate([whole.indices, rng.integers(0, 20_000, 5)]),
+        np.concatenate([whole.counts, [1] * 5]),
     )
-    warmed = replace(segment.timeline, warmup=WarmUp((30,), *[(0,)] * 4, length_s=1.0))
+    (segment,) = track(*rows[1:])
+    warmup = WarmUp((30,), (0,), (0.02,), (0.02,), (0.02,), length_s=1.0)
+    warmed = replace(segment.timeline, warmup=warmup)
     (heat,) = heat_map([replace(segment, timeline=warmed, slices=slices)], BOUNDS, PIXELS)
     expected = np.zeros((len(heat["z"]), len(heat["z"][0])), int)
     edges = np.array(heat["y"])
