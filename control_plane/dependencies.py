@@ -10,14 +10,18 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from control_plane.domain.ids import checked_id
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, TREND_METRICS, TrendAxis
-from control_plane.domain.run import AUTO_BASELINE, TrendKey
 from control_plane.domain.spec import SubmittedSpec
 from control_plane.domain.spec_json import Document, adapter
+from control_plane.domain.trend_runs import (
+    AUTO_BASELINE,
+    TrendKey,
+)
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
 if TYPE_CHECKING:
-    from control_plane.analysis.trend import StepChange, Trend
+    from control_plane.analysis.trend import Trend
+    from control_plane.domain.trend_runs import StepChange
 
 
 # Dependencies that only look something up are `async`: FastAPI gives others a thread each time.

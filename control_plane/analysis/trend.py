@@ -23,7 +23,14 @@ from control_plane.analysis.trend_steps import FoundStep, find_steps
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS, Metric, TrendAxis
-from control_plane.domain.run import LEAST_TREND_POINTS, Blocks, StepMark, TrendRun, TrendRuns
+from control_plane.domain.trend_runs import (
+    LEAST_TREND_POINTS,
+    Blocks,
+    StepChange,
+    StepMark,
+    TrendRun,
+    TrendRuns,
+)
 from control_plane.domain.units import SPACE, number_of, percents, share
 
 StepVerdict = Literal["better", "worse", "within margin", "changed"]
@@ -336,21 +343,6 @@ def mark_of(trend: Trend, step: TrendStep, now: datetime) -> StepMark:
     """Return what is kept of a step, or what is to be kept first: that it stands where it is."""
     seq = trend.points[step.at].run.seq
     return step.mark or StepMark(new_id(), seq, seq, now)
-
-
-@dataclass(frozen=True)
-class StepChange:
-    """What is done to a step: add, move, reject or note; restore it, or forget one that was added.
-
-    The step stands before `run`; `origin` tells it from another that does, where it is not empty.
-    `to`: the run that an added or moved one is to stand before.
-    """
-
-    do: str
-    run: str = ""
-    origin: str = ""
-    to: str = ""
-    note: str = ""
 
 
 def changed_mark(trend: Trend, change: StepChange, now: datetime) -> StepMark:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
-from control_plane.analysis.trend import StepChange
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
     ERROR_RESPONSES,
@@ -27,6 +26,7 @@ from control_plane.domain.documents import moment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import state_of_arms
 from control_plane.domain.spec_json import Document
+from control_plane.domain.trend_runs import StepChange
 from control_plane.experiments.experiment_file import (
     Variant,
     bundled_documents,

@@ -1,7 +1,7 @@
 """Runs and comparisons as the JSON objects that programs read. Datetimes are ISO 8601 with Z."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -191,24 +191,3 @@ def _row(row: ComparedRow) -> Document:
         "unanswered": list(row.unanswered),
     }
     return document | {name: value for name, value in optional.items() if value}
-
-
-@dataclass(frozen=True)
-class ListedTrend:
-    """A trend with points enough. `numbers`: the p50 response times of its newest runs, in order.
-
-    `title`, `application` and `at` are those of the newest run.
-    """
-
-    spec: str
-    machine: str
-    runs: int
-    title: str
-    application: str
-    at: datetime
-    numbers: tuple[float, ...]
-
-    def document(self) -> Document:
-        """Return it as the API sends it."""
-        told = {**asdict(self), "at": moment(self.at), "url": f"/trends/{self.spec}"}
-        return {name: value for name, value in told.items() if name != "numbers"}

@@ -35,9 +35,13 @@ from control_plane.domain.result import (
     Trial,
     Validity,
 )
-from control_plane.domain.run import Run, RunDetail, TrendBaseline, TrendRuns
+from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec import BeforeRequest, Spec, Target
 from control_plane.domain.stream_record import FailedResponse
+from control_plane.domain.trend_runs import (
+    TrendBaseline,
+    TrendRuns,
+)
 
 Showable = Literal["hosts", "paths", "environment", "commands"]
 """What is hidden unless somebody asks for it; logs, stacks and answers always are."""

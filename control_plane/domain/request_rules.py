@@ -32,6 +32,9 @@ from control_plane.domain.request_bodies_and_values import (
 from control_plane.domain.row_files import STANDS_FOR_SECRET, UnreadableRows, read_rows
 from control_plane.domain.spec import BaseRequest
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""They change nothing (RFC 9110, 9.2.1), and carry no body here."""
+
 MAX_TEXT = 1_000_000
 MAX_EXPECTED = 10_000
 MAX_JSON_KEY = 1_000
@@ -259,7 +262,7 @@ def _header(field: str, name: str, content: str) -> Wrong:
 
 
 def _body(field: str, request: BaseRequest, limits: Limits) -> Wrong:
-    if request.body is not None and request.method in {"GET", "HEAD", "OPTIONS"}:
+    if request.body is not None and request.method in SAFE_METHODS:
         yield FieldError(
             field,
             f"{request.method} carries no body: choose POST, PUT, PATCH or DELETE.",

@@ -4,11 +4,10 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from control_plane.domain.application_report import Checkup, Finding, Offer
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS
@@ -37,7 +36,7 @@ from control_plane.targets.interpreter_packages import (
     standing_in,
 )
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.openapi_operations import operations_of
+from control_plane.targets.openapi_operations import Offer, Operation, operations_of
 from control_plane.targets.run_environment import (
     CHECKOUT,
     application_revision,
@@ -49,11 +48,42 @@ from control_plane.targets.target_requests import get
 if TYPE_CHECKING:
     from control_plane.analysis.differences import MeasuredCommit
 
+__all__ = ["ApplicationChecks", "Checkup", "Finding", "Offer", "OpenApiCache", "Operation"]
+
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
 
 MOST_KEPT = 50
 _MAY_REFUSE_HOST = {400, 403, 421}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found of one thing. `remedy` says what to do, "" where nothing is wrong.
+
+    `level` missing: it cannot start so; doubt: it starts, but something is not as it may be meant.
+    """
+
+    level: Literal["good", "doubt", "missing"]
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """A check of the application of that name: whether it starts, and what is missing.
+
+    `outcome` None while it lasts; `stopped` when a run needed the machine. `command` is the line
+    that started it, `ready_s` how long that took, `log` what it printed last.
+    """
+
+    application: str
+    began_at: datetime
+    outcome: Literal["starts", "fails", "stopped"] | None = None
+    findings: tuple[Finding, ...] = ()
+    command: str | None = None
+    ready_s: float | None = None
+    log: tuple[str, ...] = ()
 
 
 class OpenApiCache:

@@ -12,11 +12,11 @@ from control_plane.analysis.prose import joined, plain_text
 from control_plane.analysis.prose.experiment_sentences import experiment_sentence
 from control_plane.analysis.prose.run_sentences import arms_elsewhere, headline, load_elsewhere
 from control_plane.analysis.validity import TheirValidity, their_validity
-from control_plane.domain.application_report import SAFE_METHODS
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound, refuse
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
+from control_plane.domain.request_rules import SAFE_METHODS
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, AnyTarget, Spec
 from control_plane.domain.spec_json import Document, write_spec

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
-from control_plane.domain.application_report import Offer, TriedTarget
 from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
@@ -18,7 +17,7 @@ from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
-from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
+from control_plane.jobs.application_check import ApplicationChecks, Offer, OpenApiCache
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
@@ -49,6 +48,9 @@ from control_plane.targets.interpreter_packages import (
 from control_plane.targets.launch import shown_command
 from control_plane.targets.observation.machine import SHARED_CORES
 from control_plane.targets.run_environment import cpu_model, run_environment
+
+if TYPE_CHECKING:
+    from control_plane.jobs.smoke_test import TriedTarget
 
 __all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
 
@@ -284,7 +286,7 @@ class RunService:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
 
-    async def try_requests(self, documents: Sequence[Document]) -> tuple[TriedTarget, ...]:
+    async def try_requests(self, documents: Sequence[Document]) -> "tuple[TriedTarget, ...]":
         """Send each request of some specs once, to each of their targets.
 
         Raises InvalidInput, and Conflict while a run measures.

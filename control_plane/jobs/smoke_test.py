@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from control_plane.analysis.start_hints import start_hints
-from control_plane.domain.application_report import TriedRequest, TriedTarget
 from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
 from control_plane.domain.load_models import Closed
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
@@ -39,6 +38,35 @@ _SHOWN = 300
 
 _READ_S = 5.0
 """An answer that goes on for longer is told as one that did not end."""
+
+
+@dataclass(frozen=True)
+class TriedRequest:
+    """A request that was sent once. `line` is its method and path as they were sent.
+
+    `answer` says status, size and type, or why there was none. `leads` is where it redirects to,
+    `begins` how its body begins and `fault` what is not as expected; each may be empty.
+    """
+
+    line: str
+    answer: str
+    leads: str = ""
+    begins: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class TriedTarget:
+    """What the requests of a run met at a target. `name` is that of its configuration.
+
+    `fault` says why it could not be tried, with its `remedy` and what the target printed last.
+    """
+
+    name: str
+    requests: tuple[TriedRequest, ...] = ()
+    fault: str = ""
+    remedy: str = ""
+    log: tuple[str, ...] = ()
 
 
 class SmokeTests:

@@ -21,7 +21,7 @@ from control_plane.analysis.differences import EnvironmentChange, MeasuredCommit
 from control_plane.analysis.field_labels import text_of
 from control_plane.analysis.prose.experiment_document import trend_document
 from control_plane.analysis.prose.experiment_report import trend_markdown
-from control_plane.analysis.trend import StepChange, Trend, TrendPoint, TrendStep
+from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
 from control_plane.dependencies import (
     RAW,
     RunServiceDep,
@@ -33,10 +33,14 @@ from control_plane.dependencies import (
     change_step,
     read_trend,
 )
-from control_plane.domain.documents import ListedTrend
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
-from control_plane.domain.run import LEAST_TREND_POINTS, StepMark
+from control_plane.domain.trend_runs import (
+    LEAST_TREND_POINTS,
+    ListedTrend,
+    StepChange,
+    StepMark,
+)
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step
 from control_plane.jobs.run_service import RunService

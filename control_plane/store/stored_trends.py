@@ -14,25 +14,25 @@ import sqlalchemy
 from sqlalchemy import delete, func, text
 from sqlmodel import Session, col, select
 
-from control_plane.domain.documents import ListedTrend
 from control_plane.domain.errors import Conflict, NotFound, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import bounded_text, known_name
 from control_plane.domain.metrics_and_objectives import START_TIME, TREND_METRICS, stored_number
 from control_plane.domain.result import Environment
-from control_plane.domain.run import (
+from control_plane.domain.run import State
+from control_plane.domain.spec import Spec
+from control_plane.domain.spec_json import spec_digest, stored_spec
+from control_plane.domain.trend_runs import (
     AUTO_BASELINE,
     LEAST_TREND_POINTS,
     Blocks,
-    State,
+    ListedTrend,
     StepMark,
     TrendBaseline,
     TrendKey,
     TrendRun,
     TrendRuns,
 )
-from control_plane.domain.spec import Spec
-from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import readable

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -10,11 +12,10 @@ from urllib.parse import quote
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from control_plane.domain.application_report import Operation
 from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.request_rules import wrong_request
+from control_plane.domain.request_rules import SAFE_METHODS, wrong_request
 from control_plane.domain.spec import RequestClass
 from control_plane.domain.spec_json import adapter
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of
@@ -25,6 +26,44 @@ MAX_PARAMETERS = 50
 MAX_TYPES = 20
 
 _PLACEHOLDER = re.compile(r"\{([^{}]{0,200})\}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, ready as a request class.
+
+    `request` is as in a spec; None where none can be made, and `note` says why.
+    With a request, `note` says what it leaves to be written by hand, "" for nothing.
+    """
+
+    method: str
+    path: str
+    summary: str = ""
+    request: dict[str, Any] | None = None
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """Method and path: `GET /items/{item_id}`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def writes(self) -> bool:
+        """Whether its method may change what the application stores."""
+        return self.method not in SAFE_METHODS
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The operations that the OpenAPI document of an application or a URL lists.
+
+    `of` is its name or address; `left_out` operations were too many to list.
+    """
+
+    of: str
+    read_at: datetime
+    operations: tuple[Operation, ...]
+    left_out: int = 0
 
 
 def operations_of(body: bytes, limits: Limits) -> tuple[tuple[Operation, ...], int]:

@@ -10,10 +10,18 @@ import pytest
 from control_plane.analysis.charts.preview_picture import BOTTOM_END, TOP_END, drawn_trend
 from control_plane.analysis.charts.trend_chart import trend_chart
 from control_plane.analysis.prose.experiment_document import trend_document
-from control_plane.analysis.trend import StepChange, Trend, changed_mark, trend_of
+from control_plane.analysis.trend import Trend, changed_mark, trend_of
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.metrics_and_objectives import TrendAxis
-from control_plane.domain.run import Blocks, StepMark, TrendBaseline, TrendKey, TrendRun, TrendRuns
+from control_plane.domain.trend_runs import (
+    Blocks,
+    StepChange,
+    StepMark,
+    TrendBaseline,
+    TrendKey,
+    TrendRun,
+    TrendRuns,
+)
 from tests.builders.runs import ENVIRONMENT, items
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

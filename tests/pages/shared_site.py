@@ -8,12 +8,12 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from control_plane.access.login import Caller, Login
-from control_plane.analysis.trend import StepChange
 from control_plane.app import create_app
 from control_plane.dependencies import TrendQuery, change_step
 from control_plane.domain.experiment import Findings
 from control_plane.domain.limits import Limits
 from control_plane.domain.metrics_and_objectives import Prediction
+from control_plane.domain.trend_runs import StepChange
 from control_plane.jobs import recover
 from control_plane.settings import Settings
 from control_plane.store.audit_log import ACTOR, Actor

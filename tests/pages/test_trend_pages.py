@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.domain.run import TrendKey
+from control_plane.domain.trend_runs import (
+    TrendKey,
+)
 from control_plane.pages.urls import share_url
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store

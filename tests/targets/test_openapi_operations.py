@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.application_report import Operation
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.targets.openapi_operations import MAX_OPERATIONS, operations_of
+from control_plane.targets.openapi_operations import MAX_OPERATIONS, Operation, operations_of
 
 
 def read(document: Any) -> tuple[Operation, ...]:

@@ -12,7 +12,6 @@ from control_plane.access.http_errors import status_of
 from control_plane.analysis.causes import Remedy, remedies
 from control_plane.analysis.prose.run_sentences import load_elsewhere
 from control_plane.dependencies import RunServiceDep, StoreDep
-from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.errors import Conflict, InvalidInput, LooplabError, QueueFull
 from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import Run
@@ -21,6 +20,7 @@ from control_plane.domain.spec_json import Document, read_document, write_spec
 from control_plane.experiments import endpoint, preset_catalogue
 from control_plane.experiments.pasted_requests import read_pasted
 from control_plane.jobs.run_service import RunService
+from control_plane.jobs.smoke_test import TriedTarget
 from control_plane.jobs.submissions import title_of
 from control_plane.pages.form import (
     FormData,

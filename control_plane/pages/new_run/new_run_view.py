@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
 
-from control_plane.domain.application_report import Offer, Operation
 from control_plane.domain.client_strategies import STRATEGIES, StrategyInfo
 from control_plane.domain.errors import InvalidInput, LooplabError
 from control_plane.domain.secrets import digests_in
@@ -15,6 +14,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.domain.target_addresses import may_be_asked
 from control_plane.experiments import Preset, preset_catalogue
 from control_plane.experiments.pasted_requests import Pasted
+from control_plane.jobs.application_check import Offer, Operation
 from control_plane.jobs.run_service import Application, Configuration, RunService
 from control_plane.pages.form import FormData, without_list
 from control_plane.pages.form.arms import varied_fields

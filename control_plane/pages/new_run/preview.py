@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from control_plane.analysis.prose.run_sentences import arms_elsewhere, load_elsewhere
-from control_plane.domain.application_report import TriedTarget
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.jobs.progress import Phases
 from control_plane.jobs.run_service import RunService
+from control_plane.jobs.smoke_test import TriedTarget
 from control_plane.pages.form import FormData
 from control_plane.pages.form.arms import untitled
 from control_plane.pages.form.fields import label_of

@@ -18,12 +18,12 @@ from control_plane.analysis.client_ceiling import (
     trusted_first,
 )
 from control_plane.analysis.field_labels import Fact
-from control_plane.domain.application_report import Checkup
 from control_plane.domain.run import Run, State
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Client, Target
 from control_plane.domain.units import NONE, about, share
 from control_plane.experiments import BundledWorkload
+from control_plane.jobs.application_check import Checkup
 from control_plane.jobs.manual_targets import ManualTarget
 from control_plane.jobs.run_service import Application, RunService
 from control_plane.pages.form import FormData, new_idempotency_key
