@@ -288,6 +288,25 @@ def _changed(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
+def file_of(applications: Applications) -> tuple[str, str]:
+    """Return the path of their file, and what is wrong with it since it was changed."""
+    if isinstance(applications, ApplicationsFile):
+        len(applications)
+        return str(applications.path), applications.fault
+    return OWN_FILE, ""
+
+
+def new_entry(
+    applications: Applications, name: str, serves: str, directory: str, python: str
+) -> tuple[str, str]:
+    """Return the lines of their file for another application, or else what is wrong with it."""
+    table = applications.table if isinstance(applications, ApplicationsFile) else ""
+    try:
+        return written_entry(name, serves, directory, python, table), ""
+    except SettingsError as error:
+        return "", str(error)
+
+
 def written_entry(
     name: str, serves: str, directory: str = "", python: str = "", table: str = ""
 ) -> str:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from control_plane.applications_file import OWN_FILE, ApplicationsFile, written_entry
-from control_plane.domain.errors import Conflict, NotFound, SettingsError, TargetFailed
+from control_plane.domain.errors import Conflict, NotFound, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Environment, Progress
@@ -28,6 +27,7 @@ from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import (
     Application,
+    Applications,
     missing_files,
     resolve_application,
 )
@@ -262,22 +262,10 @@ class RunService:
         """Return those of the settings, in the order of their file."""
         return tuple(self._runtime.applications.values())
 
-    def applications_file(self) -> tuple[str, str]:
-        """Return the path of their file, and what is wrong with it since it was changed."""
-        found = self._runtime.applications
-        if isinstance(found, ApplicationsFile):
-            len(found)
-            return str(found.path), found.fault
-        return OWN_FILE, ""
-
-    def new_entry(self, name: str, serves: str, directory: str, python: str) -> tuple[str, str]:
-        """Return the lines of the settings for an application, or else what is wrong with it."""
-        found = self._runtime.applications
-        table = found.table if isinstance(found, ApplicationsFile) else ""
-        try:
-            return written_entry(name, serves, directory, python, table), ""
-        except SettingsError as error:
-            return "", str(error)
+    @property
+    def applications_by_name(self) -> Applications:
+        """Those of the settings, as they are now."""
+        return self._runtime.applications
 
     def application(self, name: str) -> Application:
         """Return an application of the settings. Raises NotFound."""

@@ -1,14 +1,16 @@
 """Progress in segments and words."""
 
+from dataclasses import replace
+
 import pytest
 
 from control_plane.domain.observations import Gauges
-from control_plane.domain.result import Progress
+from control_plane.domain.result import Progress, Validity, ValidityOutcome
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
 from control_plane.jobs.progress import Phases
 from control_plane.pages.run.live import window_s
-from control_plane.pages.run_rows import phase_text, progress_view
+from control_plane.pages.run_rows import phase_text, progress_view, run_list_row
 from tests.builders.runs import ASYNC, detail_of, items, two_streams
 
 PHASES = Phases(1, 1, 8)
@@ -86,3 +88,25 @@ def test_what_is_awaited_after_the_window(awaited: int, words: str) -> None:
 def test_the_axis_ends_with_the_window_where_time_stops_it() -> None:
     assert window_s(detail_of(two_streams(), ASYNC).run) == 20
     assert window_s(detail_of(items(), ASYNC).run) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "errors", "levels"),
+    [
+        ("valid", 0, ("full", "full", "full", "full")),
+        ("invalid", 0, ("void", "void", "void", "full")),
+        ("valid", 1_000, ("full", "full", "full", "alarm")),
+    ],
+)
+def test_a_row_says_how_far_its_numbers_may_be_believed(
+    outcome: ValidityOutcome, errors: int, levels: tuple[str, ...]
+) -> None:
+    run = detail_of(items(), ASYNC).run
+    (summary,) = run.streams
+    failed = {"status_5xx": errors} if errors else {}
+    share = errors / (summary.completed + errors)
+    measured = replace(summary, errors=failed, error_share=share)
+    row = run_list_row(replace(run, streams=(measured,), validity=Validity(outcome)))
+    assert row.numbers is not None
+    cells = (row.numbers.throughput, row.numbers.p50, row.numbers.p95, row.numbers.errors)
+    assert tuple(cell.level for cell in cells) == levels

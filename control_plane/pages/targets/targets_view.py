@@ -18,6 +18,7 @@ from control_plane.analysis.client_ceiling import (
     trusted_first,
 )
 from control_plane.analysis.field_labels import Fact
+from control_plane.applications_file import file_of, new_entry
 from control_plane.domain.run import Run, State
 from control_plane.domain.server_command_lines import APPLICATION_SERVERS, worker_class
 from control_plane.domain.spec import Client, Target
@@ -292,9 +293,10 @@ def new_application(
     service: RunService, name: str, serves: str, directory: str, python: str
 ) -> NewApplication:
     """Return the lines of the settings for what was typed; none before anything was."""
-    typed = name or serves
-    lines, wrong = service.new_entry(name, serves, directory, python) if typed else ("", "")
-    file, fault = service.applications_file()
+    known, lines, wrong = service.applications_by_name, "", ""
+    if name or serves:
+        lines, wrong = new_entry(known, name, serves, directory, python)
+    file, fault = file_of(known)
     return NewApplication(name, serves, directory, python, lines, wrong, file, fault)
 
 
