@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
-from itertools import chain
-from math import exp, log, log1p, nan
+from itertools import chain, pairwise
+from math import exp, log, log1p
 from typing import Literal
 
 import numpy as np
@@ -79,7 +79,7 @@ class Trend:
     """The points of a trend in their order, and what lies between them.
 
     `rejected` steps were found and do not stand. `without_number`: so many runs are no points.
-    `level`: that of the points behind the last step, NaN without any.
+    `levels`: the first point of each with its height, beside steps that stand or were rejected.
     """
 
     runs: TrendRuns
@@ -90,7 +90,7 @@ class Trend:
     rejected: tuple[TrendStep, ...]
     changes: tuple[EnvironmentChange, ...]
     without_number: int
-    level: float
+    levels: tuple[tuple[int, float], ...]
 
     @property
     def metric(self) -> Metric:
@@ -177,7 +177,8 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
     able = levels if len(points) >= LEAST_TREND_POINTS else levels[:0]
     found = find_steps(tuple(able.tolist()), coarse)
     standing, rejected = _placed(found, runs.marks, _finder(points))
-    judge = _Judge(levels, metric, margin, places := [place.at for place in standing])
+    edges = sorted({0, len(points), *(place.at for place in (*standing, *rejected))})
+    judge = _Judge(levels, metric, margin, edges)
     return Trend(
         runs=runs,
         axis=axis,
@@ -187,7 +188,7 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
         rejected=tuple(map(judge.step, rejected)),
         changes=tuple(environment_changes([point.run for point in points], application)),
         without_number=len(runs.runs) - len(known),
-        level=judge.mean(max(places, default=0), len(points)),
+        levels=tuple((begin, judge.mean(begin, end)) for begin, end in pairwise(edges)),
     )
 
 
@@ -297,17 +298,20 @@ def _matched(
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges steps by the levels between them; `places` are the points behind those that stand."""
+    """Judges steps by the levels on their sides; at each of the `edges` a level ends.
+
+    At a rejected step, too: it raises no alarm, and makes no rise of a fall behind it.
+    """
 
     levels: NDArray[np.float64]
     metric: Metric
     margin: float
-    places: Sequence[int]
+    edges: Sequence[int]
 
     def step(self, place: _Place) -> TrendStep:
         """Return a step with the levels on its sides."""
-        begin = max((at for at in self.places if at < place.at), default=0)
-        end = min((at for at in self.places if at > place.at), default=len(self.levels))
+        begin = max(at for at in self.edges if at < place.at)
+        end = min(at for at in self.edges if at > place.at)
         before, after = self.mean(begin, place.at), self.mean(place.at, end)
         is_share, found = self.metric.unit == "share", place.found
         return TrendStep(
@@ -325,8 +329,6 @@ class _Judge:
 
     def mean(self, begin: int, end: int) -> float:
         """Return the level between two points: of shares the mean, else the geometric one."""
-        if begin == end:
-            return nan
         middle = float(self.levels[begin:end].mean())
         return middle if self.metric.unit == "share" else exp(middle)
 

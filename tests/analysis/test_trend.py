@@ -95,6 +95,18 @@ def test_less_than_the_margin_raises_no_alarm_and_quicker_is_better() -> None:
     assert trend(values((20, 1.0), (20, 0.8)), key=rate).steps[0].verdict == "worse"
 
 
+def test_a_rejected_rise_makes_no_rise_of_the_fall_behind_it() -> None:
+    """The mean of both levels beside it lies below that of the end."""
+    found = trend(values((20, 1.0), (10, 30.0), (20, 10.0)), [mark(200, None)])
+    assert [step.at for step in found.rejected] == [20]
+    (fall,) = found.steps
+    assert (fall.at, fall.verdict, found.alarm) == (30, "better", None)
+    assert fall.change == pytest.approx(-2 / 3, abs=0.05)
+    assert [begin for begin, _ in found.levels] == [0, 20, 30]
+    (_, line) = trend_chart(found).plot["data"]
+    assert [height for height in line["y"] if height][-3] == pytest.approx(30, rel=0.05)
+
+
 def test_fewer_than_ten_points_are_no_trend() -> None:
     found = trend([*values((4, 1.0), (5, 9.0)), None])
     assert (found.steps, found.enough, found.without_number) == ((), False, 1)

@@ -182,11 +182,10 @@ def _symbols(trend: Trend) -> str | list[str]:
 
 def _levels(trend: Trend, x: Places, factor: float) -> Plot:
     """Return a line at each level, from its first point to its last."""
-    edges = [0, *(step.at for step in trend.steps), len(trend.points)]
-    heights = [step.before for step in trend.steps] + [trend.level]
+    ends = [*(begin for begin, _ in trend.levels[1:]), len(trend.points)]
     across: list[str | int | None] = []
     along: list[float | None] = []
-    for begin, end, height in zip(edges, edges[1:], heights, strict=False):
+    for (begin, height), end in zip(trend.levels, ends, strict=True):
         across += [None] if across else []
         along += [None] if along else []
         across += [x[begin], x[end - 1]]
