@@ -12,8 +12,12 @@ cycle: looking every 700 objects, as Python does, would be a third of a command'
 """
 
 
-def collect_from_now() -> None:
+NEW_OBJECTS_OF_PAGES = 100_000
+"""The same of a dashboard: a comparison of long runs makes as many, and leaves none."""
+
+
+def collect_from_now(new_objects: int = NEW_OBJECTS) -> None:
     """Look for garbage from now on, and never among what imports made, where there is none."""
     gc.freeze()
-    gc.set_threshold(NEW_OBJECTS)
+    gc.set_threshold(new_objects)
     gc.enable()

@@ -24,7 +24,7 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from control_plane import collect_from_now
+from control_plane import NEW_OBJECTS_OF_PAGES, collect_from_now
 from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import all_routes, create_app
 from control_plane.domain.errors import SettingsError
@@ -234,7 +234,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     if login:
         url = f"{url}{login.new_address()}"
         print(f"{reason}: open {url} (once, within an hour)", flush=True)  # noqa: T201 - the same
-    collect_from_now()
+    collect_from_now(NEW_OBJECTS_OF_PAGES)
     if open_page and not login:
         webbrowser.open(url)
     with _opened(url) if open_page and login else contextlib.nullcontext():

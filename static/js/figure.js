@@ -70,6 +70,8 @@ const HOVER = {
   $time: each(time),
   $rate: each((value) => `${figures(value, 3)}\u00a0/s`),
   $share: each((value) => `${figures(100 * value, value < 0.995 ? 2 : 3)}\u00a0%`),
+  $percentile: ({ x, y }) =>
+    x.map((place, at) => `p${Number((100 * (1 - 10 ** -place)).toPrecision(4))}: ${time(y[at])}`),
   $requests: ({ y, z }) => z.map((row, index) => cells(row, Math.sqrt(y[index] * y[index + 1]))),
 };
 

@@ -27,8 +27,8 @@ WRITTEN = {"$time": short_time, "$rate": rate, "$share": share}
 HOVERS = """() => [...document.querySelectorAll("lab-figure")].flatMap((figure) => {
   const given = JSON.parse(figure.getAttribute("figure")).data;
   const drawn = figure.querySelector(".js-plotly-plot").data;
-  return drawn.map(({ text = null, y, z = null }, at) => [given[at].text ?? null, text, y, z]);
-}).map(([text, ...rest]) => [typeof text === "string" ? text : null, ...rest])"""
+  return drawn.map(({ text, x, y, z }, at) => [given[at].text, text, x, y, z]);
+}).filter(([text]) => typeof text === "string")"""
 DRAWN = """() => [...document.querySelectorAll("lab-figure")]
   .every((figure) => figure.querySelector(".main-svg"))"""
 
@@ -159,22 +159,22 @@ def test_hovering_writes_each_value_and_each_cell(page: Page, stored: Stored) ->
     seen = set()
     for name in ("blocked", "compare"):
         opened(page, stored, name)
-        for text, texts, y, z in page.evaluate(HOVERS):
+        for text, texts, x, y, z in page.evaluate(HOVERS):
             seen.add(text)
-            if text in WRITTEN:
-                # Half of the last digit is rounded up there, and to an even one here.
-                pairs = [
-                    (WRITTEN[text](at), WRITTEN[text](at * (1 + 1e-9)))
-                    for at in y
-                    if at is not None
-                ]
-                assert all(
-                    said in pair for said, pair in zip(filter(None, texts), pairs, strict=True)
-                )
-                assert [at is None for at in y] == [said == "" for said in texts]
-            elif text == "$requests":
+            if text == "$requests":
                 assert texts == [cell_texts(*row) for row in zip(y, y[1:], z, strict=False)]
-    assert seen >= {*WRITTEN, "$requests"}
+            else:
+                # Half of the last digit is rounded up there, and to an even one here.
+                either = [line_texts(text, x, y, more) for more in (1, 1 + 1e-9)]
+                assert all(said in both for said, *both in zip(texts, *either, strict=True))
+    assert seen == {*WRITTEN, "$percentile", "$requests"}
+
+
+def line_texts(text: str, x: list[float], y: list[float | None], more: float) -> list[str]:
+    write = WRITTEN.get(text, short_time)
+    heads = [f"p{100 - 100 * 10**-at:.4g}: " if text == "$percentile" else "" for at in x]
+    values = zip(heads, y, strict=True)
+    return [head + ("" if value is None else write(more * value)) for head, value in values]
 
 
 def cell_texts(low_s: float, high_s: float, counts: list[int | None]) -> list[str]:

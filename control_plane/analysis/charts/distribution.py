@@ -53,12 +53,14 @@ KINDS_FROM = 100
 class Bins:
     """The requests of one curve by response time.
 
-    `edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,).
+    `edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,); `spans`
+    are the edges as texts, those of one chart the same for all curves.
     """
 
     curve: Curve
     edges: Floats
     shares: Floats
+    spans: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     low, high = _span(curves)
     steps = FINE if high - low <= 3 else COARSE
     edges = np.arange(np.floor(low * steps), np.floor(high * steps) + 2) / steps
-    drawn = [Bins(curve, edges, _shares(curve, edges, steps)) for curve in curves]
+    spans = [f"{low} to {high}" for low, high in pairwise(map(short_time, (10**edges).tolist()))]
+    drawn = [Bins(curve, edges, _shares(curve, edges, steps), spans) for curve in curves]
     tallest = max((float(bins.shares.max()) for bins in drawn), default=0.0)
     shape = _bars if len(curves) <= 2 else _outline
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
@@ -200,14 +203,9 @@ def _outline(bins: Bins, count: int) -> Plot:
 
 
 def _hover(bins: Bins) -> Plot:
-    texts = [
-        f"{short_time(low)} to {short_time(high)}: {100 * value:.2g}{SPACE}%"
-        for (low, high), value in zip(
-            pairwise((10**bins.edges).tolist()), bins.shares.tolist(), strict=True
-        )
-    ]
+    pairs = zip(bins.spans, bins.shares.tolist(), strict=True)
     return {
-        "text": texts,
+        "text": [f"{span}: {100 * value:.2g}{SPACE}%" for span, value in pairs],
         "hovertemplate": "%{fullData.name} %{text}<extra></extra>",
     }
 
@@ -315,14 +313,11 @@ def _between(curve: Curve) -> str:
 
 def _table(drawn: Sequence[Bins]) -> Table:
     columns = ("from, ms", "to, ms", *(f"{bins.curve.name}, %" for bins in drawn))
-    edges = drawn[0].edges if drawn else np.zeros(0)
+    edges = (1e3 * 10 ** (drawn[0].edges if drawn else np.zeros(0))).tolist()
+    shares = [bins.shares.tolist() for bins in drawn]
     rows = [
-        (
-            float(f"{1e3 * 10**low:.4g}"),
-            float(f"{1e3 * 10**high:.4g}"),
-            *(float(f"{100 * bins.shares[index]:.3g}") for bins in drawn),
-        )
-        for index, (low, high) in enumerate(pairwise(edges))
-        if any(bins.shares[index] for bins in drawn)
+        (float(f"{low:.4g}"), float(f"{high:.4g}"), *(float(f"{100 * value:.3g}") for value in row))
+        for (low, high), *row in zip(pairwise(edges), *shares, strict=True)
+        if any(row)
     ]
     return Table(columns, tuple(rows))

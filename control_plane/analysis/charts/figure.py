@@ -51,7 +51,7 @@ class Table:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[TableValue, ...], ...]
+    rows: Sequence[tuple[TableValue, ...]]
 
 
 @dataclass(frozen=True)

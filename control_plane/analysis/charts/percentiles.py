@@ -23,7 +23,6 @@ from control_plane.analysis.charts.figure import (
     log_range,
     milliseconds,
     rounded,
-    short_time,
     time_axis,
 )
 from control_plane.analysis.deciding.critical_values import student
@@ -175,7 +174,9 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
             width,
             stroke=stroke,
             opacity=curve.opacity,
-            **_hover(curve, places[part], times[part]),
+            name=curve.short,
+            text="$percentile",
+            hovertemplate="%{fullData.name} %{text}<extra></extra>",
         )
         for part, stroke, width in parts
         if part.sum() > 1
@@ -224,18 +225,6 @@ def _wall(curve: Curve, places: Floats, times: Floats, limit_s: float) -> Plot:
         text=[no_answer_text(curve.unanswered)] * 2,
         hovertemplate="%{fullData.name}: %{text}<extra></extra>",
     )
-
-
-def _hover(curve: Curve, places: Floats, times: Floats) -> Plot:
-    texts = [
-        f"p{100 * share:.4g}: {short_time(value)}"
-        for share, value in zip(shares(places).tolist(), times.tolist(), strict=True)
-    ]
-    return {
-        "name": curve.short,
-        "text": texts,
-        "hovertemplate": "%{fullData.name} %{text}<extra></extra>",
-    }
 
 
 def _marks(curve: Curve, places: Floats, times: Floats) -> Plot:

@@ -1,7 +1,7 @@
 """Timelines of several runs on the same axes: response times, and strips of how near a limit is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from control_plane.analysis.charts.figure import (
     Height,
     Plot,
     Table,
+    TableValue,
     end_labels,
     line,
     linear_time_axis,
@@ -34,6 +35,7 @@ from control_plane.analysis.charts.response_time_panels import (
     percentile_values,
     with_area,
 )
+from control_plane.analysis.charts.timeline import LazyRows
 from control_plane.analysis.charts.trial_axis import (
     WHOLE_TRIAL,
     Span,
@@ -230,8 +232,7 @@ def run_timelines(
 ) -> tuple[Figure, ...]:
     """Return a figure for each run that has that trial, with the same ranges on both axes.
 
-    As on the page of a run p95 stands for p99 where the seconds have too few samples for it, or p50
-    alone.
+    As on the page of a run p95 stands for p99 where its seconds have too few samples, or p50 alone.
     """
     lanes = run_lanes(details, labels, stream, view.trial)
     x = view.x_axis(max((lane.segment.end_s for lane in lanes), default=1.0))
@@ -376,23 +377,21 @@ def _labels(lane: RunLane, axes: Plot, pixels: float, *, short: bool) -> list[Pl
 
 def _percentile_marks(lane: RunLane, *, linear: bool) -> list[EndLabel]:
     """Return the name of each percentile at the last second that can bear it."""
+    ends = {name: known_s[-1] for name, known_s in lane.known_s.items() if known_s}
     return [
-        EndLabel(name, name, lane.text_colour, _place(known_s[-1], linear=linear))
-        for name, known_s in lane.known_s.items()
-        if known_s
+        EndLabel(name, name, lane.text_colour, end if linear else round(math.log10(end), 4))
+        for name, end in ends.items()
     ]
-
-
-def _place(value_s: float, *, linear: bool) -> float:
-    return value_s if linear else round(math.log10(value_s), 4)
 
 
 def _table(lane: RunLane) -> Table:
     timeline, completed = lane.segment.timeline, lane.segment.timeline.completed
-    late = int(timeline.opens_s)
-    p50, p99 = (scaled(values, 1e3) for values in (timeline.p50, timeline.p99))
-    end = late + len(completed)
-    used = (strip.values[late:end] for strip in lane.strips)
-    rows = tuple(zip(range(len(completed)), completed, p50, p99, *used, strict=True))
-    heads = (strip.head for strip in lane.strips)
-    return Table(("second", "completed", "p50, ms", "p99, ms", *heads), rows)
+    window = slice(int(timeline.opens_s), int(timeline.opens_s) + len(completed))
+    used = [strip.values[window] for strip in lane.strips]
+
+    def rows() -> Iterator[tuple[TableValue, ...]]:
+        p50, p99 = (scaled(values, 1e3) for values in (timeline.p50, timeline.p99))
+        return zip(range(len(completed)), completed, p50, p99, *used, strict=True)
+
+    heads = ("second", "completed", "p50, ms", "p99, ms", *(strip.head for strip in lane.strips))
+    return Table(heads, LazyRows(len(completed), rows))

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
+from typing import Any
 
 from control_plane.analysis.causes.blocked_loop import blocked_verdict
 from control_plane.analysis.charts.figure import (
@@ -117,6 +118,24 @@ WORKER_COLUMNS = (
 )
 
 
+class LazyRows(Sequence[tuple[TableValue, ...]]):
+    """Rows of a table that are made when they are looked at: a page shows the first of many."""
+
+    def __init__(self, length: int, rows: Callable[[], Iterator[tuple[TableValue, ...]]]) -> None:
+        self._length, self._rows = length, rows
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[TableValue, ...]]:
+        return self._rows()
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return tuple(islice(self._rows(), *at.indices(self._length)))
+        return next(islice(self._rows(), range(self._length)[at], None))
+
+
 def timeline_table(detail: RunDetail, selection: slice) -> Table:
     """Return each second of the selected trials; those of the warm-up are negative.
 
@@ -124,13 +143,24 @@ def timeline_table(detail: RunDetail, selection: slice) -> Table:
     """
     watched = any(trial.workers for trial in detail.gauges[selection])
     columns = (*PROCESS_COLUMNS, *(WORKER_COLUMNS if watched else ()))
-    rows = [
-        row
+    parts = [
+        ((trial, name), timeline)
         for name, timelines in detail.timelines.items()
         for trial, timeline in enumerate(timelines[selection], start=(selection.start or 0) + 1)
-        for row in _rows((trial, name), timeline, _cells(detail.gauges, trial, columns, timeline))
     ]
-    return Table((*RESPONSE_COLUMNS, *(column.head for column in columns)), tuple(rows))
+
+    def rows() -> Iterator[tuple[TableValue, ...]]:
+        for named, timeline in parts:
+            yield from _rows(named, timeline, _cells(detail.gauges, named[0], columns, timeline))
+
+    length = sum(
+        len(part.completed)
+        for _, timeline in parts
+        for part in (timeline, timeline.warmup)
+        if part is not None
+    )
+    heads = (*RESPONSE_COLUMNS, *(column.head for column in columns))
+    return Table(heads, LazyRows(length, rows))
 
 
 def _cells(
