@@ -43,7 +43,7 @@ def test_a_report_opens_from_disk_and_prints_whole(
           .every((figure) => figure.querySelector(".main-svg"))"""
     )
     assert asked == [file.as_uri()]
-    assert page.locator("lab-figure").count() >= (1 if name == "trend" else 3)
+    assert page.locator("lab-figure").count() >= (1 if name in {"trend", "experiment"} else 3)
     # The paper is narrower than the screen: what would reach beyond it is cut off.
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
