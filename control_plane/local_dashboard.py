@@ -74,7 +74,7 @@ class LocalDashboard:
     def bundled(self) -> Sequence[Document]:
         submissions = _submissions(self._settings)
         return bundled_documents(
-            lambda document: submissions.seconds_of_experiment(document, _usual_seconds)
+            lambda documents: submissions.seconds_of_experiments(documents, lambda _: {})
         )
 
     def confirmation(self, experiment_id: str, blocks: int | None) -> Document:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Live, Run, RunDetail
 from control_plane.domain.spec import AnyTarget
@@ -63,6 +64,16 @@ def label_runs(runs: Sequence[Run], places: Sequence[int] = ()) -> tuple[RunLabe
             places or range(len(runs)), runs, short_names(runs), strict=True
         )
     )
+
+
+def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
+    """Return letter, mark, colour and name of each arm, in order."""
+    return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
+
+
+def _label(place: int, name: str, run_id: str | None) -> RunLabel:
+    letter = LETTERS[place] if place < len(LETTERS) else str(place + 1)
+    return RunLabel(place, run_id or "", letter, name, MARKERS[place % 6], hollow=place >= 6)
 
 
 def called_by_pins(labels: Sequence[RunLabel], pins: Mapping[str, str]) -> tuple[RunLabel, ...]:

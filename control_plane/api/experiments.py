@@ -68,7 +68,7 @@ def bundled(service: RunServiceDep) -> list[Document]:
 
     `seconds` is null, and `refusal` says why, where one cannot be measured here.
     """
-    return bundled_documents(service.seconds_of_experiment)
+    return bundled_documents(service.seconds_of_experiments)
 
 
 class VariantBody(BaseModel):

@@ -123,9 +123,8 @@ class ExperimentBlock:
 
     `row`: which block of the design it is, from 0. A session lasts until the experiment pauses. A
     block that was in progress then is discarded: its row is measured again as another block. So is,
-    at the end, that of a block which something outside the targets spoiled: such a block may lack
-    trials, where a target was kept from starting. One in progress when no arm was left to go on is
-    incomplete.
+    at the end, that of one which something outside the targets spoiled, and which may lack trials.
+    One in progress when no arm was left to go on is incomplete.
     """
 
     number: int
@@ -166,10 +165,8 @@ class BlockVariance:
 
 @dataclass(frozen=True)
 class MetricNoise:
-    """What earlier experiments say of one metric: the noise floor, and the prior of its variance.
-
-    `prior`: the variance of ln(ratio) with its weight in degrees of freedom; None for no prior.
-    """
+    """What earlier experiments say of one metric: the noise floor, and the prior of its variance,
+    that of ln(ratio) with its weight in degrees of freedom; None for no prior."""
 
     floor: NotBelowZero
     prior: tuple[NotBelowZero, NotBelowZero] | None = None
@@ -180,12 +177,14 @@ class Findings:
     """What is kept when an experiment ends: the sentence, and what its blocks varied, if finished.
 
     `noise`: what earlier ones had said by metric. `verdicts` in the metric that decides, by arm.
+    `headline`: JSON for lists.
     """
 
     sentence: str | None
     variances: Sequence[BlockVariance]
     noise: Mapping[str, MetricNoise]
     verdicts: Mapping[str, str]
+    headline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class Experiment:
     """An experiment that was handed in. The first arm is the baseline.
 
     `blocks`: all that were begun, in their order. `sessions`: how many began, each with a burnt
-    trial. `sentence`: what was found when it finished. `noise`: as in `Findings`, None before.
+    trial. `sentence`: what was found when it finished; `noise`, `headline`: as in `Findings`.
     `attempts`: where it was measured anew, the first and all that confirm it, in their order.
     """
 
@@ -207,6 +206,7 @@ class Experiment:
     sentence: str | None = None
     noise: Mapping[str, MetricNoise] | None = None
     attempts: tuple[Attempt, ...] = ()
+    headline: str | None = None
 
     @property
     def confirmations(self) -> tuple[Attempt, ...]:

@@ -168,6 +168,7 @@ class Redaction:
             ),
             arms=tuple(replace(arm, name=names[arm.name]) for arm in experiment.arms),
             sentence=self._changed(experiment.sentence),
+            headline=None,
             attempts=tuple(
                 replace(each, sentence=self._changed(each.sentence))
                 if each.id == experiment.id

@@ -106,32 +106,47 @@ def bundled_experiment(slug: str) -> BundledExperiment:
     return found
 
 
-def bundled_documents(seconds_of: Callable[[Document], float]) -> list[Document]:
+SecondsOf = Callable[[Sequence[Document]], Sequence[float | InvalidInput]]
+"""Returns how long each of some documents takes, or else why it cannot be measured."""
+
+
+def seconds_of_variants(
+    bundled: Sequence[BundledExperiment], seconds_of: SecondsOf
+) -> list[dict[Variant, float] | InvalidInput]:
+    """Return how long the variants of each experiment take, or else why it cannot be measured."""
+    found = seconds_of([each.document(variant) for each in bundled for variant in BLOCKS])
+    parts = (found[at : at + len(BLOCKS)] for at in range(0, len(found), len(BLOCKS)))
+    return [_seconds_or_wrong(part) for part in parts]
+
+
+def _seconds_or_wrong(
+    found: Sequence[float | InvalidInput],
+) -> dict[Variant, float] | InvalidInput:
+    seconds: dict[Variant, float] = {}
+    for variant, each in zip(BLOCKS, found, strict=True):
+        if isinstance(each, InvalidInput):
+            return each
+        seconds[variant] = each
+    return seconds
+
+
+def bundled_documents(seconds_of: SecondsOf) -> list[Document]:
     """Return the experiments that come with Looplab as the API lists them.
 
     `seconds` by variant is null, and `refusal` says why, where one cannot be measured here.
-    `seconds_of` a document raises InvalidInput then.
     """
+    known = list(bundled_experiments().values())
     return [
         {
             "slug": bundled.slug,
             "question": bundled.question,
             "arms": list(bundled.arms),
             "predictions": list(bundled.predictions),
-            **_seconds_or_refusal(bundled, seconds_of),
+            "seconds": None if isinstance(seconds, InvalidInput) else seconds,
+            "refusal": seconds.first if isinstance(seconds, InvalidInput) else None,
         }
-        for bundled in bundled_experiments().values()
+        for bundled, seconds in zip(known, seconds_of_variants(known, seconds_of), strict=True)
     ]
-
-
-def _seconds_or_refusal(
-    bundled: BundledExperiment, seconds_of: Callable[[Document], float]
-) -> Document:
-    try:
-        seconds = {variant: seconds_of(bundled.document(variant)) for variant in BLOCKS}
-    except InvalidInput as error:
-        return {"seconds": None, "refusal": error.first}
-    return {"seconds": seconds, "refusal": None}
 
 
 def _note(quick: Document) -> str:

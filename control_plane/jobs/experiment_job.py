@@ -12,7 +12,11 @@ from control_plane.analysis.deciding.noise_floor import (
     load_kind,
     machine_of,
 )
-from control_plane.analysis.prose.experiment_sentences import experiment_sentence
+from control_plane.analysis.prose.experiment_sentences import (
+    ExperimentHeadline,
+    experiment_sentence,
+    kept_headline,
+)
 from control_plane.domain.errors import StartPrevented, StoreError
 from control_plane.domain.experiment import (
     BlockOutcome,
@@ -24,6 +28,7 @@ from control_plane.domain.experiment import (
 )
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
+from control_plane.domain.spec_json import adapter
 from control_plane.jobs.progress import LiveRun
 from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
@@ -201,7 +206,8 @@ def findings_of(judged: JudgedExperiment) -> Findings:
         return Findings(None, (), judged.noise, {})
     variances = block_variances(judged.experiment, judged.runs)
     verdicts = {each.contender: each.verdict.finding for each in judged.primary}
-    return Findings(experiment_sentence(judged), variances, judged.noise, verdicts)
+    headline = adapter(ExperimentHeadline).dump_json(kept_headline(judged)).decode()
+    return Findings(experiment_sentence(judged), variances, judged.noise, verdicts, headline)
 
 
 def judged_now(

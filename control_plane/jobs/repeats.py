@@ -380,20 +380,21 @@ def _load(
     experiment: Experiment | None,
 ) -> tuple[tuple[str, ...], float | None]:
     """Return which other machines get how much, and how many seconds all of it takes."""
-    given = [spec for _, spec in specs]
-    if not given:
+    if not (given := [spec for _, spec in specs]):
         return (), None
     if experiment is None:
         return load_elsewhere(given), service.expected_seconds(given[0])
-    return arms_elsewhere(given, given[0].trials), service.seconds_of_experiment(document)
+    (seconds,) = service.seconds_of_experiments([document])
+    if isinstance(seconds, InvalidInput):
+        raise seconds
+    return arms_elsewhere(given, given[0].trials), seconds
 
 
 def _found_there(store: Store, theirs: Repeatable) -> tuple[str, Sequence[tuple[str, Run]]]:
     """Return what they found, and the runs by arm as they are judged: without blocks set aside."""
     if theirs.experiment is not None:
         judged = judged_now(store, theirs.id)
-        names = (arm.name for arm in judged.experiment.arms)
-        arms = zip(names, judged.runs, strict=True)
+        arms = zip((arm.name for arm in judged.experiment.arms), judged.runs, strict=True)
         return experiment_sentence(judged), [(name, run) for name, run in arms if run]
     said = plain_text(headline(theirs.runs[0][1]))
     return "Nothing that counts." if said == theirs.title else said, theirs.runs

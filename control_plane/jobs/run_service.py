@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from control_plane.domain.errors import Conflict, NotFound, TargetFailed
+from control_plane.domain.errors import Conflict, InvalidInput, NotFound, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Environment, Progress
@@ -21,7 +21,7 @@ from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
-from control_plane.jobs.submissions import Submissions
+from control_plane.jobs.submissions import Submissions, rate_kind
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
@@ -172,9 +172,9 @@ class RunService:
         self._queue.wake()
         return made
 
-    def seconds_of_experiment(self, document: Mapping[str, Any]) -> float:
-        """Return how long it takes with all blocks, and the burnt trial. Raises InvalidInput."""
-        return self.submissions.seconds_of_experiment(document, self.expected_seconds)
+    def seconds_of_experiments(self, documents: Sequence[Document]) -> list[float | InvalidInput]:
+        """Return how long each takes, or else why it cannot be measured."""
+        return self.submissions.seconds_of_experiments(documents, self._store.last_rates)
 
     async def cancel_experiment(self, experiment_id: str) -> None:
         """End every arm that is not over; complete blocks stay. Raises Conflict where none is."""
@@ -380,5 +380,4 @@ class RunService:
         return expected_phases(spec, self._rate_of(spec))
 
     def _rate_of(self, spec: Spec) -> float | None:
-        path = spec.workload.streams[0].requests[0].path
-        return self._store.last_rate(spec.client.strategy, target_name(spec.target), path)
+        return self._store.last_rates([kind := rate_kind(spec)]).get(kind)

@@ -30,7 +30,8 @@ from control_plane.domain.spec_json import (
 )
 from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
-from control_plane.jobs.progress import experiment_seconds
+from control_plane.jobs.progress import expected_seconds, experiment_seconds
+from control_plane.store.run_search import RunKind
 from control_plane.store.store import Draft
 from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.configurations import target_name
@@ -42,6 +43,15 @@ from control_plane.targets.interpreter_packages import (
     choice_to_install,
     installed_choice,
 )
+
+LastRates = Callable[[Collection[RunKind]], Mapping[RunKind, float]]
+"""Returns by kind the requests per second of the last run like this, as the store does."""
+
+
+def rate_kind(spec: Spec) -> RunKind:
+    """Return by what the last run like this is found: client, parts of the target, first path."""
+    path = spec.workload.streams[0].requests[0].path
+    return spec.client.strategy, target_name(spec.target), path
 
 
 def _wrong_arms(
@@ -161,26 +171,57 @@ class Submissions:
         refuse(_wrong_arms(submitted, arms))
         return [*arms, _control_of(arms)] if submitted.control else arms
 
-    def seconds_of_experiment(
-        self, document: Mapping[str, Any], expected_seconds: Callable[[Spec], float]
-    ) -> float:
-        """Return how long it takes with all blocks, and the burnt trial. Raises InvalidInput."""
-        arms = self.planned_arms(read_experiment(document), expected_seconds)
-        return experiment_seconds([draft.spec for _, draft in arms], expected_seconds)
+    def seconds_of_experiments(
+        self, documents: Sequence[Mapping[str, Any]], last_rates: LastRates
+    ) -> list[float | InvalidInput]:
+        """Return how long each takes with all blocks, and the burnt trial; else what is wrong.
+
+        `last_rates` is asked once, for all of their arms.
+        """
+        planned = [self._specs_or_wrong(document) for document in documents]
+        specs = [spec for arms in planned if isinstance(arms, list) for spec in arms]
+        rates = last_rates([rate_kind(spec) for spec in specs])
+
+        def expected(spec: Spec) -> float:
+            return expected_seconds(spec, rates.get(rate_kind(spec)))
+
+        return [
+            arms if isinstance(arms, InvalidInput) else self._seconds_or_wrong(arms, expected)
+            for arms in planned
+        ]
+
+    def _specs_or_wrong(self, document: Mapping[str, Any]) -> list[Spec] | InvalidInput:
+        try:
+            return [draft.spec for _, draft in self._arms(read_experiment(document))]
+        except InvalidInput as error:
+            return error
+
+    def _seconds_or_wrong(
+        self, arms: Sequence[Spec], expected: Callable[[Spec], float]
+    ) -> float | InvalidInput:
+        seconds = experiment_seconds(arms, expected)
+        try:
+            refuse(_too_long(seconds, self.limits.max_experiment_s))
+        except InvalidInput as error:
+            return error
+        return seconds
 
     def planned_arms(
-        self, submitted: SubmittedExperiment, expected_seconds: Callable[[Spec], float]
+        self, submitted: SubmittedExperiment, expected: Callable[[Spec], float]
     ) -> list[tuple[str, Draft]]:
         """Return each arm by its name, with its trials in whole squares of the order.
 
         Raises InvalidInput with the wrong fields, also where it would take too long.
         """
-        refuse(bounded("blocks", submitted.blocks, 1, self.limits.max_trials - 1, "max_trials"))
-        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
-        arms = self.resolve_arms(submitted, blocks)
-        seconds = experiment_seconds([draft.spec for _, draft in arms], expected_seconds)
+        arms = self._arms(submitted)
+        seconds = experiment_seconds([draft.spec for _, draft in arms], expected)
         refuse(_too_long(seconds, self.limits.max_experiment_s))
         return arms
+
+    def _arms(self, submitted: SubmittedExperiment) -> list[tuple[str, Draft]]:
+        refuse(bounded("blocks", submitted.blocks, 1, self.limits.max_trials - 1, "max_trials"))
+        blocks = rounded_blocks(len(submitted.arms) + submitted.control, submitted.blocks)
+        return self.resolve_arms(submitted, blocks)
 
     def _wrong_target(self, document: Mapping[str, Any]) -> Iterable[FieldError]:
         """Return what is wrong with its target, whatever else is wrong with it."""

@@ -19,23 +19,26 @@ from control_plane.analysis.deciding.judged_experiment import (
 from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
+    ExperimentHeadline,
     experiment_headline,
     experiment_sentence,
     ratio_with_interval,
 )
-from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
+from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.analysis.validity import their_validity
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
+from control_plane.domain.spec_json import adapter
 from control_plane.domain.units import WRITTEN, about
 from control_plane.experiments.experiment_file import (
     BLOCKS,
     BundledExperiment,
     Variant,
     bundled_experiments,
+    seconds_of_variants,
 )
 from control_plane.jobs.experiment_job import judged_now
 from control_plane.jobs.run_service import RunService
@@ -109,23 +112,39 @@ class ExperimentAnswers:
         self._durations: dict[str, tuple[str, VariantDurations]] = {}
 
     def durations(
-        self, bundled: BundledExperiment, latest: str, service: RunService
-    ) -> VariantDurations:
-        """Return how long each variant takes; `latest` is the id of the last one here.
+        self, latest: Sequence[tuple[BundledExperiment, str]], service: RunService
+    ) -> list[tuple[VariantDurations, str]]:
+        """Return how long the variants of each take, or why it cannot be measured here.
 
-        Raises InvalidInput where it cannot be measured here.
+        Beside each stands the id of the last one here.
         """
         with self._lock:
-            known = self._durations.get(bundled.slug)
-        if known is not None and known[0] == latest:
-            return known[1]
-        found = tuple(
-            (variant, about(service.seconds_of_experiment(bundled.document(variant))))
-            for variant in BLOCKS
-        )
+            known = dict(self._durations)
+        new = [each for each, last in latest if known.get(each.slug, ("-", ()))[0] != last]
+        found = seconds_of_variants(new, service.seconds_of_experiments) if new else []
+        seconds = dict(zip((each.slug for each in new), found, strict=True))
+        told: list[tuple[VariantDurations, str]] = []
+        for each, last in latest:
+            taken = seconds.get(each.slug)
+            if isinstance(taken, InvalidInput):
+                told.append(((), taken.first))
+                continue
+            if taken is not None:
+                written = tuple((variant, about(taken[variant])) for variant in BLOCKS)
+                known[each.slug] = last, written
+            told.append((known[each.slug][1], ""))
         with self._lock:
-            self._durations[bundled.slug] = latest, found
-        return found
+            self._durations |= known
+        return told
+
+    def listed(self, experiment: Experiment, store: Store) -> ExperimentAnswer:
+        """Return what lists show of it, without bars: what was kept when it finished.
+
+        Where nothing was, or an arm was deleted since, it is judged as in `answer`.
+        """
+        if experiment.headline and all(arm.run_id for arm in experiment.arms):
+            return _kept_answer(experiment, experiment.headline)
+        return self.answer(experiment, store)
 
     def answer(self, experiment: Experiment, store: Store) -> ExperimentAnswer:
         """Return what it says now; an arm that was deleted since makes another answer."""
@@ -168,59 +187,56 @@ def experiment_answer(judged: JudgedExperiment) -> ExperimentAnswer:
     )
 
 
+def _kept_answer(experiment: Experiment, headline: str) -> ExperimentAnswer:
+    kept = adapter(ExperimentHeadline).validate_json(headline)
+    return ExperimentAnswer(
+        experiment=experiment,
+        href=experiment_address(experiment.id),
+        state=State.FINISHED,
+        sentence=kept.sentence,
+        rest=(),
+        bars=(),
+        badges=tuple(_badges(kept.outcomes, arm_labels(experiment))),
+        at=experiment.created_at,
+    )
+
+
 def experiment_cards(
     store: Store, service: RunService, answers: ExperimentAnswers, most: int | None = None
 ) -> tuple[ExperimentCard, ...]:
     """Return a card for each experiment that comes with Looplab, at most so many."""
     latest = store.latest_experiments()
     shown = list(bundled_experiments().values())[:most]
-    cards = []
-    for bundled in shown:
-        last = latest.get(bundled.slug)
-        durations, refusal = _durations_or_refusal(answers, bundled, last, service)
-        cards.append(
-            ExperimentCard(
-                slug=bundled.slug,
-                question=bundled.question,
-                teaches=bundled.teaches,
-                arms=bundled.arms,
-                claim=bundled.predictions[0],
-                durations=durations,
-                refusal=refusal,
-                answer=answers.answer(last, store) if last else None,
-                key=secrets.token_urlsafe(12),
-            )
+    lasts = [latest.get(bundled.slug) for bundled in shown]
+    named = [(each, last.id if last else "") for each, last in zip(shown, lasts, strict=True)]
+    return tuple(
+        ExperimentCard(
+            slug=bundled.slug,
+            question=bundled.question,
+            teaches=bundled.teaches,
+            arms=bundled.arms,
+            claim=bundled.predictions[0],
+            durations=durations,
+            refusal=refusal,
+            answer=answers.answer(last, store) if last else None,
+            key=secrets.token_urlsafe(12),
         )
-    return tuple(cards)
-
-
-def _durations_or_refusal(
-    answers: ExperimentAnswers,
-    bundled: BundledExperiment,
-    last: Experiment | None,
-    service: RunService,
-) -> tuple[VariantDurations, str]:
-    try:
-        return answers.durations(bundled, last.id if last else "", service), ""
-    except InvalidInput as error:
-        return (), error.first
-
-
-def arm_labels(experiment: Experiment) -> tuple[RunLabel, ...]:
-    """Return letter, mark, colour and name of each arm, in order."""
-    return tuple(_label(place, arm.name, arm.run_id) for place, arm in enumerate(experiment.arms))
-
-
-def _label(place: int, name: str, run_id: str | None) -> RunLabel:
-    letter = LETTERS[place] if place < len(LETTERS) else str(place + 1)
-    return RunLabel(place, run_id or "", letter, name, MARKERS[place % 6], hollow=place >= 6)
+        for bundled, last, (durations, refusal) in zip(
+            shown, lasts, answers.durations(named, service), strict=True
+        )
+    )
 
 
 def validity_badges(
     judged: JudgedExperiment, labels: Sequence[RunLabel]
 ) -> Iterator[tuple[str, str]]:
     """Yield each outcome with how many arms have it; of those in doubt which they are."""
-    outcomes = [validity_so_far(run).outcome if run else None for run in judged.runs]
+    return _badges([validity_so_far(run).outcome if run else None for run in judged.runs], labels)
+
+
+def _badges(
+    outcomes: Sequence[str | None], labels: Sequence[RunLabel]
+) -> Iterator[tuple[str, str]]:
     for outcome in ("valid", "suspect", "invalid"):
         found = [
             label.letter for label, each in zip(labels, outcomes, strict=True) if each == outcome

@@ -17,7 +17,7 @@ from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose import joined
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
-from control_plane.analysis.run_labels import called_by_pins, label_runs
+from control_plane.analysis.run_labels import arm_labels, called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.experiment import BlockVariance, Experiment
@@ -38,7 +38,6 @@ from control_plane.pages.experiment_cards import (
     AnswersDep,
     ExperimentAnswer,
     ExperimentCard,
-    arm_labels,
     beside_theirs,
     experiment_cards,
 )
@@ -133,7 +132,7 @@ def experiments(
 ) -> HTMLResponse:
     """List the experiments that one click starts, and the newest that were handed in."""
     found, after = store.experiments(LISTED, cursor or None)
-    listed = tuple(answers.answer(each, store) for each, _ in found)
+    listed = tuple(answers.listed(each, store) for each, _ in found)
     cards = experiment_cards(store, service, answers)
     older = f"{EXPERIMENTS}?cursor={after}" if after else None
     floors = tuple(floor_lines(store.block_variances()))

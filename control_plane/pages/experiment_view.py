@@ -23,7 +23,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     ratio_with_interval,
     sentences_with_all,
 )
-from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.domain.experiment import MOST_BLOCKS, Attempt
 from control_plane.domain.metrics_and_objectives import JudgedObjective
 from control_plane.domain.run import Run, State
@@ -54,7 +54,7 @@ from control_plane.pages.experiment_arms import (
     comparison_of_arms,
     confirm_offer,
 )
-from control_plane.pages.experiment_cards import BesideTheirs, arm_labels, validity_badges
+from control_plane.pages.experiment_cards import BesideTheirs, validity_badges
 from control_plane.pages.run.run_numbers import AxisTick
 from control_plane.pages.site import View
 

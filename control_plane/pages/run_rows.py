@@ -275,7 +275,7 @@ def run_list_groups(
     for _, each in groupby(runs, key=together):
         found = list(each)
         experiment = experiments.get(found[0].id)
-        answer = answers.answer(experiment, store) if experiment else None
+        answer = answers.listed(experiment, store) if experiment else None
         rows = (
             replace(
                 run_list_row(run, None if run.state.terminal else service.progress(run.id)),

@@ -192,6 +192,9 @@ def _check_experiment(session: Session, row: ExperimentRow) -> None:
         refuse_unstorable("text", text)
         _refuse_unless(len(text) <= _LONGEST)
     experiment = whole_experiment(session, row)
+    row.headline, design = None, experiment.design
+    row.slug, row.confirms = design.slug, design.confirms
+    session.flush()
     try:
         refuse_odd(experiment)
     except InvalidInput as error:

@@ -80,6 +80,7 @@ _LEFT_BEHIND = {
     ("run", "turn"): "NULL",
     ("run", "spec_digest"): "NULL",
     ("experiment", "submission"): "NULL",
+    ("experiment", "headline"): "NULL",
     ("run_facts", "log"): "'[]'",
     ("experiment_arm", "run"): "CASE WHEN run IN (SELECT seq FROM chosen) THEN run END",
     ("trial", "document"): "without_log(document)",

@@ -261,6 +261,26 @@ def add_verdicts_and_trial_rates(op: Operations) -> None:
     op.execute(_FILL_TRIAL_RATES)
 
 
+_FILL_SLUGS = """
+UPDATE experiment SET slug = coalesce(json_extract(document, '$.slug'), ''),
+    confirms = coalesce(json_extract(document, '$.confirms'), '') WHERE json_valid(document)
+"""
+
+
+def list_experiments(op: Operations) -> None:
+    """Add what experiments are looked up by, and the sentence that lists show, in its parts.
+
+    Those that ended before have no such sentence: nobody can judge here.
+    """
+    op.add_column("experiment", sa.Column("headline", AutoString(), nullable=True))
+    for column in ("slug", "confirms"):
+        text: sa.Column[str] = sa.Column(column, AutoString(), nullable=False, server_default="")
+        op.add_column("experiment", text)
+    op.execute(_FILL_SLUGS)
+    for column in ("slug", "confirms"):
+        op.create_index(f"ix_experiment_{column}", "experiment", [column])
+
+
 UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0001": run_migrations.create_first_tables,
     "0002": create_configurations,
@@ -286,4 +306,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0022": create_share_links,
     "0023": create_trends,
     "0024": add_verdicts_and_trial_rates,
+    "0025": list_experiments,
 }

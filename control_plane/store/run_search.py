@@ -1,10 +1,11 @@
 """The search of the history: an index of texts about runs, values of columns, and runs alike."""
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 import sqlalchemy
@@ -15,7 +16,6 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
-    case,
     column,
     delete,
     exists,
@@ -30,12 +30,18 @@ from sqlalchemy.sql.operators import custom_op
 from sqlmodel import Session, col, select
 
 from control_plane.domain.client_strategies import STRATEGIES
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Trial
 from control_plane.domain.run import RunOfSpec, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.store.database import Database
-from control_plane.store.mapping import readable, stored_environment, stored_trial
+from control_plane.store.mapping import (
+    readable,
+    stored_environment,
+    stored_trial,
+    unpack_histogram,
+)
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
@@ -44,15 +50,17 @@ from control_plane.store.tables import (
     RunRow,
     RunTag,
     TrialRow,
+    TrialStream,
 )
 
-_TRIGRAM = 3
+if TYPE_CHECKING:
+    from control_plane.domain.histogram import Histogram
+
+_TRIGRAM, _READ_AT_ONCE = 3, 500
 SEARCHED = table("run_text", column("rowid", Integer), column("text", String))
 """The index; `rowid` is the `seq` of the run."""
 _BEGIN = "\x1f"
 """Twice before the first two letters of each word in the index, which knows trigrams alone."""
-
-_READ_AT_ONCE = 500
 
 INDEX_TEXTS = """
 INSERT INTO run_text (rowid, text)
@@ -128,10 +136,9 @@ def having_words(
     chosen = sqlalchemy.select(seq).where(*met, has_all).order_by(known.c.key)
     found: list[int] = []
     for begin in range(0, len(seqs), _READ_AT_ONCE):
-        part = json.dumps(seqs[begin : begin + _READ_AT_ONCE])
-        found += connection.scalars(chosen, {"seqs": part})
-        if len(found) >= most:
-            break
+        if len(found) < most:
+            part = json.dumps(seqs[begin : begin + _READ_AT_ONCE])
+            found += connection.scalars(chosen, {"seqs": part})
     return found[:most]
 
 
@@ -168,6 +175,10 @@ def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[s
     return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]
 
 
+RunKind = tuple[str, str, str]
+"""Strategy, configuration by the name of its parts, and path of the first request class."""
+
+
 class RunsAlike:
     """Reads what runs measured that are like others, and which values runs have.
 
@@ -177,16 +188,16 @@ class RunsAlike:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def last_rate(self, strategy: str, configuration: str, path: str) -> float | None:
-        """Return the requests per second of the last run that is like this; None without one.
+    def last_rates(self, kinds: Collection[RunKind]) -> dict[RunKind, float]:
+        """Return by kind the requests per second of the last run like this; none without one.
 
         Its first request class has that path, and it is among the 100 last runs of that strategy
-        and configuration. `configuration` is the name of the parts, whatever name they were chosen
-        by.
+        and configuration.
         """
+        given = {"kinds": json.dumps(sorted(set(kinds)))}
         with self._database.read() as session:
-            rate = session.exec(rate_query(strategy, configuration, path)).first()
-        return rate if isinstance(rate, float) else None
+            rows = session.connection().execute(LAST_RATES, given).all()
+        return {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows if rate is not None}
 
     def repeats(self, run_ids: Sequence[str]) -> dict[str, list[RunOfSpec]]:
         """Return the newest runs of the spec of each run, as `repeats_query` chooses them.
@@ -242,6 +253,26 @@ class RunsAlike:
             found = {*given, *session.connection().scalars(text(_CONFIGURED), names)}
         return [name for name in dict.fromkeys([*known, *given]) if name in found]
 
+    def block_histograms(self, experiment: Experiment, stream: str) -> "list[list[Histogram]]":
+        """Return the response times of each trial, for each arm; the first stream for "".
+
+        Blocks that are set aside are left out. Empty for an arm that was deleted, or has no trial.
+        """
+        ids = [arm.run_id for arm in experiment.arms if arm.run_id]
+        place, name = col(TrialStream.place), col(TrialStream.name)
+        chosen = (
+            sqlalchemy.select(col(RunRow.id), col(TrialStream.response))
+            .join(TrialStream, col(TrialStream.run) == col(RunRow.seq))
+            .where(col(RunRow.id).in_(ids), name == stream if stream else place == 0)
+            .where(col(TrialStream.block).not_in(experiment.spoiled))
+            .order_by(col(TrialStream.block))
+        )
+        found: dict[str, list[Histogram]] = defaultdict(list)
+        with self._database.read() as session:
+            for run_id, blob in session.connection().execute(chosen):
+                found[run_id].append(unpack_histogram(blob))
+        return [found[arm.run_id or ""] for arm in experiment.arms]
+
 
 def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
     wanted: tuple[Any, ...] = (RunRow.id, *columns)
@@ -249,28 +280,21 @@ def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
     return together.where(col(RunRow.id).in_(run_ids), col(RunRow.state) != DELETED)
 
 
-_RATES_LOOKED_AT = 100
-_FIRST_PATH = "$.workload.streams[0].requests[0].path"
-
-
-def rate_query(strategy: str, configuration: str, path: str) -> Any:
-    """Return the query of the throughput of the last run like this, of those looked at."""
-    kind = select(RunRow.seq).where(
-        RunRow.strategy == strategy,
-        RunRow.configuration == configuration,
-        RunRow.state == State.FINISHED.value,
-    )
-    newest = kind.order_by(col(RunRow.seq).desc()).limit(_RATES_LOOKED_AT)
-    whole = func.json_valid(RunFacts.spec) == 1
-    asked_for = case((whole, func.json_extract(RunFacts.spec, _FIRST_PATH))) == path
-    return (
-        select(RunRow.rate_per_s)
-        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-        .where(col(RunRow.seq).in_(newest), asked_for)
-        .order_by(col(RunRow.seq).desc())
-        .limit(1)
-    )
-
+LAST_RATES = text("""
+WITH kind AS (
+    SELECT json_extract(value, '$[0]') AS strategy, json_extract(value, '$[1]') AS configuration,
+        json_extract(value, '$[2]') AS path FROM json_each(:kinds)
+)
+SELECT strategy, configuration, path, (
+    SELECT rate_per_s FROM run JOIN run_facts ON run = seq
+    WHERE seq IN (
+        SELECT seq FROM run WHERE strategy = kind.strategy AND state = 'finished'
+        AND configuration = kind.configuration ORDER BY seq DESC LIMIT 100
+    ) AND CASE WHEN json_valid(spec)
+        THEN json_extract(spec, '$.workload.streams[0].requests[0].path') END = kind.path
+    ORDER BY seq DESC LIMIT 1
+) FROM kind
+""")
 
 _MOST_RECENT = 60
 

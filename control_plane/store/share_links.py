@@ -326,7 +326,7 @@ def _environment_of(run: Run, shown: Run, link: ShareLink) -> dict[str, Any]:
 
 def _hide_in_experiment(session: Session, row: ExperimentRow, redaction: Redaction) -> None:
     shown = redaction.experiment(whole_experiment(session, row))
-    row.question, row.sentence = shown.question, shown.sentence
+    row.question, row.sentence, row.confirms = shown.question, shown.sentence, ""
     row.document = json_text(ExperimentDesign, replace(shown.design, confirms=""))
     places = select(ExperimentArmRow).where(ExperimentArmRow.experiment == row.seq)
     arms = session.exec(places.order_by(col(ExperimentArmRow.place))).all()

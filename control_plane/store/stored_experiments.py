@@ -3,11 +3,12 @@
 Which blocks were begun, and what became of each, stands beside it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, delete, func, update
@@ -30,7 +31,7 @@ from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
-from control_plane.store.mapping import Draft, readable, unpack_histogram
+from control_plane.store.mapping import Draft, readable
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
 from control_plane.store.tables import (
@@ -45,9 +46,6 @@ from control_plane.store.tables import (
     TrialStream,
 )
 from control_plane.store.writer import MergedResult, finished_run, queued_rows
-
-if TYPE_CHECKING:
-    from control_plane.domain.histogram import Histogram
 
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
 
@@ -85,6 +83,8 @@ class Experiments:
                 document=adapter(ExperimentDesign).dump_json(design).decode(),
                 created_at=datetime.now(UTC),
                 submission=key[0] if key else None,
+                slug=design.slug,
+                confirms=design.confirms,
             )
             session.add(row)
             session.flush()
@@ -193,9 +193,9 @@ class Experiments:
         )
         with self._database.read() as session:
             pairs = session.exec(chosen).all()
-            seqs = {seq for _, seq in pairs}
-            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
-            found = {row.seq: whole_experiment(session, row) for row in rows.all()}
+            chosen_rows = col(ExperimentRow.seq).in_({seq for _, seq in pairs})
+            rows = session.exec(select(ExperimentRow).where(chosen_rows)).all()
+            found = whole_experiments(session, rows)
             return {run_id: found[seq] for run_id, seq in pairs}
 
     def latest_experiments(self) -> dict[str, Experiment]:
@@ -203,42 +203,26 @@ class Experiments:
 
         Those that were measured elsewhere tell nothing of this machine.
         """
-        slug = func.json_extract(ExperimentRow.document, "$.slug")
         useful = (
             select(ExperimentArmRow)
             .join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
             .where(col(ExperimentArmRow.experiment) == ExperimentRow.seq)
             .where(col(RunRow.state).not_in(_WITHOUT_RESULT), col(RunRow.origin).is_(None))
         )
+        slugs = sqlalchemy.select(col(ExperimentRow.slug)).where(col(ExperimentRow.slug) != "")
+        known = slugs.distinct().subquery()
         newest = (
-            select(func.max(col(ExperimentRow.seq)))
-            .where(slug != "", useful.exists())
-            .group_by(slug)
+            sqlalchemy.select(col(ExperimentRow.seq))
+            .where(col(ExperimentRow.slug) == known.c.slug, useful.exists())
+            .order_by(col(ExperimentRow.seq).desc())
+            .limit(1)
+            .correlate(known)
         )
         with self._database.read() as session:
-            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(newest)))
-            found = [whole_experiment(session, row) for row in rows.all()]
+            seqs = session.connection().scalars(sqlalchemy.select(newest.scalar_subquery())).all()
+            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
+            found = whole_experiments(session, rows.all()).values()
             return {experiment.design.slug: experiment for experiment in found}
-
-    def block_histograms(self, experiment: Experiment, stream: str) -> "list[list[Histogram]]":
-        """Return the response times of each trial, for each arm; the first stream for "".
-
-        Blocks that are set aside are left out. Empty for an arm that was deleted, or has no trial.
-        """
-        columns = (RunRow.id, TrialStream.block, TrialStream.response)
-        chosen = (
-            sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables
-            .join(RunRow, col(RunRow.seq) == TrialStream.run)
-            .where(col(RunRow.id).in_([arm.run_id for arm in experiment.arms if arm.run_id]))
-            .where(col(TrialStream.block).not_in(experiment.spoiled))
-            .where(col(TrialStream.name) == stream if stream else col(TrialStream.place) == 0)
-            .order_by(col(TrialStream.block))
-        )
-        found: dict[str, list[Histogram]] = {}
-        with self._database.read() as session:
-            for run_id, _, blob in session.connection().execute(chosen):
-                found.setdefault(run_id, []).append(unpack_histogram(blob))
-        return [found.get(arm.run_id or "", []) for arm in experiment.arms]
 
     def experiments(
         self, limit: int = 50, cursor: str | None = None
@@ -253,9 +237,8 @@ class Experiments:
         page = select(ExperimentRow).where(stands, *page_conditions(seq, limit, cursor))
         with self._database.read() as session:
             rows = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
-            listed = [
-                (whole_experiment(session, row), _states(session, row)) for row in rows[:limit]
-            ]
+            found = whole_experiments(session, rows[:limit])
+            listed = [(found[row.seq or 0], _states(session, row)) for row in rows[:limit]]
             more = len(rows) > limit
             return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
 
@@ -308,7 +291,7 @@ def experiment_row(session: Session, experiment_id: str) -> ExperimentRow:
 def keep_findings_of(session: Session, experiment_id: str, findings: Findings) -> None:
     """Write what was found of an experiment, with the verdict on each of its arms."""
     row = experiment_row(session, experiment_id)
-    row.sentence = findings.sentence
+    row.sentence, row.headline = findings.sentence, findings.headline
     row.noise = adapter(dict[str, MetricNoise]).dump_json(dict(findings.noise)).decode()
     arms = select(ExperimentArmRow).where(ExperimentArmRow.experiment == row.seq)
     for arm in session.exec(arms).all():
@@ -330,8 +313,8 @@ def _wrong_confirmation(
 
 def _attempts(session: Session, experiment: Experiment) -> tuple[Attempt, ...]:
     first = experiment.design.confirms or experiment.id
-    confirms = func.json_extract(ExperimentRow.document, "$.confirms")
-    chosen = select(ExperimentRow).where((col(ExperimentRow.id) == first) | (confirms == first))
+    either = (col(ExperimentRow.id) == first) | (col(ExperimentRow.confirms) == first)
+    chosen = select(ExperimentRow).where(either)
     rows = session.exec(chosen.order_by(col(ExperimentRow.seq))).all()
     found = [whole_experiment(session, row).as_attempt(_states(session, row)) for row in rows]
     return tuple(found if len(found) > 1 else ())
@@ -373,28 +356,39 @@ def _discard(session: Session, experiments: Sequence[int]) -> None:
 
 
 def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
-    columns = (ExperimentArmRow.name, RunRow.id)
-    chosen = (
-        sqlalchemy.select(*columns)  # type: ignore[call-overload] # columns of two tables
-        .outerjoin(RunRow, (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED))
-        .where(col(ExperimentArmRow.experiment) == row.seq)
-        .order_by(col(ExperimentArmRow.place))
-    )
-    arms = session.connection().execute(chosen)
-    blocks = select(ExperimentBlockRow).where(ExperimentBlockRow.experiment == row.seq)
-    return Experiment(
-        id=row.id,
-        question=row.question,
-        design=adapter(ExperimentDesign).validate_json(row.document),
-        arms=tuple(ExperimentArm(name, run_id) for name, run_id in arms),
-        created_at=row.created_at,
-        blocks=tuple(
-            adapter(ExperimentBlock).validate_python(block.model_dump(exclude={"experiment"}))
-            for block in session.exec(blocks.order_by(col(ExperimentBlockRow.number)))
-        ),
-        sessions=row.sessions,
-        sentence=row.sentence,
-        noise=None
-        if row.noise is None
-        else adapter(dict[str, MetricNoise]).validate_json(row.noise),
-    )
+    """Return the experiment of a row, without its attempts."""
+    (found,) = whole_experiments(session, [row]).values()
+    return found
+
+
+def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[int, Experiment]:
+    """Return the experiments of rows by their `seq`, in two queries however many they are."""
+    seqs = [row.seq for row in rows]
+    arms: dict[int, list[ExperimentArm]] = defaultdict(list)
+    columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
+    stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)
+    chosen = sqlalchemy.select(*columns).outerjoin(RunRow, stands)
+    placed = chosen.where(columns[0].in_(seqs)).order_by(col(ExperimentArmRow.place))
+    for seq, name, run_id in session.connection().execute(placed):
+        arms[seq].append(ExperimentArm(name, run_id))
+    blocks: dict[int, list[ExperimentBlock]] = defaultdict(list)
+    begun = select(ExperimentBlockRow).where(col(ExperimentBlockRow.experiment).in_(seqs))
+    for block in session.exec(begun.order_by(col(ExperimentBlockRow.number))):
+        told = block.model_dump(exclude={"experiment"})
+        blocks[block.experiment].append(adapter(ExperimentBlock).validate_python(told))
+    noise = adapter(dict[str, MetricNoise])
+    return {
+        row.seq or 0: Experiment(
+            id=row.id,
+            question=row.question,
+            design=adapter(ExperimentDesign).validate_json(row.document),
+            arms=tuple(arms[row.seq or 0]),
+            created_at=row.created_at,
+            blocks=tuple(blocks[row.seq or 0]),
+            sessions=row.sessions,
+            sentence=row.sentence,
+            noise=None if row.noise is None else noise.validate_json(row.noise),
+            headline=row.headline,
+        )
+        for row in rows
+    }

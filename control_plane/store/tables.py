@@ -48,8 +48,7 @@ class AddedConfigurationRow(StoredTable, table=True):
 class UsedNumbersRow(StoredTable, table=True):
     """From the lowest to the highest number that sequences of an application may have taken.
 
-    They are text, because a step may lead beyond the integers of SQLite.
-    """
+    Text, because a step may lead beyond the integers of SQLite."""
 
     __tablename__: ClassVar[Any] = "used_numbers"
 
@@ -261,10 +260,10 @@ class TrialStream(StoredTable, table=True):
 
 
 class ExperimentRow(StoredTable, table=True):
-    """An experiment; `document` is JSON of what is to be decided and how.
+    """An experiment; `document` is JSON of what is to be decided, `slug` and `confirms` included.
 
-    `sessions` counts how often its trials began. `sentence`: what was found when it finished.
-    `noise` is JSON of what earlier ones had said of noise when it ended.
+    `sessions` counts how often its trials began. `sentence`: what was found when it finished,
+    `headline` JSON of it in parts, `noise` of what earlier ones had said of noise.
     """
 
     __tablename__: ClassVar[Any] = "experiment"
@@ -278,6 +277,9 @@ class ExperimentRow(StoredTable, table=True):
     submission: str | None = Field(default=None, foreign_key="submission.key", index=True)
     sentence: str | None = None
     noise: str | None = None
+    headline: str | None = None
+    slug: str = Field(default="", index=True)
+    confirms: str = Field(default="", index=True)
 
 
 class ExperimentBlockRow(StoredTable, table=True):
@@ -339,9 +341,7 @@ class PinRow(StoredTable, table=True):
     name: str
     application: str
     workload: str
-    run: int | None = Field(
-        default=None, foreign_key="run.seq", index=True, ondelete="CASCADE", nullable=True
-    )
+    run: int | None = Field(default=None, foreign_key="run.seq", index=True, ondelete="CASCADE")
     experiment: int | None = Field(
         default=None, foreign_key="experiment.seq", index=True, ondelete="CASCADE", nullable=True
     )

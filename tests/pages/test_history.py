@@ -1,6 +1,15 @@
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tests.dashboard import BARE, Dashboard, items_spec, long_spec
+from control_plane.analysis.prose import plain_text
+from control_plane.jobs.experiment_job import findings_of, judged_now
+from control_plane.pages.experiment_cards import ExperimentAnswers, experiment_answer
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, BLOCKING, decided
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.html import Element, read_html
 from tests.pages.form_page import send
 
@@ -146,6 +155,21 @@ def test_what_is_ticked_stays_on_other_pages_and_is_edited_in_its_row(looplab: D
     assert (looplab.run(edited)["title"], looplab.run(edited)["tags"]) == ("renamed", ["x", "y"])
     before = [("title", "items, failed"), ("tags", ""), ("note", ""), *pairs]
     assert send(looplab, f"/runs/{edited}/edit", before).status_code == 303
+
+
+def test_an_experiment_that_finished_is_listed_as_it_was_judged_then(tmp_path: Path) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        made = decided(store, "classic", [BLOCKING, ASYNC, ASYNC])
+        judged = judged_now(store, made.id)
+        answers, before = ExperimentAnswers(), experiment_answer(judged)
+        assert answers.listed(store.experiment(made.id), store) == before
+        store.keep_findings(made.id, findings_of(judged))
+        kept = answers.listed(store.experiment(made.id), store)
+        assert kept == replace(before, experiment=kept.experiment, rest=(), bars=())
+        assert plain_text(kept.sentence).startswith("B threaded")
+        store.delete([made.arms[1].run_id or ""])
+        left = answers.listed(store.experiment(made.id), store)
+        assert (kept.badges, left.badges) == ((("valid", "3 valid"),), (("valid", "2 valid"),))
 
 
 def test_a_pinned_run_says_so_and_is_not_deleted(looplab: Dashboard) -> None:

@@ -338,6 +338,16 @@ def test_a_verdict_of_a_bundle_is_not_believed(bundle: Path, store: Store, tmp_p
     assert set(ask(store.path, "SELECT verdict FROM experiment_arm")) == {(None,)}
 
 
+def test_what_lists_say_of_an_experiment_is_not_believed(
+    bundle: Path, store: Store, tmp_path: Path
+) -> None:
+    lying = "UPDATE experiment SET slug = 'other', confirms = 'k7m2000000', headline = '[]'"
+    store.import_bundle(changed(bundle, tmp_path, lying), shown)
+    ((experiment, _),), _ = store.experiments()
+    columns = ask(store.path, "SELECT slug, confirms, headline FROM experiment")
+    assert columns == [(experiment.design.slug, experiment.design.confirms, None)]
+
+
 def test_a_run_that_cannot_be_shown_is_refused(bundle: Path, store: Store) -> None:
     def broken(detail: object) -> None:
         raise KeyError(detail)

@@ -12,7 +12,6 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import ExperimentDesign
-from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, RunOfSpec, State
 from control_plane.store import reader, run_query
 from control_plane.store.run_query import RunOrder
@@ -372,29 +371,3 @@ def test_the_newest_runs_of_the_same_requests_come_first_and_none_that_cannot_be
             )
     found = store.newest_alike(shown.spec, {shown.id, taken.id}, 3)
     assert [(run.id, alike) for run, alike in found] == [(oldest.id, True), (others[1].id, False)]
-
-
-def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
-    def done(configuration: str, rate: float, given_name: str | None = None) -> Run:
-        (run,) = store.add([replace(draft(configuration, trials=1), given_name=given_name)])
-        for after in (State.STARTING, State.RUNNING, State.FINALIZING):
-            run = store.move(run.id, run.state, after)
-        merged = merged_streams([trial_of(run.spec, ASYNC)])
-        exact = [replace(merged[0], summary=replace(merged[0].summary, throughput_per_s=rate))]
-        return store.finish(run.id, exact, Validity(None))
-
-    path = draft("one").spec.workload.streams[0].requests[0].path
-    assert store.last_rate("async", "one", path) is None
-    done("one", 100.0)
-    done("two", 200.0)
-    assert store.last_rate("async", "one", path) == 100.0
-    done("one", 300.0, "my own")
-    in_state(store, State.FAILED, configuration="one")
-    assert store.last_rate("async", "one", path) == 300.0
-    assert store.last_rate("async", "one", "/another") is None
-    assert store.last_rate("blocking", "one", path) is None
-
-
-def test_tags_are_listed_once(store: Store) -> None:
-    store.add([draft(tags=["b", "a"]), draft(tags=["b", "é"])])
-    assert store.tags() == ["a", "b", "é"]

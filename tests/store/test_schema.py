@@ -21,6 +21,7 @@ from alembic.operations import Operations
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import adapter
 from control_plane.store import migrations, schema
@@ -162,6 +163,20 @@ def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> No
     assert store.run("k7m2000000").configuration == "uvicorn, 2 workers"
     assert store.runs(limit=1, text="/items/ old", application="bundled").total == 1
     store.close()
+
+
+def test_experiments_of_before_are_looked_up_by_what_their_documents_say(path: Path) -> None:
+    schema.make_new(path, "0024")
+    design = ExperimentDesign(slug="classic", confirms="k7m2000000")
+    written = adapter(ExperimentDesign).dump_json(design).decode()
+    insert = "INSERT INTO experiment (id, question, document, created_at, sessions) VALUES "
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for run_id, document in (("k7m2000001", written), ("k7m2000002", "{")):
+            row = (run_id, "?", document, "2026-11-20 14:02:00.000000", 0)
+            connection.execute(f"{insert} (?, ?, ?, ?, ?)", row)
+    schema.migrate(path)
+    found = ask(path, "SELECT slug, confirms, headline FROM experiment ORDER BY seq")
+    assert found == [("classic", "k7m2000000", None), ("", "", None)]
 
 
 @pytest.mark.parametrize("fault", ["DELETE FROM run", "INSERT INTO nowhere VALUES (1)"])

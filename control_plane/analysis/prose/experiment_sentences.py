@@ -1,6 +1,7 @@
 """An experiment in words: the sentence that leads its page, and its document for programs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isinf
 
 from control_plane.analysis.deciding.effects import Interval
@@ -11,7 +12,7 @@ from control_plane.analysis.deciding.judged_experiment import (
 )
 from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
 from control_plane.analysis.prose import Sentence, joined, number, sentence
-from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import State
 from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, share
@@ -201,6 +202,21 @@ def experiment_headline(
     lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)
     more = [part for other in others for part in _further(other, by_name[other.contender])]
     return lead, sentence(*more, " ".join([*_broken_and_failed(judged), *_failures(judged)]))
+
+
+@dataclass(frozen=True)
+class ExperimentHeadline:
+    """What lists show of an experiment that finished; `outcomes`: what each arm is worth."""
+
+    sentence: Sentence
+    outcomes: tuple[str | None, ...]
+
+
+def kept_headline(judged: JudgedExperiment) -> ExperimentHeadline:
+    """Return what leads the page, kept so that no list has to judge it anew."""
+    lead, _ = experiment_headline(judged, arm_labels(judged.experiment))
+    outcomes = (run.validity.outcome if run and run.validity else None for run in judged.runs)
+    return ExperimentHeadline(lead, tuple(outcomes))
 
 
 def _clearness(judged: JudgedMetric) -> tuple[bool, float]:

@@ -8,9 +8,9 @@ from control_plane.analysis.charts.curve import curves_of_arms
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.run_labels import arm_labels
 from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.run import State
-from control_plane.pages.experiment_cards import arm_labels
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 from tests.builders.trials import histogram, summary, with_spaces
