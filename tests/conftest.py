@@ -29,6 +29,7 @@ ORDER = (
 
 LONG = (
     "browser/test_pages.py",
+    "cases/test_r17.py",
     "targets/test_launch.py",
     "browser/test_results.py",
     "test_cli.py",
@@ -47,7 +48,6 @@ LONG = (
     "jobs/test_gates.py",
     "faults/test_kills.py",
     "faults/test_servers.py",
-    "cases/test_r17.py",
     "faults/test_schema.py",
     "faults/test_cycles.py",
     "cases/test_r18.py",
@@ -57,11 +57,18 @@ LONG = (
     "test_cli_experiment.py",
     "pages/targets/test_applications_view.py",
     "faults/test_disk.py",
+    "faults/test_connections.py",
+    "pages/test_trend_pages.py",
+    "pages/test_sharing.py",
+    "store/test_run_query.py",
     "cases/test_secrets.py",
     "cases/test_login.py",
+    "load/test_kept_connections.py",
+    "load/test_strategies.py",
 )
-"""Files of ten seconds of processor time and more, the longest first. Where files are shared out
-among lanes these go before all others, so that no lane is left with one of them at the end."""
+"""Files of ten seconds and more, of the processor or of waiting, the longest first. Where files are
+shared out among lanes these go before all others, so that no lane is left with one of them at the
+end."""
 
 YOUNG = 20_000
 """Thousands of tests are collected and kept: garbage is looked for seldom, and never among them."""

@@ -102,6 +102,10 @@ class Dashboard:
         assert run["state"] == "finished", run["reason"]
         return run
 
+    def until_blocks(self, experiment_id: str, least: int) -> None:
+        """The database is asked, because the API judges an experiment each time."""
+        until(lambda: blocks_in(self.db, experiment_id) >= least, f"{least} blocks", 60)
+
     def cancel(self, run_id: str) -> httpx2.Response:
         return self.post(f"/api/runs/{run_id}/cancel")
 
@@ -161,6 +165,18 @@ def state_in(db: Path, run_id: str) -> str:
     return ""
 
 
+def blocks_in(db: Path, experiment_id: str) -> int:
+    """How many blocks of an experiment are complete; 0 where the file is locked."""
+    query = """SELECT count(*) FROM experiment JOIN experiment_block ON experiment = seq
+        WHERE id = ? AND outcome = 'complete'"""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True, timeout=0)) as database,
+    ):
+        return int(database.execute(query, (experiment_id,)).fetchone()[0])
+    return 0
+
+
 def whole(db: Path) -> bool:
     with contextlib.closing(sqlite3.connect(db)) as connection:
         return bool(connection.execute("pragma integrity_check").fetchone() == ("ok",))
@@ -170,11 +186,11 @@ def marked(instance: str) -> list[int]:
     """The live processes that carry the marker."""
     needle = f"LOOPLAB_INSTANCE={instance}.".encode()
     found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(OSError, psutil.Error):
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and needle in Path(f"/proc/{process.pid}/environ").read_bytes():
-                found.append(process.pid)
+    for pid in psutil.pids():
+        # That of a zombie is empty.
+        with contextlib.suppress(OSError):
+            if needle in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(pid)
     return found
 
 

@@ -69,7 +69,7 @@ def paused(looplab: Dashboard, server: HostileServer) -> dict[str, Any]:
     assert made.status_code == 202, made.text
     assert made.json()["url"] == f"/experiments/{made.json()['id']}"
     address = f"/api/experiments/runs/{made.json()['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
+    looplab.until_blocks(made.json()["id"], 1)
     found = dict(looplab.post(f"{address}/pause").json())
     server.gate.set()
     return found
@@ -270,7 +270,7 @@ def test_an_arm_that_fails_leaves_the_other_going(
 def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: HostileServer) -> None:
     made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
     address = f"/api/experiments/runs/{made['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 3, "three blocks", 60, every_s=0.2)
+    looplab.until_blocks(made["id"], 3)
     cancelled = looplab.post(f"{address}/cancel").json()
     assert cancelled["state"] == "cancelled"
     assert cancelled["blocks"] >= 3
@@ -282,7 +282,7 @@ def test_what_was_measured_stays_after_a_cancel(looplab: Dashboard, server: Host
 def test_an_arm_takes_its_experiment_with_it(looplab: Dashboard, server: HostileServer) -> None:
     made = looplab.post("/api/experiments", experiment(server, blocks=50)).json()
     address = f"/api/experiments/runs/{made['id']}"
-    until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
+    looplab.until_blocks(made["id"], 1)
     arms = [arm["id"] for arm in looplab.get(address).json()["runs"]]
     assert looplab.cancel(arms[0]).status_code == 200
     assert [looplab.run(arm)["state"] for arm in arms] == ["cancelled", "cancelled"]

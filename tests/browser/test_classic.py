@@ -19,7 +19,7 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield started
 
 
-REQUESTS = 2_000
+REQUESTS = 600
 
 
 def choose(page: Page, looplab: Dashboard) -> list[str]:
@@ -30,6 +30,7 @@ def choose(page: Page, looplab: Dashboard) -> list[str]:
     page.get_by_text("A number of requests", exact=True).click()
     page.get_by_label("Requests", exact=True).fill(f"{REQUESTS}")
     page.get_by_label("Trials", exact=True).fill("1")
+    page.get_by_label("Warm-up", exact=True).fill("0.3")
     page.get_by_label("One run each").check()
     page.get_by_role("button", name="Start", exact=True).first.click()
     return compared(page)

@@ -11,6 +11,7 @@ from typing import Any
 from control_plane.domain.ids import new_id
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
+from tests.dashboard import provide_database
 
 WOBBLE = (0.0, 0.01, -0.01, 0.005, -0.005)
 P50S = [level * (1 + WOBBLE[n % len(WOBBLE)]) for n, level in enumerate([0.01] * 12 + [0.012] * 12)]
@@ -25,7 +26,7 @@ def repeated(
 
     `facts` are laid over the environment of each.
     """
-    store = open_store(path)
+    store = open_store(provide_database(path))
     ids = [finished(store, items(trials=1), ASYNC).id]
     store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -45,7 +46,7 @@ def interleaved(path: Path, experiments: int) -> str:
 
     All of them have the numbers of the first.
     """
-    store = open_store(path)
+    store = open_store(provide_database(path))
     made = decided(store, "classic", [BLOCKING, ASYNC, ASYNC])
     arms = [arm.run_id or "" for arm in made.arms]
     store.pin(arms[0], "release 2.3")

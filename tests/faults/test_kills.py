@@ -129,7 +129,7 @@ def test_experiments_that_are_killed_are_paused_and_go_on(clean_after: Path) -> 
     with forked_dashboard(clean_after) as looplab:
         first, second = (looplab.post("/api/experiments", document).json() for _ in range(2))
         address = f"/api/experiments/runs/{first['id']}"
-        until(lambda: looplab.get(address).json()["blocks"] >= 1, "a block", 60, every_s=0.2)
+        looplab.until_blocks(first["id"], 1)
         looplab.kill()
         gone_within_a_second(looplab.instance)
     with in_process(clean_after) as again:

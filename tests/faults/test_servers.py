@@ -32,9 +32,11 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DashboardProce
 
 
 def measuring(looplab: DashboardProcess, target: Target) -> str:
-    """The id of a run that lasts a little, once it has begun to measure."""
+    """The id of a run that lasts a little, and leaves most of the machine to others, once it has
+    begun to measure."""
     spec = items_spec(target=asdict(target))
-    spec["workload"]["streams"][0]["stop"] = {"duration_s": 1.5}
+    (stream,) = spec["workload"]["streams"]
+    stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 1.5}, 0.01
     run_id = looplab.submit(spec)
     looplab.until_state(run_id, {"running"})
     return run_id

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from control_plane.analysis.prose import plain_text
+from control_plane.domain.run import State
 from control_plane.jobs.experiment_job import findings_of, judged_now
 from control_plane.pages.experiment_cards import ExperimentAnswers, experiment_answer
 from control_plane.store.store import open_store
-from tests.builders.runs import ASYNC, BLOCKING, decided
+from tests.builders.runs import ASYNC, BLOCKING, decided, ended, items
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.html import Element, read_html
+from tests.in_process import in_process
 from tests.pages.form_page import send
 
 CLASSIC = ["items, async", "items, threaded", "items, blocking"]
@@ -93,14 +95,13 @@ def test_numbers_errors_and_reasons(looplab: Dashboard) -> None:
     assert not rows["items, failed"].by_role("img")
 
 
-def test_older_runs_follow_on_pages_of_their_own(empty: Dashboard) -> None:
-    made = [
-        empty.submit(items_spec(title=f"run {index}", target=BARE["target"])) for index in range(52)
-    ]
-    for run_id in reversed(made):
-        empty.post(f"/api/runs/{run_id}/cancel")
-    first = empty.get("/history?strategy=async").text
-    second = empty.get(read_html(first).one("link", "Older runs").attributes["href"]).text
+def test_older_runs_follow_on_pages_of_their_own(tmp_path: Path) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        specs = [items(title=f"run {index}") for index in range(52)]
+        made = [ended(store, spec, State.CANCELLED, "cancelled").id for spec in specs]
+    with in_process(tmp_path) as many:
+        first = many.get("/history?strategy=async").text
+        second = many.get(read_html(first).one("link", "Older runs").attributes["href"]).text
     seen = [id_of(title) for title in (*titles(first), *titles(second))]
     assert seen[:52] == made[::-1]
     assert len(set(seen)) == len(seen)

@@ -107,8 +107,8 @@ def test_many_threads_read_while_one_writes(store: Store) -> None:
             count += 1
         return count
 
-    with ThreadPoolExecutor(12) as threads:
-        readers = [threads.submit(read) for _ in range(12)]
+    with ThreadPoolExecutor(6) as threads:
+        readers = [threads.submit(read) for _ in range(6)]
         for _ in range(10):
             in_state(store, State.CANCELLED)
         stop.set()

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,22 @@ def asked_by_chance(drawn: random.Random) -> dict[str, Any]:
     return {name: able[name] for name in {*names, *drawn.sample(["text"], k=drawn.randrange(2))}}
 
 
-def slowly(path: Path, asked: dict[str, Any], order: RunOrder) -> list[str]:
-    """The ids of all that match, read whole and sifted here."""
+@cache
+def everything(path: Path) -> tuple[Any, ...]:
+    """All rows of runs that are not deleted, their texts, their tags and their verdicts."""
     with closing(sqlite3.connect(path)) as database:
         database.row_factory = sqlite3.Row
-        rows = database.execute("SELECT * FROM run WHERE state != 'deleted'").fetchall()
-        texts = dict(iter(database.execute("SELECT rowid, text FROM run_text").fetchall()))
-        tags = {tuple(row) for row in database.execute("SELECT run, tag FROM run_tag")}
-        arms = {tuple(row) for row in database.execute("SELECT run, verdict FROM experiment_arm")}
+        return (
+            database.execute("SELECT * FROM run WHERE state != 'deleted'").fetchall(),
+            dict(iter(database.execute("SELECT rowid, text FROM run_text").fetchall())),
+            {tuple(row) for row in database.execute("SELECT run, tag FROM run_tag")},
+            {tuple(row) for row in database.execute("SELECT run, verdict FROM experiment_arm")},
+        )
+
+
+def slowly(path: Path, asked: dict[str, Any], order: RunOrder) -> list[str]:
+    """The ids of all that match, read whole and sifted here."""
+    rows, texts, tags, arms = everything(path)
     equal = {"state": "state", "validity": "outcome", "machine": "machine"}
 
     def matches(row: sqlite3.Row) -> bool:
