@@ -159,17 +159,24 @@ def decide_runs(
     ids, _ = compared_ids(runs, None)
     found = [store.run(run_id) for run_id in ids]
     given = f"{key}.runs" if key else None
-    document = experiment_of_runs(found, store.pinned(ids))
+    arms = {
+        arm.run_id: arm.name
+        for experiment in store.experiments_of(ids).values()
+        for arm in experiment.arms
+        if arm.run_id
+    }
+    document = experiment_of_runs(found, {**arms, **store.pinned(ids)})
     made = service.submit_experiment(document, key=given)
     return RedirectResponse(experiment_address(made.id), 303)
 
 
-def experiment_of_runs(runs: Sequence[Run], pins: Mapping[str, str]) -> Document:
+def experiment_of_runs(runs: Sequence[Run], names: Mapping[str, str]) -> Document:
     """Return the document of an experiment whose arms have the specs of runs; the first is A.
 
-    `pins` are the names under which runs are pinned, by id: their arms are called so.
+    `names` by id are those under which runs are pinned, or of the arms that they were: a title
+    tells the question as well, and grows each time that a refreshed run is refreshed.
     """
-    labels = called_by_pins(label_runs(runs), pins)
+    labels = called_by_pins(label_runs(runs), names)
     common = {"title", "tags", "trials", "seed"}
     arms = [
         {

@@ -361,5 +361,6 @@ def test_runs_that_are_compared_become_arms(looplab: Dashboard, decided: dict[st
     page = answer.headers["location"]
     assert twice.headers["location"] == page
     made = looplab.get(f"/api{page.replace('experiments/', 'experiments/runs/')}").json()
-    assert not any(arm["arm"].startswith(("A ", "B ")) for arm in made["runs"])
+    names = [[arm["arm"] for arm in each["runs"]] for each in (made, decided)]
+    assert names[0] == names[1][::-1]
     looplab.post(f"/api/experiments/runs/{made['id']}/cancel")
