@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -105,6 +106,7 @@ class Database:
         self._marks = {self._mark()}
         self._is_renewed = self._is_closed = False
         self._renewal = threading.Lock()
+        self._view: ContextVar[Session | None] = ContextVar("view", default=None)
         self._writer = engine(path, begin="BEGIN IMMEDIATE", connections=1)
         self._reader = engine(path, begin="BEGIN", connections=_READERS)
         for connecting in (self._writer, self._reader):
@@ -130,8 +132,24 @@ class Database:
                 raise self._other_file(_CLOSED)
             if self._cut_if_written_over():
                 raise self._other_file(_WRITTEN_OVER)
+            if (opened := self._view.get()) is not None:
+                yield opened
+                return
             with Session(self._reader) as session:
                 yield session
+
+    @contextmanager
+    def one_view(self) -> Iterator[None]:
+        """Let all reads inside share one session, and so one consistent view.
+
+        A page reads a dozen times: to open a session takes as long as what most of them ask for.
+        """
+        with Session(self._reader) as session:
+            token = self._view.set(session)
+            try:
+                yield
+            finally:
+                self._view.reset(token)
 
     @contextmanager
     def write(self) -> Iterator[Session]:

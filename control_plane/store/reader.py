@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar, Unpack
 
@@ -164,6 +165,15 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def one_view(self) -> AbstractContextManager[None]:
+        """Let all that is read inside see one consistent state."""
+        return self._database.one_view()
+
+    def is_over(self, run_id: str) -> bool:
+        """Return whether a run is over."""
+        with self._database.read() as session:
+            return State(find_row(session, run_id).state).terminal
 
     def run(self, run_id: str) -> Run:
         """Return the run with its trials and streams."""

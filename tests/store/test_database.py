@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
+from control_plane.domain.errors import DatabaseBusy, DatabaseFull, NotFound, StoreError
 from control_plane.domain.run import State
 from control_plane.store import database
 from control_plane.store.database import Database, sqlite_error, store_errors
@@ -114,6 +114,22 @@ def test_many_threads_read_while_one_writes(store: Store) -> None:
         stop.set()
         assert all(reader.result() for reader in readers)
     assert store.runs(limit=1).total == 11
+
+
+def test_what_is_read_in_one_view_is_of_one_state(store: Store) -> None:
+    def total() -> int:
+        return store.runs(limit=1).total
+
+    first = in_state(store, State.CANCELLED)
+    with ThreadPoolExecutor(1) as another:
+        with store.one_view():
+            assert (total(), store.is_over(first.id)) == (1, True)
+            in_state(store, State.QUEUED)
+            assert (total(), another.submit(total).result()) == (1, 2)
+        assert (total(), another.submit(total).result()) == (2, 2)
+    with pytest.raises(NotFound), store.one_view():
+        store.is_over("0000000000")
+    assert total() == 2
 
 
 def test_a_lock_of_another_process_is_waited_for_then_told(

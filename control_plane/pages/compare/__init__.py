@@ -60,7 +60,8 @@ def compare(
     request: Request, query: CompareQueryDep, store: StoreDep, service: RunServiceDep
 ) -> HTMLResponse:
     """Show runs side by side."""
-    return page(request, compare_page(store, service, query))
+    with store.one_view():
+        return page(request, compare_page(store, service, query))
 
 
 def compare_page(store: Store, service: RunService, query: CompareQuery) -> ComparePage:

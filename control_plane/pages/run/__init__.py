@@ -51,12 +51,14 @@ def run(
     trial: TrialNumber = None,
 ) -> HTMLResponse:
     """Show a run: live while it is under way, else its result; of a deleted one what is left."""
-    if gone := store.tombstone(run_id):
-        return page(request, DeletedRunPage(gone, KEPT_DAYS), 404)
-    stored = store.run(run_id)
-    if not stored.state.terminal:
-        return page(request, live_view(stored, service, store.experiment_of(run_id)))
-    return page(request, result_view(store.detail(run_id, slices=True), store, service, trial))
+    with store.one_view():
+        if gone := store.tombstone(run_id):
+            return page(request, DeletedRunPage(gone, KEPT_DAYS), 404)
+        if store.is_over(run_id):
+            detail = store.detail(run_id, slices=True)
+            return page(request, result_view(detail, store, service, trial))
+        live = live_view(store.run(run_id), service, store.experiment_of(run_id))
+        return page(request, live)
 
 
 @router.post("/runs/{run_id}/cancel")
