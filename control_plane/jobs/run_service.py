@@ -248,6 +248,11 @@ class RunService:
         live_run = self._queue.live_run
         return live_run.live() if live_run is not None and live_run.run_id == run_id else None
 
+    def working(self) -> tuple[str, int, State] | None:
+        """Return id, trial and phase of the run that works now."""
+        live_run = self._queue.live_run
+        return None if live_run is None else (live_run.run_id, live_run.trial, live_run.phase)
+
     def queue_status(self) -> QueueStatus:
         """Return what works and how many runs wait."""
         live_run, queued = self._queue.live_run, self._store.count_queued()

@@ -208,8 +208,8 @@ async def shared_fragment(
 ) -> bytes:
     """Return an element that its page asks for again each `every_s` seconds; none if `view` is.
 
-    Pages that ask for one address and `query` in the same time share it. Raises what `view` raises,
-    which a thread calls.
+    Pages that ask for one address and `query` in the same time share it, unless another phase or
+    run has begun since. Raises what `view` raises, which a thread calls.
     """
 
     def made() -> bytes:
@@ -220,7 +220,8 @@ async def shared_fragment(
     service: RunService = request.state.service
     pace: PollingPace = request.state.pace
     lasts_s = SHARED_PART * pace.every(every_s, loads=service.loads())
-    return await memory.of(RenderCache).shared((request.url.path, query), made, lasts_s)
+    key = (request.url.path, query, service.working())
+    return await memory.of(RenderCache).shared(key, made, lasts_s)
 
 
 def page(request: Request, view: View, status: int = 200) -> HTMLResponse:
