@@ -170,6 +170,8 @@ def _unknown(head: bytes) -> str:
         return "it is empty"
     if head.startswith(b"\x1f\x8b"):
         return "it is compressed, so unpack it first"
+    if head.startswith((b"Method,Name,Error", b"Count,Message,Traceback")):
+        return "it lists what failed for Locust, so take PREFIX_stats.csv"
     if b"Success rate:" in head and b"Response time distribution:" in head:
         return "it is the text of oha, so let it write --output-format json or csv"
     return "its beginning is not known"

@@ -188,3 +188,9 @@ def test_names_of_the_file_cannot_write_to_a_terminal() -> None:
     texts = [stream.name, *stream.errors]
     assert all(text.isprintable() for text in texts)
     assert "canary" not in str(read.report)
+
+
+def test_the_lists_of_what_failed_for_locust_lead_to_its_statistics() -> None:
+    for head in (b"Method,Name,Error,Occurrences,First Seen", b"Count,Message,Traceback"):
+        with pytest.raises(InvalidInput, match=r"take PREFIX_stats\.csv"):
+            read_tool_file(io.BytesIO(head))
