@@ -24,6 +24,8 @@ OFF_BY_PLAYWRIGHT = (
 ADDRESS_BAR = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
 """The list below the address bar, which nobody sees: a page of its own in a process of its own for
 each context, half of what a test costs."""
+SPARE = "SpareRendererForSitePerProcess"
+"""A process kept ready for a page that is never opened: each context would start one in vain."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,7 +34,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--disable-features={','.join((*OFF_BY_PLAYWRIGHT, *ADDRESS_BAR))}",
+    f"--disable-features={','.join((*OFF_BY_PLAYWRIGHT, *ADDRESS_BAR, SPARE))}",
 ]
 # Report-only policies write nothing to the console, so every violation is written there.
 REPORT_VIOLATIONS = """
