@@ -248,10 +248,10 @@ class RunService:
         live_run = self._queue.live_run
         return live_run.live() if live_run is not None and live_run.run_id == run_id else None
 
-    def working(self) -> tuple[str, int, State] | None:
-        """Return id, trial and phase of the run that works now."""
-        live_run = self._queue.live_run
-        return None if live_run is None else (live_run.run_id, live_run.trial, live_run.phase)
+    def working(self) -> tuple[str, int, State, bool] | None:
+        """Return id, trial and phase of the run that works now; whether responses are awaited."""
+        live = self._queue.live_run
+        return None if live is None else (live.run_id, live.trial, live.phase, live.awaited > 0)
 
     def queue_status(self) -> QueueStatus:
         """Return what works and how many runs wait."""
