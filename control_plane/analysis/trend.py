@@ -102,6 +102,11 @@ class Trend:
         """Whether there are points enough to look for steps."""
         return len(self.points) >= LEAST_TREND_POINTS
 
+    @cached_property
+    def suspect(self) -> int:
+        """How many points are suspect runs."""
+        return sum(point.run.outcome == "suspect" for point in self.points)
+
     @property
     def newest(self) -> TrendStep | None:
         """The last step that was found, though somebody moved it; the last added one of no such."""

@@ -282,7 +282,7 @@ class SharedTrend(SharedResult):
         self._page = trend_page(self._trend, query, lambda *_: (), for_others=True)
         self.sentence = self._trend.sentence
         self.description = self._page.lede or ", ".join(self._page.facts)
-        suspect = sum(point.run.outcome == "suspect" for point in known.points)
+        suspect = known.suspect
         runs, where, *_ = self._page.facts
         self.note = f"{suspect} of {runs} suspect" if suspect else f"{runs}, {where}"
         self.outcomes = ("suspect",) if suspect else ()

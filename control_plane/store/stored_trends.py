@@ -284,8 +284,8 @@ def _blocks(session: Session, arms: Arms, numbers: Mapping[int, TrialNumbers]) -
     found = {}
     for seq, arm in arms.items():
         ours, theirs = numbers[arm.mine], numbers[arm.other]
-        both = ours.keys() & theirs.keys() - spoiled[arm.experiment]
-        found[seq] = tuple((theirs[block], ours[block]) for block in sorted(both))
+        left = theirs.keys() - spoiled[arm.experiment] if arm.experiment in spoiled else theirs
+        found[seq] = tuple((theirs[block], own) for block, own in ours.items() if block in left)
     return found
 
 
@@ -310,7 +310,7 @@ def _read_trials(
     part = func.json_extract(TrialRow.document, path)
     whole = func.json_valid(TrialRow.document) == 1
     columns: tuple[Any, ...] = (TrialRow.run, TrialRow.block, sqlalchemy.case((whole, part)))
-    chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(runs))
+    chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(runs)).order_by(*columns[:2])
     found: dict[int, dict[int, float | None]] = {run: {} for run in runs}
     for run, block, part_text in session.connection().execute(chosen):
         with suppress(ValueError, TypeError):
@@ -365,12 +365,12 @@ def _baselines(
 
 def _spoiled(session: Session, experiments: Collection[int]) -> dict[int, set[int]]:
     """Return the numbers of the blocks that are set aside, by experiment."""
-    columns = (ExperimentBlockRow.experiment, ExperimentBlockRow.number)
-    aside = select(*columns).where(ExperimentBlockRow.outcome == "spoiled")
+    experiment, number = col(ExperimentBlockRow.experiment), col(ExperimentBlockRow.number)
+    known = func.json_each(orjson.dumps([*experiments]).decode()).table_valued("value").c.value
+    aside = experiment.in_(sqlalchemy.select(known)), col(ExperimentBlockRow.outcome) == "spoiled"
     found: dict[int, set[int]] = defaultdict(set)
-    of_experiments = aside.where(col(ExperimentBlockRow.experiment).in_(experiments))
-    for experiment, number in session.exec(of_experiments):
-        found[experiment].add(number)
+    for seq, block in session.execute(sqlalchemy.select(experiment, number).where(*aside)):
+        found[seq].add(block)
     return found
 
 

@@ -212,6 +212,8 @@ def test_trends_of_suspect_runs_are_listed_where_asked_for(tmp_path: Path) -> No
         page = looplab.get("/trends").text
         assert "15 suspect runs of 1 spec left out" in words(page)
         assert 'href="/trends?suspect=true"' in page
+        assert "No trend of valid runs" in page
+        assert "10 times" not in page
         shown = looplab.get("/trends?suspect=true").text
         assert "machine=bench&amp;suspect=true" in shown
         assert looplab.get("/api/trends").json()["trends"] == []
