@@ -19,13 +19,13 @@ from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema import check, instance_of
 from control_plane.targets.configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
+from control_plane.targets.marked_processes import marked_processes
 from control_plane.targets.observation.machine import (
     available_cores,
     frequency_facts,
     lowest_quota_cores,
 )
 from control_plane.targets.observation.procfs import owner_of
-from control_plane.targets.orphans import marked_processes
 from control_plane.targets.target_files import read_file
 
 _MOST_BYTES = 100_000

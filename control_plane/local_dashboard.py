@@ -35,8 +35,7 @@ from control_plane.jobs.submissions import Submissions
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store
 from control_plane.targets.configurations import resolved
-from control_plane.targets.observation.machine import SHARED_CORES
-from control_plane.targets.run_environment import run_environment
+from control_plane.targets.run_environment import SHARED_CORES, run_environment
 
 if TYPE_CHECKING:
     from control_plane.dependencies import TrendQuery

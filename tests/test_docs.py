@@ -37,7 +37,7 @@ WALKS = {
 """The most files of each walk."""
 CHARTS, LONGEST_CHART = 11, 6
 NOT_IMPORTED = {
-    "targets/guard.py": "a program of its own, which the supervisor starts by its path",
+    "targets/guard.py": "a program of its own, which `guarded_server.py` starts by its path",
     "store/writer.py": "a part of `Store`, which is what others import",
     "templates/macros/figures.html": "a template, which the page of the view imports",
 }

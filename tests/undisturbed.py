@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from control_plane.analysis.validity.load_gates import OTHER_CPU
+from control_plane.analysis.validity.client_and_machine_gates import OTHER_CPU
 
 QUIET_CPU = 0.05
 """Cores. Up to here it was this test that asked for the state of the run."""

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from control_plane.domain.errors import FieldError, InvalidInput, refuse
-from control_plane.domain.limits import Checked, bounded, bounded_text, counted
+from control_plane.domain.limits import TEXT_LENGTHS, Checked, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import (
     DEFAULT_MARGIN,
     METRIC,
@@ -294,7 +294,7 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from counted("arms", len(submitted.arms), 2, MOST_ARMS, "arms")
     names = [arm.name for arm in submitted.arms]
     for place, name in enumerate(names):
-        yield from bounded_text(f"arms.{place}.name", name, 60, empty=False)
+        yield from bounded_text(f"arms.{place}.name", name, TEXT_LENGTHS.arm_name, empty=False)
         if name in names[:place]:
             yield FieldError(f"arms.{place}.name", f"Another arm is called {name}.")
     yield from bounded("margin", submitted.margin, 0, 1)

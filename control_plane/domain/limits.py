@@ -119,6 +119,21 @@ class Limits:
         return f"LOOPLAB_{name.upper()}"
 
 
+@dataclass(frozen=True)
+class TextLengths:
+    """How many characters the texts may have that people give to what they measure."""
+
+    title: int = 200
+    tag: int = 40
+    note: int = 10_000
+    step_note: int = 1_000
+    pin_name: int = 60
+    arm_name: int = 60
+    configuration_name: int = 80
+
+
+TEXT_LENGTHS = TextLengths()
+
 MAX_ERROR_SHARE = 0.01
 """A run is invalid where more of a stream's requests failed, unless its spec says another limit."""
 

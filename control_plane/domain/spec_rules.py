@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from control_plane.domain.endless_responses import UntilBytes, UntilEvent
 from control_plane.domain.errors import FieldError
-from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
+from control_plane.domain.limits import TEXT_LENGTHS, Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import wrong_objectives
 from control_plane.domain.request_bodies_and_values import (
     NAME,
@@ -82,10 +82,10 @@ def wrong_fields(spec: SubmittedSpec, limits: Limits) -> tuple[FieldError, ...]:
 
 
 def _all(spec: SubmittedSpec, limits: Limits) -> Wrong:
-    yield from bounded_text("title", spec.title, 200)
+    yield from bounded_text("title", spec.title, TEXT_LENGTHS.title)
     yield from counted("tags", len(spec.tags), 0, 20, "tags")
     for index, tag in enumerate(spec.tags):
-        yield from bounded_text(f"tags.{index}", tag, 40, empty=False)
+        yield from bounded_text(f"tags.{index}", tag, TEXT_LENGTHS.tag, empty=False)
     yield from bounded("seed", spec.seed, 0, 2**53)
     yield from _target(spec, limits)
     yield from _responder(spec)

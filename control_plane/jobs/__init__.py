@@ -17,7 +17,7 @@ from control_plane.store.store import Store
 from control_plane.targets.application import Applications
 from control_plane.targets.interpreter_packages import Interpreters
 from control_plane.targets.launch import LaunchContext, RunningTarget, reach
-from control_plane.targets.orphans import end_orphans
+from control_plane.targets.marked_processes import end_left_running
 
 BACKGROUND_NICENESS = 5
 
@@ -75,7 +75,7 @@ def recover(
         raise SettingsError(f"{state_dir} is no folder, and files of targets go there: move it.")
     # A copy of the file has the same instance but another inode: its processes are not ours.
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
-    end_orphans(marker, state_dir)
+    end_left_running(marker, state_dir)
     store.interrupt_unfinished("Looplab ended while this run was not over")
     store.discard_begun()
     store.purge()

@@ -17,13 +17,13 @@ from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.deciding import judged_objective
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.summary import merge
-from control_plane.analysis.validity.gates import disturbances, judge
+from control_plane.analysis.validity.judged_run import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
 from control_plane.domain.observations import Gauges, telling_frame
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts
-from control_plane.domain.sequences import ReservedNumbers, most_numbers, reserved
+from control_plane.domain.sequence_numbers import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.jobs import Runtime
 from control_plane.jobs.progress import LiveRun, expected_phases
@@ -38,7 +38,6 @@ from control_plane.targets.launch import RunningTarget
 from control_plane.targets.observation.machine import (
     available_cores,
     lowest_quota_cores,
-    share_cores,
 )
 from control_plane.targets.run_environment import (
     application_code,
@@ -46,6 +45,7 @@ from control_plane.targets.run_environment import (
     application_revision,
     of_client_only,
     run_environment,
+    share_cores,
     unasked_settings,
 )
 from control_plane.targets.target_files import OPEN_FLAGS

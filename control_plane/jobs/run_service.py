@@ -46,8 +46,7 @@ from control_plane.targets.interpreter_packages import (
     target_of_choice,
 )
 from control_plane.targets.launch import shown_command
-from control_plane.targets.observation.machine import SHARED_CORES
-from control_plane.targets.run_environment import cpu_model, run_environment
+from control_plane.targets.run_environment import SHARED_CORES, cpu_model, run_environment
 
 if TYPE_CHECKING:
     from control_plane.jobs.smoke_test import TriedTarget

@@ -26,7 +26,7 @@ from control_plane.load.worker_protocol import (
     WorkerReady,
     WorkerResult,
 )
-from control_plane.targets.supervisor import ChildProcess
+from control_plane.targets.guarded_server import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")

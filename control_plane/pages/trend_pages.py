@@ -50,7 +50,7 @@ from control_plane.pages.result_transfer import bundle_file
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TRENDS, compare_url, trend_url
-from control_plane.store.stored_trends import MOST_LISTED_TRENDS, STEP_NOTE_LENGTH
+from control_plane.store.stored_trends import MOST_LISTED_TRENDS
 
 router = APIRouter(include_in_schema=False)
 
@@ -164,7 +164,6 @@ class TrendPage(View):
     offered: tuple[TrendPoint, ...]
     behind: str
     for_others: bool = False
-    note_length: int = STEP_NOTE_LENGTH
 
 
 @router.get(TRENDS)

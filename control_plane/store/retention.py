@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from control_plane.domain.errors import Conflict, FieldError, NotFound, refuse
-from control_plane.domain.limits import bounded_text
+from control_plane.domain.limits import TEXT_LENGTHS, bounded_text
 from control_plane.domain.run import DeletedRun, Pin, State, pinned_for
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import record, record_each
@@ -30,8 +30,6 @@ from control_plane.store.tables import (
 )
 from control_plane.store.writer import find_rows
 
-NAME_LENGTH = 60
-
 
 class Pins:
     """Pins runs and experiments, and lists what is pinned. Each method is one transaction."""
@@ -46,7 +44,7 @@ class Pins:
         has for the same application and workload, and Conflict for what has no valid result.
         """
         name = name.strip()
-        refuse(bounded_text("name", name, NAME_LENGTH, empty=False))
+        refuse(bounded_text("name", name, TEXT_LENGTHS.pin_name, empty=False))
         with self._database.write() as session, readable(subject_id):
             experiment = _experiment_row(session, subject_id)
             run = _baseline(session, experiment) if experiment else find_row(session, subject_id)

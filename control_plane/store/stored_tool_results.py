@@ -11,7 +11,7 @@ from sqlmodel import Session, col, or_, select
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, UnreadableRun
 from control_plane.domain.ids import is_id, new_id
-from control_plane.domain.limits import MAX_BUNDLE_BYTES
+from control_plane.domain.limits import MAX_BUNDLE_BYTES, TEXT_LENGTHS
 from control_plane.domain.spec_json import adapter
 from control_plane.domain.tool_result import (
     ToldOfFile,
@@ -70,7 +70,9 @@ class ToolResults:
         with file.open("rb") as opened:
             reading = read(opened, told.kind, told.unit)
         source = ToolFile(told.name, digest_of(file), size_bytes, read_as)
-        title = checked_title(told.title or f"{reading.report.tool}, {told.name}"[:200])
+        title = checked_title(
+            told.title or f"{reading.report.tool}, {told.name}"[: TEXT_LENGTHS.title]
+        )
         with self._database.write() as session:
             if (known := _known(session, source.sha256, read_as)) is not None:
                 return ImportedToolResult(known, source.sha256, known=True)

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, NotFound, refuse
 from control_plane.domain.ids import is_id
-from control_plane.domain.limits import bounded_text, known_name
+from control_plane.domain.limits import TEXT_LENGTHS, bounded_text, known_name
 from control_plane.domain.metrics_and_objectives import START_TIME, TREND_METRICS, stored_number
 from control_plane.domain.result import Environment
 from control_plane.domain.run import State
@@ -51,7 +51,7 @@ from control_plane.store.tables import (
 MOST_LISTED_TRENDS, LISTED_NUMBERS = 100, 60
 """So many trends are listed, with so many of the newest numbers of each."""
 
-MOST_STEP_MARKS, STEP_NOTE_LENGTH = 500, 1_000
+MOST_STEP_MARKS = 500
 _MOST_KEPT_NUMBERS = 200_000
 _OF_THE_MOMENT = {"load_before", "load_average", "stopped_before", "boot_id"}
 
@@ -150,7 +150,7 @@ class Trends:
 
         Raises InvalidInput for a note that is too long, Conflict where too many are kept.
         """
-        refuse(bounded_text("note", mark.note.replace("\n", " "), STEP_NOTE_LENGTH))
+        refuse(bounded_text("note", mark.note.replace("\n", " "), TEXT_LENGTHS.step_note))
         with self._database.write() as session:
             known = session.get(StepMarkRow, mark.id)
             if known is None and len(_marks(session, key)) >= MOST_STEP_MARKS:

@@ -9,11 +9,11 @@ from sqlalchemy import Update, update
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
-from control_plane.domain.limits import Limits, bounded_text, counted
+from control_plane.domain.limits import TEXT_LENGTHS, Limits, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import JudgedObjective, outcome_of_all
 from control_plane.domain.result import Cause, Environment, Summary, Trial, Validity
 from control_plane.domain.run import TERMINAL, Run, State, StreamResult, TrialResult, allowed
-from control_plane.domain.sequences import ReservedNumbers, UsedNumbers, reserved
+from control_plane.domain.sequence_numbers import ReservedNumbers, UsedNumbers, reserved
 from control_plane.domain.spec import Stream
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
@@ -47,8 +47,6 @@ from control_plane.store.tables import (
     UsedNumbersRow,
 )
 
-NOTE_LENGTH = 10_000
-
 MergedResult = tuple[
     Sequence[StreamResult], Validity, tuple[Cause, ...], tuple[JudgedObjective, ...]
 ]
@@ -57,7 +55,7 @@ MergedResult = tuple[
 
 def checked_title(title: str) -> str:
     """Return the title without blanks at its ends. Raises InvalidInput as for a spec."""
-    refuse(bounded_text("title", title, 200, empty=False))
+    refuse(bounded_text("title", title, TEXT_LENGTHS.title, empty=False))
     return title.strip()
 
 
@@ -65,14 +63,14 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Return the tags. Raises InvalidInput as for a spec."""
     refuse(counted("tags", len(tags), 0, 20, "tags"))
     for index, tag in enumerate(tags):
-        refuse(bounded_text(f"tags.{index}", tag, 40, empty=False))
+        refuse(bounded_text(f"tags.{index}", tag, TEXT_LENGTHS.tag, empty=False))
     return tuple(tags)
 
 
 def checked_note(note: str) -> str:
     """Return the note with plain line ends. Raises InvalidInput for what cannot be stored."""
     plain = note.replace("\r\n", "\n")
-    refuse(bounded_text("note", plain.replace("\n", " ").replace("\t", " "), NOTE_LENGTH))
+    refuse(bounded_text("note", plain.replace("\n", " ").replace("\t", " "), TEXT_LENGTHS.note))
     return plain
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import slug
-from control_plane.domain.limits import bounded_text
+from control_plane.domain.limits import TEXT_LENGTHS, bounded_text
 from control_plane.domain.server_command_lines import (
     APPLICATION_SERVERS,
     SERVERS,
@@ -202,7 +202,6 @@ WSGI_CONFIGURATIONS: tuple[Configuration, ...] = tuple(map(configuration_of, _ws
 """Those that serve WSGI applications, which only the settings name."""
 CATALOGUE = (*BUILTIN_CONFIGURATIONS, *WSGI_CONFIGURATIONS)
 
-LONGEST_NAME = 80
 RESERVED = {"own", RESPONDER_NAME}
 """What means something else in forms and specs."""
 
@@ -299,7 +298,7 @@ class Configurations:
         self._store.remove_configuration(name)
 
     def _wrong_name(self, name: str) -> list[FieldError]:
-        wrong = list(bounded_text("name", name, LONGEST_NAME, empty=False))
+        wrong = list(bounded_text("name", name, TEXT_LENGTHS.configuration_name, empty=False))
         if wrong:
             return wrong
         if name != name.strip():

@@ -34,9 +34,9 @@ from control_plane.targets.application import (
     interface_in_source,
 )
 from control_plane.targets.environment_variables import INSTANCE, LAUNCH
+from control_plane.targets.guarded_server import GuardedServer, LaunchSpec
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine import program_name
-from control_plane.targets.supervisor import LaunchSpec, Supervisor
 from control_plane.targets.target_files import ScratchDirs
 
 INTERPRETER_TIMEOUT_S = 10.0
@@ -96,7 +96,7 @@ async def inspect_interpreter(python: Path, instance: str) -> Interpreter:
     """
     marks = {INSTANCE: instance, LAUNCH: secrets.token_hex(8)}
     command = [str(python), "-I", "-c", _SCRIPT]
-    process = await Supervisor.start(
+    process = await GuardedServer.start(
         LaunchSpec(command, Path("/"), marks, ScratchDirs()), log_lines=MAX_LINES
     )
     try:

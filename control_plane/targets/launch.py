@@ -1,7 +1,7 @@
 """The start of a target, from its command line until it is ready.
 
-It runs through `environment_variables`, `target_files`, `supervisor`, `guard` and `readiness` to a
-`running_target`. What servers are called with stands in `domain/servers`.
+It runs through `environment_variables`, `target_files`, `guarded_server`, `guard` and `readiness`
+to a `running_target`. What servers are called with stands in `domain/server_command_lines`.
 """
 
 import secrets
@@ -32,6 +32,7 @@ from control_plane.targets.environment_variables import (
     settings_file,
     target_environment,
 )
+from control_plane.targets.guarded_server import GuardedServer, LaunchSpec
 from control_plane.targets.inside.looplab_probe.ring import FOLDER_VARIABLE
 from control_plane.targets.interpreter_packages import inspect_interpreter
 from control_plane.targets.observation.probe_reader import ProbeOutput
@@ -42,7 +43,6 @@ from control_plane.targets.running_target import (
     StartedTarget,
     reach,
 )
-from control_plane.targets.supervisor import LaunchSpec, Supervisor
 from control_plane.targets.target_files import create_scratch_dirs, write_files
 
 
@@ -217,7 +217,7 @@ class _Attempt:
         """Return the running target, or the name of who has the port."""
         began = time.monotonic()
         spec = self._launch_spec()
-        server = await Supervisor.start(spec, log_lines=self.context.log_lines)
+        server = await GuardedServer.start(spec, log_lines=self.context.log_lines)
         try:
             ready = await wait_until_ready(server, self._readiness_probe())
             ready_s = time.monotonic() - began

@@ -12,8 +12,8 @@ import httptools
 
 from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.server_command_lines import called_wrongly
+from control_plane.targets.guarded_server import GuardedServer
 from control_plane.targets.observation import procfs
-from control_plane.targets.supervisor import Supervisor
 from control_plane.targets.target_requests import unverified_tls
 
 POLL_S = 0.005
@@ -71,7 +71,7 @@ class Readiness:
         return "https" if self.secure else "http"
 
 
-async def wait_until_ready(server: Supervisor, probe: ReadinessProbe) -> Readiness:
+async def wait_until_ready(server: GuardedServer, probe: ReadinessProbe) -> Readiness:
     """Wait until the server is ready, or another is found to have the port.
 
     Raises TargetFailed when the server ends before, is not able to serve, or the time is over.
@@ -102,7 +102,7 @@ _IN_USE = re.compile("address already in use|connection in use", re.IGNORECASE)
 """What servers print whose address somebody else has; gunicorn has words of its own."""
 
 
-def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
+def _port_owner(server: GuardedServer, probe: ReadinessProbe, reason: str) -> str:
     owner = procfs.owner_of(probe.host, probe.port)
     if owner is None:
         failed = _failed(server, f"start: target ended before it was ready, {reason}")
@@ -113,7 +113,7 @@ def _port_owner(server: Supervisor, probe: ReadinessProbe, reason: str) -> str:
     return owner
 
 
-def _timeout_reason(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> str:
+def _timeout_reason(server: GuardedServer, probe: ReadinessProbe, found: Readiness) -> str:
     inodes = procfs.inodes_at(probe.host, probe.port)
     late = f"start timeout: not ready after {probe.timeout_s:g} s"
     if standing := server.held():
@@ -133,7 +133,7 @@ def _is_ready(probe: ReadinessProbe, status: int) -> bool:
     return probe.statuses is None or status in probe.statuses
 
 
-async def _until_response(server: Supervisor, probe: ReadinessProbe, found: Readiness) -> None:
+async def _until_response(server: GuardedServer, probe: ReadinessProbe, found: Readiness) -> None:
     while True:
         try:
             status = await _status(probe, found)
@@ -148,7 +148,7 @@ async def _until_response(server: Supervisor, probe: ReadinessProbe, found: Read
     found.owner = await _until_all_accept(server, probe)
 
 
-async def _until_all_accept(server: Supervisor, probe: ReadinessProbe) -> str | None:
+async def _until_all_accept(server: GuardedServer, probe: ReadinessProbe) -> str | None:
     """Wait for the other workers; return None, or the name of who else listens on the port.
 
     A response shows that one worker works: the others are ready when they accept, too.
@@ -164,7 +164,7 @@ async def _until_all_accept(server: Supervisor, probe: ReadinessProbe) -> str | 
         await asyncio.sleep(POLL_S)
 
 
-def _accepting_count(server: Supervisor, inodes: set[int], probe: ReadinessProbe) -> int:
+def _accepting_count(server: GuardedServer, inodes: set[int], probe: ReadinessProbe) -> int:
     """Return how many workers accept, or where that cannot be seen how many processes could."""
     pids = server.pids()
     if probe.by_epoll:
@@ -341,5 +341,5 @@ class _Response:
         self.whole = self.status is not None
 
 
-def _failed(server: Supervisor, message: str) -> TargetFailed:
+def _failed(server: GuardedServer, message: str) -> TargetFailed:
     return TargetFailed(message, server.output.lines()[-LOG_LINES:])

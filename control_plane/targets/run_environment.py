@@ -1,4 +1,6 @@
-"""The environment of a run: machine, packages and revision of the application, stored with it."""
+"""The environment of a run: which cores target and clients get, and, stored with it, the machine,
+packages and the revision of the application.
+"""
 
 import hashlib
 import json
@@ -7,17 +9,20 @@ import platform
 import re
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
+from control_plane.domain.errors import TargetFailed
 from control_plane.domain.request_bodies_and_values import as_object
 from control_plane.domain.result import Environment
 from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages
-from control_plane.domain.spec import Target
+from control_plane.domain.spec import Cores, Spec, Target
 from control_plane.targets.application import Application
 from control_plane.targets.environment_variables import (
     configured_variables,
@@ -27,7 +32,6 @@ from control_plane.targets.environment_variables import (
     variable_secrets,
 )
 from control_plane.targets.observation.machine import (
-    CorePlan,
     available_cores,
     frequency_facts,
     lowest_quota_cores,
@@ -40,6 +44,49 @@ PACKAGES = (
     "urllib3", "httpx",
 )  # fmt: skip
 """Servers, what runs in them, and clients: what can change a measurement."""
+
+
+@dataclass(frozen=True)
+class CorePlan:
+    """Cores by number; None means that the system decides among all.
+
+    `policy`: `apart` when we chose, `given` when the spec named them, `shared` when nobody did.
+    """
+
+    target: tuple[int, ...] | None
+    client: tuple[int, ...] | None
+    policy: Literal["apart", "given", "shared"]
+
+
+SHARED_CORES = CorePlan(None, None, "shared")
+
+
+def share_cores(spec: Spec, available: Collection[int]) -> CorePlan:
+    """Return the cores of a run: for `auto` one for each worker, the others for the clients.
+
+    Where there are more processes than cores, and for a target that we do not start or whose
+    processes nobody has counted, all share.
+    Raises TargetFailed when the spec names a core that is not available.
+    """
+    if isinstance(spec.cores, Cores):
+        return _named_cores(spec, spec.cores, available)
+    if spec.cores == "shared" or spec.target.started is None:
+        return SHARED_CORES
+    cores, workers = sorted(available), spec.target.workers
+    clients = spec.client.processes * len(spec.workload.streams)
+    if workers is None or workers + clients > len(cores):
+        return SHARED_CORES
+    return CorePlan(tuple(cores[:workers]), tuple(cores[workers:]), "apart")
+
+
+def _named_cores(spec: Spec, cores: Cores, available: Collection[int]) -> CorePlan:
+    """Return the cores that the spec names; a target that we do not start is not moved."""
+    missing = sorted({*cores.target, *cores.client} - set(available))
+    if missing:
+        has = ", ".join(map(str, sorted(available)))
+        raise TargetFailed(f"There is no core {missing[0]} to use: this machine gives {has}.")
+    pinned = cores.target if spec.target.started else None
+    return CorePlan(pinned, cores.client, "given")
 
 
 def of_client_only(environment: Environment) -> Environment:

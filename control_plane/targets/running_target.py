@@ -20,12 +20,12 @@ from control_plane.domain.target_addresses import (
     not_allowed,
     port_of,
 )
+from control_plane.targets.guarded_server import GRACE_S, GuardedServer
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine import pids_of, program_name
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from control_plane.targets.readiness import ReadinessProbe, protocol_fault
-from control_plane.targets.supervisor import GRACE_S, Supervisor
 from control_plane.targets.target_requests import delayed_ack_s
 
 
@@ -120,7 +120,7 @@ class StartedTarget:
     that we know. `belongs`: names of programs elsewhere that work for it.
     """
 
-    server: Supervisor
+    server: GuardedServer
     command: str
     pid: int
     host: str

@@ -18,7 +18,7 @@ from control_plane.analysis.client_ceiling import (
     same_setup,
 )
 from control_plane.analysis.prose import plain_text
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.judged_run import judge
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run, State

@@ -12,7 +12,7 @@ import numpy as np
 from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.summary import merge, summarize
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.judged_run import judge
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.observations import Gauges, GaugeSeries

@@ -10,7 +10,7 @@ import numpy as np
 
 from control_plane.analysis.summary import merge, summarize
 from control_plane.analysis.validity import MeasuredRun
-from control_plane.analysis.validity.gates import GATES
+from control_plane.analysis.validity.judged_run import GATES
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import Closed

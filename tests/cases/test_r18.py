@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.analysis.validity.load_gates import MOST_TOLD, TOLD_CPU
+from control_plane.analysis.validity.client_and_machine_gates import MOST_TOLD, TOLD_CPU
 from control_plane.targets.launch import free_ports
 from control_plane.targets.observation.machine import group_folders, quota_cores, read_mounts
 from control_plane.targets.observation.procfs import inodes_at

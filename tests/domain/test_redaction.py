@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.differences import after_pause
-from control_plane.analysis.validity.gates import disturbances
+from control_plane.analysis.validity.judged_run import disturbances
 from control_plane.domain.experiment import Experiment, ExperimentArm, ExperimentDesign
 from control_plane.domain.limits import Limits
 from control_plane.domain.metrics_and_objectives import ArmObjective

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from control_plane.analysis.validity.load_gates import OTHER_CPU
+from control_plane.analysis.validity.client_and_machine_gates import OTHER_CPU
 from control_plane.targets.observation.procfs import machine_cpu_s
 from tests.builders import own
 from tests.dashboard import DashboardProcess, forked_dashboard

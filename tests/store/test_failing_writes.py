@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.judged_run import judge
 from control_plane.domain.errors import StoreError
 from control_plane.domain.run import State
 from control_plane.store import write_ahead_log

@@ -14,7 +14,7 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueF
 from control_plane.domain.request_bodies_and_values import SequenceValue
 from control_plane.domain.result import Validity
 from control_plane.domain.run import ALLOWED, TERMINAL, State
-from control_plane.domain.sequences import ReservedNumbers
+from control_plane.domain.sequence_numbers import ReservedNumbers
 from control_plane.domain.spec import RequestClass, Stream
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store

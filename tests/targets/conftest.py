@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.orphans import end_orphans
+from control_plane.targets.marked_processes import end_left_running
 from tests.targets.site import Site
 
 if sys.platform != "linux":
@@ -19,4 +19,4 @@ def site(tmp_path: Path) -> Iterator[Site]:
     try:
         made.assert_gone()
     finally:
-        end_orphans(made.instance)
+        end_left_running(made.instance)

@@ -18,8 +18,8 @@ import requests
 from control_plane.domain.spec import Target
 from control_plane.targets.guard import KEPT_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
+from control_plane.targets.marked_processes import end_left_running
 from control_plane.targets.observation import procfs
-from control_plane.targets.orphans import end_orphans
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +138,7 @@ def test_control_plane_and_both_guards_killed_together(site: Site) -> None:
         until(lambda: not site.marked(), lambda: f"left: {site.marked()}", GONE_S)
         looplab.assert_nothing_listens()
     assert site.in_memory()
-    end_orphans(site.instance, site.state_dir)
+    end_left_running(site.instance, site.state_dir)
 
 
 @pytest.mark.parametrize("target", [Target(), TWO_WORKERS, RELOADING], ids=["1", "2", "reload"])

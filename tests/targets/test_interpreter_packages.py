@@ -10,12 +10,12 @@ import pytest
 
 from control_plane.targets import interpreter_packages
 from control_plane.targets.environment_variables import INSTANCE
+from control_plane.targets.guarded_server import OUTPUT_READ_BYTES
 from control_plane.targets.interpreter_packages import (
     Interpreter,
     Interpreters,
     inspect_interpreter,
 )
-from control_plane.targets.supervisor import OUTPUT_READ_BYTES
 from tests.targets.site import Site, until
 
 

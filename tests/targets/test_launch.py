@@ -14,12 +14,12 @@ import pytest
 
 from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
-from control_plane.targets import supervisor
+from control_plane.targets import guarded_server
 from control_plane.targets.application import SUCCESS, bundled_application
 from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import free_ports, listening_host, start_application
+from control_plane.targets.marked_processes import end_marked
 from control_plane.targets.observation import procfs
-from control_plane.targets.orphans import end_marked
 from tests.targets.site import Site, application, get_json, listening
 
 DEFAULT = Target()
@@ -150,7 +150,7 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         made.append(threading.current_thread())
         return end_marked(name, value)
 
-    monkeypatch.setattr(supervisor, "end_marked", noted)
+    monkeypatch.setattr(guarded_server, "end_marked", noted)
     return made
 
 

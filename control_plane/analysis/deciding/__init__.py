@@ -28,7 +28,7 @@ from control_plane.analysis.deciding.verdicts import (
     share_interval,
 )
 from control_plane.analysis.differences import CHANGED_IN_PAUSE
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.judged_run import judge
 from control_plane.domain.experiment import ERROR_SHARE
 from control_plane.domain.metrics_and_objectives import (
     JUDGED_METRIC,

@@ -42,7 +42,7 @@ from control_plane.analysis.deciding.verdicts import (
     share_gaps,
     withheld,
 )
-from control_plane.analysis.validity.gates import disturbances
+from control_plane.analysis.validity.judged_run import disturbances
 from control_plane.domain.experiment import (
     ERROR_SHARE,
     BlockVariance,

@@ -10,7 +10,7 @@ from control_plane.analysis.comparison import invalid
 from control_plane.analysis.field_labels import environment_facts, environment_line, settings_text
 from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
-from control_plane.analysis.validity.gates import GATES, gate_rows
+from control_plane.analysis.validity.judged_run import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless
 from control_plane.domain.documents import run_document
 from control_plane.domain.experiment import spare_blocks

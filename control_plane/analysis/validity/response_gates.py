@@ -4,7 +4,11 @@ from dataclasses import replace
 
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.analysis.validity import (
+    COUNT,
     ERRORS_SUSPECT,
+    SECONDS,
+    SHARE,
+    Gate,
     GateLimits,
     Judgement,
     MeasuredRun,
@@ -18,8 +22,6 @@ from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import RequestClass, Spec
 from control_plane.domain.units import count, number_of, seconds, share, were
 
-COMPLETED = GateLimits("≥", invalid=1)
-
 
 def completed(run: MeasuredRun) -> Judgement | None:
     """Judge the first trial in which a stream has nothing to show; None where every one has."""
@@ -29,16 +31,19 @@ def completed(run: MeasuredRun) -> Judgement | None:
             names = ", ".join(stream.name for stream in empty)
             named = f" in {names}" if len(trial.streams) > 1 else ""
             text = f"No request completed{named}{run.where(trial)}"
-            return judgement(COMPLETED, 0, text, f".{endless_note(run.spec, empty[0])}")
+            return judgement(COMPLETED.limits, 0, text, f".{endless_note(run.spec, empty[0])}")
     return None
 
 
-ERRORS = GateLimits("≤", suspect=ERRORS_SUSPECT, invalid=MAX_ERROR_SHARE)
+COMPLETED = Gate(
+    "completed", "Completed requests", COUNT, GateLimits("≥", invalid=1),
+    "no request completed", completed,
+)  # fmt: skip
 
 
 def error_limits(spec: Spec) -> GateLimits:
     """Return the limits of errors, with that of the spec for an invalid run."""
-    return replace(ERRORS, invalid=spec.max_error_share)
+    return replace(ERRORS.limits, invalid=spec.max_error_share)
 
 
 def errors(run: MeasuredRun) -> Judgement:
@@ -56,6 +61,12 @@ def errors(run: MeasuredRun) -> Judgement:
     text = f"{count(failed)} of {ended} failed{where}: {kinds}"
     limit = f" (limit {percent(limits.limit(value) or 0)})."
     return judgement(limits, value, text, f"{limit}{_usual_reason(run.spec, worst)}")
+
+
+ERRORS = Gate(
+    "errors", "Errors", SHARE, GateLimits("≤", suspect=ERRORS_SUSPECT, invalid=MAX_ERROR_SHARE),
+    "requests failed", errors, error_limits,
+)  # fmt: skip
 
 
 _USUAL_REASONS = {
@@ -138,9 +149,6 @@ def _usual_reason(spec: Spec, stream: Summary) -> str:
     return f" Mostly {code}: {reason}."
 
 
-CENSORED = GateLimits("≤", suspect=0.5, note=" of the window")
-
-
 def censored(run: MeasuredRun) -> Judgement | None:
     """Judge the oldest request in flight against its window, in streams that stop by duration."""
     cases = [case for case in run.cases if case[1].stop.duration_s is not None]
@@ -152,7 +160,7 @@ def censored(run: MeasuredRun) -> Judgement | None:
         text = "No request was in flight when the window ended"
         if stream.load.is_open:
             text = "No request was left without an end, in the window or after it"
-        return judgement(CENSORED, value, text, "")
+        return judgement(CENSORED.limits, value, text, "")
     number = f"{count(worst.censored.count)} of {number_of(worst.requests, 'request')}"
     ended = f"{were(worst.censored.count)} in flight when the window ended"
     if worst.censored.awaited_s:
@@ -161,10 +169,14 @@ def censored(run: MeasuredRun) -> Judgement | None:
     text = f"{number} {ended}{run.where(trial)}, {for_s}"
     doubt = f", over half the window of {seconds(worst.duration_s)}.{_with_waiting(worst)}"
     doubt += endless_note(run.spec, worst, said=not worst.completed)
-    return judgement(CENSORED, value, text, doubt)
+    return judgement(CENSORED.limits, value, text, doubt)
 
 
-LITTLE = GateLimits("≤", invalid=0.10)
+CENSORED = Gate(
+    "censored", "Oldest in flight at the end", SHARE,
+    GateLimits("≤", suspect=0.5, note=" of the window"),
+    "requests waited for over half the window", censored,
+)  # fmt: skip
 
 
 def recorder(run: MeasuredRun) -> Judgement | None:
@@ -175,11 +187,14 @@ def recorder(run: MeasuredRun) -> Judgement | None:
     trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
     value = abs(ratio - 1)
     text = f"Times in the system miss the users by {share(value)}{run.where(trial)}"
-    doubt = f" (limit {percent(LITTLE.limit(value) or 0)}): the times do not add up."
-    return judgement(LITTLE, value, text, doubt)
+    doubt = f" (limit {percent(LITTLE.limits.limit(value) or 0)}): the times do not add up."
+    return judgement(LITTLE.limits, value, text, doubt)
 
 
-RESTARTS = GateLimits("=", invalid=0)
+LITTLE = Gate(
+    "recorder", "Little’s law, off by", SHARE, GateLimits("≤", invalid=0.10),
+    "the recorded times do not add up", recorder,
+)  # fmt: skip
 
 
 def target_restarted(run: MeasuredRun) -> Judgement | None:
@@ -195,13 +210,20 @@ def target_restarted(run: MeasuredRun) -> Judgement | None:
     where = run.where(trial)
     also = f"{number_of(recycled, 'worker')} ended at the server’s limit of requests{where}"
     if not died:
-        return judgement(RESTARTS, 0, also if recycled else "No worker of the target ended", "")
+        none = also if recycled else "No worker of the target ended"
+        return judgement(RESTARTS.limits, 0, none, "")
     text = f"{number_of(died, 'worker')} of the target died or restarted{where}"
     if run.spec.target.started is None:
         text = (
             f"At least {number_of(died, 'worker')} of the target ended{where}{_SEEN_FROM_OUTSIDE}"
         )
-    return judgement(RESTARTS, died, text, f". Besides, {also}." if recycled else ".")
+    return judgement(RESTARTS.limits, died, text, f". Besides, {also}." if recycled else ".")
+
+
+RESTARTS = Gate(
+    "target_restarted", "Target restarts", COUNT, GateLimits("=", invalid=0),
+    "a worker of the target ended", target_restarted,
+)  # fmt: skip
 
 
 _SEEN_FROM_OUTSIDE = (
@@ -211,9 +233,6 @@ _SEEN_FROM_OUTSIDE = (
 
 def _died(trial: Trial) -> int:
     return (trial.target.restarts or 0) - (trial.target.recycled or 0)
-
-
-CODES = GateLimits("=", suspect=1)
 
 
 def code_changed(run: MeasuredRun) -> Judgement | None:
@@ -226,15 +245,21 @@ def code_changed(run: MeasuredRun) -> Judgement | None:
         return None
     value = len(set(known))
     if value == 1:
-        return judgement(CODES, 1, "All trials measured the same code of the application", "")
+        same = "All trials measured the same code of the application"
+        return judgement(CODES.limits, 1, same, "")
     first = next(number for number, code in enumerate(codes, 1) if code not in {None, known[0]})
     text = f"The code of the application was changed while it was measured, before trial {first}"
     doubt = ": the numbers are of both. Run it again, and leave the code as it is meanwhile."
-    return judgement(CODES, value, text, doubt)
+    return judgement(CODES.limits, value, text, doubt)
+
+
+CODES = Gate(
+    "code_changed", "Versions of the code", COUNT, GateLimits("=", suspect=1),
+    "the code changed on the way", code_changed,
+)  # fmt: skip
 
 
 ACK_LOW_S, ACK_HIGH_S = 0.030, 0.050
-DELAYED_ACK = GateLimits("<", suspect=ACK_LOW_S)
 
 
 def delayed_ack(run: MeasuredRun) -> Judgement | None:
@@ -256,7 +281,13 @@ def delayed_ack(run: MeasuredRun) -> Judgement | None:
         f"On one connection each request after the first took {seconds(slower_s)} longer"
         f"{run.where(trial)}: its answer waits for a delayed ACK, because {_ack_remedy(run.spec)}"
     )
-    return judgement(DELAYED_ACK, slower_s, text, ".")
+    return judgement(DELAYED_ACK.limits, slower_s, text, ".")
+
+
+DELAYED_ACK = Gate(
+    "delayed_ack", "Late ACK, slower by", SECONDS, GateLimits("<", suspect=ACK_LOW_S),
+    "answers waited for a delayed ACK", delayed_ack,
+)  # fmt: skip
 
 
 def _ack_remedy(spec: Spec) -> str:

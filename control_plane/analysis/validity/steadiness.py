@@ -6,7 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from control_plane.analysis.validity import GateLimits, Judgement, MeasuredRun, judgement, percent
+from control_plane.analysis.validity import (
+    SHARE,
+    Gate,
+    GateLimits,
+    Judgement,
+    MeasuredRun,
+    judgement,
+    percent,
+)
 from control_plane.domain.result import Summary
 from control_plane.domain.spec import Stream
 from control_plane.domain.stream_record import Second, StreamRecord
@@ -46,7 +54,6 @@ def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 DRIFT = 0.1
-STEADINESS = GateLimits("≤", suspect=DRIFT)
 
 
 def not_steady(run: MeasuredRun) -> Judgement | None:
@@ -61,7 +68,13 @@ def not_steady(run: MeasuredRun) -> Judgement | None:
     text = f"The median response time{named} {way} by {share(value)} over the window"
     text += run.where(trial)
     doubt = f" (limit {percent(DRIFT)}): use a longer warm-up, or ask what fills up or warms up."
-    return judgement(STEADINESS, value, text, doubt)
+    return judgement(STEADINESS.limits, value, text, doubt)
+
+
+STEADINESS = Gate(
+    "not_steady", "Drift of the median", SHARE, GateLimits("≤", suspect=DRIFT),
+    "the response time drifted", not_steady,
+)  # fmt: skip
 
 
 def silent_s(record: StreamRecord, least_waiting: int = 1) -> float:
@@ -86,7 +99,6 @@ def silent_s(record: StreamRecord, least_waiting: int = 1) -> float:
 
 
 SILENT_SHARE = 0.1
-SILENCE = GateLimits("≤", suspect=SILENT_SHARE, invalid=0.25, note=" of the window")
 
 
 def least_waiting(stream: Stream) -> int:
@@ -117,14 +129,22 @@ def stuck(run: MeasuredRun) -> Judgement | None:
     trial, worst = max(known, key=lambda case: _silent_share(run, case[1]))
     value, longest_s = _silent_share(run, worst), _longest_s(run, worst.name)
     if not value:
-        return judgement(SILENCE, 0, "Requests were answered until the end of the window", "")
+        answered = "Requests were answered until the end of the window"
+        return judgement(SILENCE.limits, 0, answered, "")
     named = f" of {worst.name}" if len(trial.streams) > 1 else ""
     text = (
         f"Nobody was answered in the last {seconds(worst.silent_s or 0.0)} of the window{named} of "
         f"{seconds(worst.duration_s)}{run.where(trial)}"
     )
     doubt = f", though no completed request took longer than {seconds(longest_s)}: the target hung."
-    return judgement(SILENCE, value, text, doubt)
+    return judgement(SILENCE.limits, value, text, doubt)
+
+
+SILENCE = Gate(
+    "stuck", "Nobody answered at the end", SHARE,
+    GateLimits("≤", suspect=SILENT_SHARE, invalid=0.25, note=" of the window"),
+    "the target stopped answering", stuck,
+)  # fmt: skip
 
 
 def _silent_share(run: MeasuredRun, stream: Summary) -> float:

@@ -8,7 +8,7 @@ from control_plane.analysis.comparison import Comparison, stream_of
 from control_plane.analysis.differences import environment_fields
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.validity.gates import gate_notes
+from control_plane.analysis.validity.judged_run import gate_notes
 from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.units import NONE, about, figures, number_of, seconds

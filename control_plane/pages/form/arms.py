@@ -10,6 +10,7 @@ from control_plane.analysis.deciding.verdicts import FIRST_LOOK
 from control_plane.analysis.field_labels import label_of, text_of
 from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign, rounded_blocks
 from control_plane.domain.ids import MAX_COMPARED_RUNS
+from control_plane.domain.limits import TEXT_LENGTHS
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form import FormData
@@ -26,7 +27,6 @@ from control_plane.pages.form.field_types import (
 PartsOf = Callable[[Document], Document]
 """Gives the target of a document with all parts, of which one may be varied."""
 
-_LONGEST_NAME = 60
 MOST_VARIED = 2
 """So many fields make rows and columns of arms."""
 
@@ -245,8 +245,8 @@ def _names(arms: Sequence[FormArm]) -> Iterator[str]:
     """Yield a name for each arm that no other has, short enough for an experiment."""
     names = [arm.name or "arm" for arm in arms]
     for at, name in enumerate(names):
-        short = len(name) <= _LONGEST_NAME and names.count(name) == 1
-        yield name if short else f"{name[: _LONGEST_NAME - 4].rstrip()} {at + 1}"
+        short = len(name) <= TEXT_LENGTHS.arm_name and names.count(name) == 1
+        yield name if short else f"{name[: TEXT_LENGTHS.arm_name - 4].rstrip()} {at + 1}"
 
 
 def untitled(document: Document) -> Document:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.live_charts import live_charts
 from control_plane.analysis.prose.run_sentences import so_far
-from control_plane.analysis.validity.load_gates import SENT
+from control_plane.analysis.validity.client_and_machine_gates import SENT
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.observations import Gauges
@@ -164,7 +164,7 @@ def _sent(live: Live) -> Tile:
         return Tile("Sent", NONE, "", why, "hidden")
     sent = sum(sum(stream.sent) for stream in live.streams)
     value, unit = share(sent / intended).split()
-    late = SENT.suspect is not None and sent < SENT.suspect * intended
+    late = SENT.limits.suspect is not None and sent < SENT.limits.suspect * intended
     return Tile("Sent", value, unit, f"of {count(intended)} intended", "warned" if late else "full")
 
 

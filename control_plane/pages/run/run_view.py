@@ -28,7 +28,7 @@ from control_plane.analysis.prose.run_sentences import (
     load_elsewhere,
     requests_before_text,
 )
-from control_plane.analysis.validity.gates import GateRow, gate_rows
+from control_plane.analysis.validity.judged_run import GateRow, gate_rows
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Timeline, Trial

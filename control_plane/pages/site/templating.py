@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from control_plane.domain import units
 from control_plane.domain.errors import FieldError
 from control_plane.domain.ids import slug
+from control_plane.domain.limits import TEXT_LENGTHS
 from control_plane.domain.units import SPACE
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.site import (
@@ -173,7 +174,7 @@ def environment_of(loader: FileSystemLoader, asset: Callable[[str], str]) -> Env
     )
     made.filters.update(FILTERS)
     made.globals.update(asset=asset, glossary=term, **ADDRESSES)
-    made.globals.update(longest_text=LONGEST_TEXT, rows_shown=ROWS_SHOWN)
+    made.globals.update(longest=TEXT_LENGTHS, longest_text=LONGEST_TEXT, rows_shown=ROWS_SHOWN)
     made.policies.update({"json.dumps_function": _json, "json.dumps_kwargs": {}})
     return made
 

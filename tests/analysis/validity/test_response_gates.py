@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.validity.gates import judge
+from control_plane.analysis.validity.judged_run import judge
 from control_plane.domain.result import BegunAnswers, Censored, MachineUse, Reason, Validity
 from control_plane.domain.spec import Target, UrlTarget
 from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces

@@ -10,8 +10,7 @@ from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
 from control_plane.targets.launch import shown_command
-from control_plane.targets.observation.machine import SHARED_CORES
-from control_plane.targets.run_environment import run_environment
+from control_plane.targets.run_environment import SHARED_CORES, run_environment
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard, provide_database

@@ -1,4 +1,8 @@
-"""Orphans: processes found by a mark in their environment, ended without hitting another."""
+"""Processes of targets, found by a mark in their environment and ended without hitting another.
+
+What dies with the dashboard is ended by its guard; here is what is ended at the next start, or
+after a guard that was killed.
+"""
 
 import os
 import select
@@ -10,7 +14,7 @@ from control_plane.targets.environment_variables import INSTANCE
 from control_plane.targets.observation import procfs
 from control_plane.targets.target_files import remove_scratch_dirs
 
-ORPHAN_TIMEOUT_S = 2.0
+END_TIMEOUT_S = 2.0
 EXEC_TIMEOUT_S = 0.25
 """How long a process is waited for that executes a program just now. That takes it a fraction of a
 millisecond, and as much longer as others have its processor."""
@@ -18,7 +22,7 @@ MAX_READS = 8
 """A process that has arguments but, so many times, no environment was started without one."""
 
 
-def end_orphans(instance: str, state_dir: Path | None = None) -> int:
+def end_left_running(instance: str, state_dir: Path | None = None) -> int:
     """End what an earlier control plane of this database left running; return how many.
 
     Then remove its targets' files, too, in `state_dir` and in memory.
@@ -35,7 +39,7 @@ def end_marked(name: str, value: str) -> int:
     What they started meanwhile is found in the next round. Return how many were ended.
     """
     mark = f"{name}={value}".encode()
-    ended, deadline = 0, time.monotonic() + ORPHAN_TIMEOUT_S
+    ended, deadline = 0, time.monotonic() + END_TIMEOUT_S
     while (processes := _marked(mark)) and time.monotonic() < deadline:
         ended += sum(end_process(pid, started) for pid, started in processes)
     return ended
@@ -104,4 +108,4 @@ def _read(pid: int, name: str) -> bytes:
 def _wait(pidfd: int) -> None:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    poll.poll(ORPHAN_TIMEOUT_S * 1000)
+    poll.poll(END_TIMEOUT_S * 1000)

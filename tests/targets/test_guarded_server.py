@@ -3,7 +3,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from control_plane.targets.supervisor import OUTPUT_READ_BYTES, ChildProcess, ServerOutput
+from control_plane.targets.guarded_server import OUTPUT_READ_BYTES, ChildProcess, ServerOutput
 
 
 def test_the_newest_lines_are_kept() -> None:

@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from control_plane.analysis.validity import (
+    CORES,
+    COUNT,
     ERRORS_SUSPECT,
+    SECONDS,
+    SHARE,
+    Gate,
     GateLimits,
     Judgement,
     MeasuredRun,
@@ -32,8 +37,6 @@ OWN_LIMITS = {
 }
 """Error classes of the client itself: what it lacked, and what to do."""
 
-CLIENT_CPU = GateLimits("<", suspect=BUSY_SHARE, note=" of one core")
-
 
 def client_cpu(run: MeasuredRun) -> Judgement | None:
     """Judge the busiest load worker, without the time that it spent spinning.
@@ -46,10 +49,13 @@ def client_cpu(run: MeasuredRun) -> Judgement | None:
     value = worst.client.busiest_cpu_share
     text = f"Client CPU {share(value)} of one core{run.where(worst)}"
     doubt = f" (limit {percent(BUSY_SHARE)}): read the numbers as facts about the client."
-    return judgement(CLIENT_CPU, value, text, doubt)
+    return judgement(CLIENT_CPU.limits, value, text, doubt)
 
 
-CLIENT_EXHAUSTED = GateLimits("=", suspect=0)
+CLIENT_CPU = Gate(
+    "client_cpu", "Client CPU", SHARE, GateLimits("<", suspect=BUSY_SHARE, note=" of one core"),
+    "the client was at its limit", client_cpu,
+)  # fmt: skip
 
 
 def client_exhausted(run: MeasuredRun) -> Judgement | None:
@@ -67,10 +73,13 @@ def client_exhausted(run: MeasuredRun) -> Judgement | None:
     requests = number_of(worst.requests, "request")
     text = f"{count(value)} of {requests} could not be sent{run.where(trial)}"
     doubt = f": {lacked}. The client was at its limit, not the target. {remedy}"
-    return judgement(CLIENT_EXHAUSTED, value, text, doubt)
+    return judgement(CLIENT_EXHAUSTED.limits, value, text, doubt)
 
 
-SENT = GateLimits("≥", suspect=0.99, invalid=0.95)
+CLIENT_EXHAUSTED = Gate(
+    "client_exhausted", "Requests the client could not send", COUNT, GateLimits("=", suspect=0),
+    "the client had no ports or files left", client_exhausted,
+)  # fmt: skip
 
 
 def not_sent(run: MeasuredRun) -> Judgement | None:
@@ -82,14 +91,20 @@ def not_sent(run: MeasuredRun) -> Judgement | None:
     value = _sent_share(worst)
     if not worst.not_sent:
         total = sum(summary.intended for _, _, summary in cases)
-        return judgement(SENT, 1, _all_sent(total), "")
+        return judgement(SENT.limits, 1, _all_sent(total), "")
     text = (
         f"{count(worst.not_sent)} of {number_of(worst.intended, 'request')} "
         f"{were(worst.not_sent)} never sent{run.where(trial)}"
     )
     why = _why_unsent(trial, stream.load.users, worst)
-    doubt = f", so {share(value)} were (limit {percent(SENT.limit(value) or 0)}): {why}"
-    return judgement(SENT, value, text, doubt)
+    doubt = f", so {share(value)} were (limit {percent(SENT.limits.limit(value) or 0)}): {why}"
+    return judgement(SENT.limits, value, text, doubt)
+
+
+SENT = Gate(
+    "not_sent", "Sent of those intended", SHARE, GateLimits("≥", suspect=0.99, invalid=0.95),
+    "requests were never sent", not_sent,
+)  # fmt: skip
 
 
 def _all_sent(total: int) -> str:
@@ -97,9 +112,6 @@ def _all_sent(total: int) -> str:
 
 
 LATE_SEND_S, LATE_SEND_SHARE = 0.001, 0.1
-SEND_LAG = GateLimits(
-    "≤", note=f"{1000 * LATE_SEND_S:g}{SPACE}ms or {percent(LATE_SEND_SHARE)} of the median"
-)
 
 
 def late_send(run: MeasuredRun) -> Judgement | None:
@@ -119,10 +131,16 @@ def late_send(run: MeasuredRun) -> Judgement | None:
         f" (limit {seconds(limit)}): the client was late, or the requests waited for a free slot. "
         "The response time holds that wait, the service time does not."
     )
-    return judgement(replace(SEND_LAG, suspect=limit), value, text, doubt)
+    return judgement(replace(SEND_LAG.limits, suspect=limit), value, text, doubt)
 
 
-CONNECTIONS = GateLimits("≥", note="requests in flight")
+SEND_LAG = Gate(
+    "late_send", "Send lag, p99", SECONDS,
+    GateLimits(
+        "≤", note=f"{1000 * LATE_SEND_S:g}{SPACE}ms or {percent(LATE_SEND_SHARE)} of the median"
+    ),
+    "requests were sent late", late_send,
+)  # fmt: skip
 
 
 def pool(run: MeasuredRun) -> Judgement | None:
@@ -139,7 +157,13 @@ def pool(run: MeasuredRun) -> Judgement | None:
     value, needed = _connections(case), _in_flight(case)
     text = f"{number_of(value, 'connection')} for {_in_flight_text(case)}{run.where(case[0])}"
     doubt = ": requests waited inside the client, so the target saw a smaller concurrency."
-    return judgement(replace(CONNECTIONS, invalid=needed), value, text, doubt)
+    return judgement(replace(CONNECTIONS.limits, invalid=needed), value, text, doubt)
+
+
+CONNECTIONS = Gate(
+    "pool", "Connections of the client", COUNT, GateLimits("≥", note="requests in flight"),
+    "the client had too few connections", pool,
+)  # fmt: skip
 
 
 def _open_cases(run: MeasuredRun) -> Iterator[StreamCase]:
@@ -234,7 +258,6 @@ def _lag_limit_s(stream: Summary) -> float:
 OTHER_CPU = 0.2
 MOST_TOLD, TOLD_CPU = 3, 0.05
 """So many other programs are named, and none that used fewer cores."""
-OTHER_LOAD = GateLimits("≤", suspect=OTHER_CPU)
 
 
 def other_load(run: MeasuredRun) -> Judgement | None:
@@ -258,10 +281,13 @@ def other_load(run: MeasuredRun) -> Judgement | None:
         f" (limit {OTHER_CPU}). They slowed client or target; name one that works for the target, "
         "such as a database, under belongs."
     )
-    return judgement(OTHER_LOAD, cores, text, doubt)
+    return judgement(OTHER_LOAD.limits, cores, text, doubt)
 
 
-VIEWERS = GateLimits("≤", suspect=OWN_CPU)
+OTHER_LOAD = Gate(
+    "other_load", "Other processes", CORES, GateLimits("≤", suspect=OTHER_CPU),
+    "other processes were at work", other_load,
+)  # fmt: skip
 
 
 def viewers(run: MeasuredRun) -> Judgement | None:
@@ -275,10 +301,13 @@ def viewers(run: MeasuredRun) -> Judgement | None:
         f" (limit {OWN_CPU}) to show pages and answer programs, on a machine of "
         f"{FEW_CORES} cores at most: close pages while it measures, and ask for the run seldomer."
     )
-    return judgement(VIEWERS, cores, text, doubt)
+    return judgement(VIEWERS.limits, cores, text, doubt)
 
 
-CLIENT_THROTTLED = GateLimits("<", suspect=THROTTLED_SHARE, note=" of the periods")
+VIEWERS = Gate(
+    "viewers", "Looplab itself", CORES, GateLimits("≤", suspect=OWN_CPU),
+    "pages of Looplab were at work", viewers,
+)  # fmt: skip
 
 
 def client_throttled(run: MeasuredRun) -> Judgement | None:
@@ -295,10 +324,14 @@ def client_throttled(run: MeasuredRun) -> Judgement | None:
         f": its group of processes may use {worst.quota_cores:.3g}{SPACE}cores. The times hold "
         "waits of the client. Give it a group of its own, or raise the quota."
     )
-    return judgement(CLIENT_THROTTLED, worst.share, text, doubt)
+    return judgement(CLIENT_THROTTLED.limits, worst.share, text, doubt)
 
 
-STOLEN = GateLimits("≤", suspect=0.1)
+CLIENT_THROTTLED = Gate(
+    "client_throttled", "Client held back by its quota", SHARE,
+    GateLimits("<", suspect=THROTTLED_SHARE, note=" of the periods"),
+    "the kernel held the client back", client_throttled,
+)  # fmt: skip
 
 
 def stolen(run: MeasuredRun) -> Judgement | None:
@@ -308,11 +341,15 @@ def stolen(run: MeasuredRun) -> Judgement | None:
         return None
     trial, cores = worst
     text = f"The host took {figures(cores, 2)}{SPACE}cores from this machine{run.where(trial)}"
-    doubt = f" (limit {STOLEN.suspect}): target and client waited for others’ virtual machines."
-    return judgement(STOLEN, cores, text, doubt)
+    limit = STOLEN.limits.suspect
+    doubt = f" (limit {limit}): target and client waited for others’ virtual machines."
+    return judgement(STOLEN.limits, cores, text, doubt)
 
 
-OVERHEATED = GateLimits("=", suspect=0)
+STOLEN = Gate(
+    "stolen", "Taken by the host", CORES, GateLimits("≤", suspect=0.1),
+    "the host gave cores to others", stolen,
+)  # fmt: skip
 
 
 def overheated(run: MeasuredRun) -> Judgement | None:
@@ -322,7 +359,13 @@ def overheated(run: MeasuredRun) -> Judgement | None:
         return None
     trial, times = worst
     text = f"Cores were slowed down for their heat {number_of(times, 'time')}{run.where(trial)}"
-    return judgement(OVERHEATED, times, text, ": let the machine cool down, then run again.")
+    return judgement(OVERHEATED.limits, times, text, ": let the machine cool down, then run again.")
+
+
+OVERHEATED = Gate(
+    "overheated", "Slowed down for heat", COUNT, GateLimits("=", suspect=0),
+    "cores were slowed down for their heat", overheated,
+)  # fmt: skip
 
 
 def _worst(

@@ -1,4 +1,4 @@
-"""The supervisor of a server: starts it under a guard, reads its reports, and stops it."""
+"""A server under its guard: its start, what the guard reports of it, its output, and its stop."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ from typing import Self
 from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.secrets import SecretFinder
 from control_plane.targets.environment_variables import LAUNCH
+from control_plane.targets.marked_processes import end_marked
 from control_plane.targets.observation import procfs
-from control_plane.targets.orphans import end_marked
 from control_plane.targets.target_files import ScratchDirs
 
 
@@ -159,7 +159,7 @@ class LaunchSpec:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class Supervisor:
+class GuardedServer:
     """A server under its guard. Made by `start`; `stop` is always called in the end."""
 
     def __init__(self, process: Process, output: ServerOutput, spec: LaunchSpec) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from control_plane.targets.marked_processes import END_TIMEOUT_S, end_left_running, end_process
 from control_plane.targets.observation import procfs
-from control_plane.targets.orphans import ORPHAN_TIMEOUT_S, end_orphans, end_process
 from tests.targets.site import Site, until
 
 
@@ -25,10 +25,10 @@ def sleeper(site: Site | None = None) -> Iterator[subprocess.Popen[bytes]]:
 def test_what_carries_the_mark_is_ended_and_nothing_else(site: Site) -> None:
     with sleeper(site) as first, sleeper(site) as second, sleeper() as stranger:
         until(lambda: len(site.marked()) == 2, lambda: "both run", 5)
-        assert end_orphans(site.instance) == 2
+        assert end_left_running(site.instance) == 2
         assert first.wait() == second.wait() == -9
         assert stranger.poll() is None
-        assert end_orphans(site.instance) == 0
+        assert end_left_running(site.instance) == 0
 
 
 def test_one_that_executes_a_program_just_now_is_found(site: Site, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_one_that_executes_a_program_just_now_is_found(site: Site, tmp_path: Pat
     script.chmod(0o700)
     for _ in range(40):
         with subprocess.Popen([script], env={"LOOPLAB_INSTANCE": site.instance}) as process:
-            found = end_orphans(site.instance)
+            found = end_left_running(site.instance)
             process.kill()
             assert found == 1
 
@@ -46,7 +46,7 @@ def test_one_that_executes_a_program_just_now_is_found(site: Site, tmp_path: Pat
 def test_the_mark_must_be_whole(site: Site) -> None:
     with sleeper(site) as process:
         until(lambda: site.marked(), lambda: "it runs", 5)
-        assert end_orphans(site.instance[:-1]) == 0
+        assert end_left_running(site.instance[:-1]) == 0
         assert process.poll() is None
 
 
@@ -54,7 +54,7 @@ def test_files_of_targets_go_too(site: Site) -> None:
     stale = site.state_dir / "targets" / "0123" / "users.db"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    end_orphans(site.instance, site.state_dir)
+    end_left_running(site.instance, site.state_dir)
     assert list(site.state_dir.iterdir()) == []
 
 
@@ -76,5 +76,5 @@ def test_a_zombie_is_no_process_to_end() -> None:
     assert Path(f"/proc/{process.pid}").exists()
     begun = time.monotonic()
     assert not end_process(process.pid, 0)
-    assert time.monotonic() - begun < ORPHAN_TIMEOUT_S
+    assert time.monotonic() - begun < END_TIMEOUT_S
     process.wait()

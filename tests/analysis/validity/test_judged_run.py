@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.analysis.validity import GateLimits
-from control_plane.analysis.validity.gates import GATES, disturbances, gate_rows, judge
+from control_plane.analysis.validity.judged_run import GATES, disturbances, gate_rows, judge
 from control_plane.domain.load_models import Open
 from control_plane.domain.result import Censored, MachineUse, SendLag, Throttling, Validity
 from tests.builders.trials import spec, summary, trial, with_spaces
