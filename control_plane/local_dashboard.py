@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from control_plane.analysis.client_ceiling import ceiling_documents
-from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
@@ -27,7 +25,7 @@ from control_plane.domain.tool_result import ToldOfFile
 from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
 from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
-from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.experiment_job import compared_now, judged_now
 from control_plane.jobs.progress import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
@@ -94,10 +92,8 @@ class LocalDashboard:
             peers = {peer_id: self._store.tool_result(peer_id) for peer_id in named}
             return measured_document(measured_sides(ids, peers, self._store.detail), ratios=False)
         standing = self._store.standing(ids, baseline)
-        found = [self._store.run(run_id) for run_id in standing.ids]
-        made = compare(found, standing.baseline, deleted=standing.deleted)
-        decided = with_sessions(made, self._store)
-        return described_comparison(decided.called(self._store.pinned(standing.ids)))
+        made = compared_now(self._store, standing.ids, standing.baseline, deleted=standing.deleted)
+        return described_comparison(made.called(self._store.pinned(standing.ids)))
 
     def report(self, ids: Sequence[str], query: Mapping[str, str | float]) -> bytes:
         # Templates, which other commands need not wait for.

@@ -35,7 +35,7 @@ from control_plane.domain.times_and_percentiles import (
     lost,
     percentile_level,
 )
-from control_plane.domain.units import WRITTEN
+from control_plane.domain.units import WRITTEN, number_of
 
 Trust = Literal["full", "greyed", "void", "hidden"]
 """How far a number may be believed: void in an invalid run, else by the samples beyond it."""
@@ -56,11 +56,12 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class SessionVerdict:
-    """What sessions of both specs say of a metric: the ratio with its 95 % and 90 % intervals.
+class IntervalVerdict:
+    """What is said of a metric with an interval: the ratio with its 95 % and 90 % intervals.
 
-    `sessions`: so many of either spec, the newest. `family`: of so many runs intervals hold at
-    once. `role`: exploratory in all but the metric and stream that decide.
+    `method`: over sessions of both specs, so many of either, the newest; or over the blocks of the
+    experiment that both are arms of, then `sessions` counts those. `family`: of so many runs
+    intervals hold at once. `role`: exploratory in all but the metric and stream that decide.
     """
 
     verdict: str
@@ -71,8 +72,28 @@ class SessionVerdict:
     high_90: float
     sessions: int
     family: int
-    role: Literal["primary", "exploratory"]
-    method: Literal["sessions"] = "sessions"
+    role: Literal["primary", "guardrail", "exploratory"]
+    method: Literal["sessions", "blocks"] = "sessions"
+
+    @property
+    def over(self) -> str:
+        """Return what it stands on: `over 3 sessions of each`, `over 6 blocks`."""
+        if self.method == "blocks":
+            return f"over {number_of(self.sessions, 'block')}"
+        return f"over {number_of(self.sessions, 'session')} of each"
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """The experiment that all runs are arms of: their numbers are means over its `blocks`.
+
+    Those `set_aside` do not count. `undecided`: the reason where it has no verdict; else "".
+    """
+
+    experiment: str
+    blocks: int
+    set_aside: int
+    undecided: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +113,7 @@ class MetricComparison:
     less_is_better: bool | None
     values: Mapping[str, float | None]
     ratios: Mapping[str, float | None]
-    verdicts: Mapping[str, SessionVerdict] = field(default_factory=dict)
+    verdicts: Mapping[str, IntervalVerdict] = field(default_factory=dict)
     at_least: tuple[str, ...] = ()
     unanswered: tuple[str, ...] = ()
     trust: Mapping[str, Trust] = field(default_factory=dict)
@@ -115,7 +136,8 @@ class Comparison:
     are those of the spec, the same or not; `environment` are facts of the machines that differ.
     `refusals` by run id; for the machine of those `apart` nothing of them is set against the
     baseline, ratio or difference. It stands without the runs that were `deleted`. `sessions`: how
-    many there are of the spec of each run, where that was looked for.
+    many there are of the spec of each run, where that was looked for. `interleaved`: the
+    experiment that they all are arms of, once it is over.
     """
 
     baseline: str
@@ -130,6 +152,7 @@ class Comparison:
     apart: frozenset[str] = frozenset()
     deleted: tuple[DeletedRun, ...] = ()
     sessions: Mapping[str, int] = field(default_factory=dict)
+    interleaved: Interleaved | None = None
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:

@@ -10,8 +10,6 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from control_plane.analysis.comparison import compare
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.deciding.verdicts import VerdictName
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.prose.run_sentences import load_elsewhere
@@ -30,6 +28,7 @@ from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome
 from control_plane.domain.run import Pin, State
 from control_plane.domain.spec_json import Document, read_document
+from control_plane.jobs.experiment_job import compared_now
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.other_tools import told_of_file
 from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
@@ -355,10 +354,9 @@ def comparison(
     sessions with its intervals, where both specs were measured in three of them; they hold for
     all runs of the `family` at once, and only that whose `role` is `primary` decides. `sessions`
     counts them. `deleted` names the runs that were deleted: the others stand, the first of them as
-    the baseline where that was deleted.
+    the baseline where that was deleted. Of arms of one experiment numbers are means over its
+    blocks without those set aside, and verdicts those of the experiment, of the method `blocks`.
     """
     standing = store.standing(*compared_ids(runs, baseline))
-    found = [store.run(run_id) for run_id in standing.ids]
-    made = compare(found, standing.baseline, deleted=standing.deleted)
-    decided = with_sessions(made, store)
-    return described_comparison(decided.called(store.pinned(standing.ids)))
+    made = compared_now(store, standing.ids, standing.baseline, deleted=standing.deleted)
+    return described_comparison(made.called(store.pinned(standing.ids)))

@@ -6,11 +6,17 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import (
     block_variances,
     load_kind,
     machine_of,
+)
+from control_plane.analysis.deciding.sessions import (
+    arm_over_blocks,
+    with_blocks,
+    with_sessions,
 )
 from control_plane.analysis.prose.experiment_sentences import (
     ExperimentHeadline,
@@ -208,6 +214,34 @@ def findings_of(judged: JudgedExperiment) -> Findings:
     verdicts = {each.contender: each.verdict.finding for each in judged.primary}
     headline = adapter(ExperimentHeadline).dump_json(kept_headline(judged)).decode()
     return Findings(experiment_sentence(judged), variances, judged.noise, verdicts, headline)
+
+
+def judged_together(store: Store, run_ids: Sequence[str]) -> JudgedExperiment | None:
+    """Return what the experiment says that all of these runs are arms of.
+
+    None where there is none, of one run alone, and as long as it is not over.
+    """
+    experiment = store.experiment_of(run_ids[0]) if len(run_ids) > 1 else None
+    if experiment is None or not {arm.run_id for arm in experiment.arms}.issuperset(run_ids):
+        return None
+    judged = judged_now(store, experiment.id)
+    return judged if judged.state.terminal else None
+
+
+def decided(comparison: Comparison, store: Store, judged: JudgedExperiment | None) -> Comparison:
+    """Return a comparison with what decides it: the experiment of its arms, else sessions."""
+    return with_blocks(comparison, judged) if judged else with_sessions(comparison, store)
+
+
+def compared_now(store: Store, run_ids: Sequence[str], baseline: str, **asked: Any) -> Comparison:
+    """Return stored runs side by side, with what decides; `asked` as `compare` takes it.
+
+    Raises NotFound.
+    """
+    judged = judged_together(store, run_ids)
+    found = [store.run(run_id) for run_id in run_ids]
+    runs = [arm_over_blocks(run, judged) for run in found] if judged else found
+    return decided(compare(runs, baseline, **asked), store, judged)
 
 
 def judged_now(

@@ -13,7 +13,6 @@ from control_plane.analysis.charts.figure import Figure, Table, TableValue
 from control_plane.analysis.charts.metric_charts import BarChart
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.prose import escaped, plain_text
 from control_plane.analysis.prose.comparison_scope import asked_of_runs, deleted_runs
 from control_plane.analysis.prose.comparison_sentences import (
@@ -36,8 +35,8 @@ from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE
-from control_plane.jobs.experiment_job import judged_now
-from control_plane.pages.compare import CompareQueryDep, read_details
+from control_plane.jobs.experiment_job import compared_now, judged_now, judged_together
+from control_plane.pages.compare import CompareQueryDep, over_blocks, read_details
 from control_plane.pages.compare.compare_view import compared, comparison_figures, drawn_stream
 from control_plane.pages.compare.numbers_table import FIRST_BYTE, comparison_grid, markdown_cell
 from control_plane.pages.compare_query import CompareQuery
@@ -248,16 +247,16 @@ def compare_grid(query: CompareQueryDep, store: StoreDep) -> Response:
 @router.get("/compare/figures/{name}.csv")
 def compare_figure(query: CompareQueryDep, name: FigureName, store: StoreDep) -> Response:
     """Return the numbers behind a figure of a comparison as CSV."""
-    details = read_details(store, query)
+    details = over_blocks(read_details(store, query), judged_together(store, query.ids))
     comparison = compared(details, query).called(store.pinned(query.ids))
     drawn = comparison_figures(details, comparison, drawn_stream(comparison, query.stream), query)
     return figure_file(file_stem(query), name, drawn.figures if drawn else ())
 
 
 def _compared(store: Store, query: CompareQuery) -> Comparison:
-    runs = [store.run(run_id) for run_id in query.ids]
-    made = compared_runs(runs, query.baseline, anyway=query.anyway, deleted=query.deleted)
-    return with_sessions(made, store).called(store.pinned(query.ids))
+    asked = (query.ids, query.baseline)
+    made = compared_now(store, *asked, anyway=query.anyway, deleted=query.deleted)
+    return made.called(store.pinned(query.ids))
 
 
 def figure_file(of: str, name: str, figures: Iterable[Figure | BarChart]) -> Response:

@@ -18,7 +18,6 @@ from control_plane.analysis.charts.trend_chart import trend_chart, trend_table
 from control_plane.analysis.comparison import Comparison
 from control_plane.analysis.comparison import compare as compared_runs
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
-from control_plane.analysis.deciding.sessions import with_sessions
 from control_plane.analysis.differences import Difference, EnvironmentChange, hidden_difference
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands
@@ -32,9 +31,9 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound
 from control_plane.domain.redaction import Redaction
 from control_plane.domain.run import Run, RunDetail
 from control_plane.domain.spec_json import Document
-from control_plane.jobs.experiment_job import judged_now
+from control_plane.jobs.experiment_job import decided, judged_now, judged_together
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.compare import read_details, without_deleted
+from control_plane.pages.compare import over_blocks, read_details, without_deleted
 from control_plane.pages.compare.compare_view import (
     ComparePage,
     compare_fragment,
@@ -158,7 +157,8 @@ class SharedComparison(SharedResult):
 
     def __init__(self, link: ShareLink, store: Store) -> None:
         query = _standing(link, store)
-        details = read_details(store, query)
+        self._judged = judged_together(store, query.ids)
+        details = over_blocks(read_details(store, query), self._judged)
         redaction = Redaction([detail.run for detail in details], link.shown)
         self._pins = {name: redaction.text(pin) for name, pin in store.pinned(query.ids).items()}
         deleted = tuple(replace(run, title=redaction.text(run.title)) for run in query.deleted)
@@ -179,13 +179,13 @@ class SharedComparison(SharedResult):
 
         Who repeats a run is known unhidden.
         """
-        decided = with_sessions(compared(details, self._query), store)
+        unhidden = decided(compared(details, self._query), store, self._judged)
         hidden = compared(self._details, self._query).called(self._pins)
-        rows = zip(hidden.rows, decided.rows, strict=True)
-        told = tuple(replace(row, verdicts=found.verdicts) for row, found in rows)
-        gone = hidden_difference(_told_apart(decided), _told_apart(hidden))
-        environment = (*gone, *hidden.environment)
-        return replace(hidden, rows=told, sessions=decided.sessions, environment=environment)
+        rows = zip(hidden.rows, unhidden.rows, strict=True)
+        told = (replace(row, verdicts=found.verdicts, ratios=found.ratios) for row, found in rows)
+        gone = hidden_difference(_told_apart(unhidden), _told_apart(hidden))
+        hidden = replace(hidden, rows=tuple(told), environment=(*gone, *hidden.environment))
+        return replace(hidden, sessions=unhidden.sessions, interleaved=unhidden.interleaved)
 
     def page(self) -> ComparePage:
         workload = shared_workload(self._comparison.measured_runs)

@@ -1,7 +1,7 @@
-"""What sessions decide: runs that were not interleaved.
+"""What decides a comparison: sessions, or the blocks of the experiment that all runs are arms of.
 
-What differs between two runs is also what the machine did between them. How much that is, only
-sessions of one spec can tell that lie apart.
+Where runs were not interleaved, what differs between two of them is also what the machine did
+between them. How much that is, only sessions of one spec can tell that lie apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,27 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from math import isfinite, nan
-from typing import Protocol
+from typing import Any, Protocol
 
 from control_plane.analysis.comparison import (
     PRIMARY,
     Comparison,
+    Interleaved,
+    IntervalVerdict,
     MetricComparison,
-    SessionVerdict,
 )
-from control_plane.analysis.deciding import trial_value
-from control_plane.analysis.deciding.effects import LEAST_BLOCKS, log_values, session_effect
+from control_plane.analysis.deciding import complete_blocks, trial_value, trials_of
+from control_plane.analysis.deciding.effects import (
+    LEAST_BLOCKS,
+    geometric_mean,
+    log_values,
+    session_effect,
+)
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
 from control_plane.analysis.deciding.verdicts import decide
 from control_plane.analysis.differences import same_environment
-from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, METRIC, Metric
-from control_plane.domain.result import Trial
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, METRIC, METRICS, Metric
+from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run, RunOfSpec, State
 
 APART = timedelta(minutes=10)
@@ -146,7 +153,7 @@ def _verdict(
     baseline: Sequence[float] | None,
     contender: Sequence[float] | None,
     family: int,
-) -> SessionVerdict | None:
+) -> IntervalVerdict | None:
     """Return what sessions say; None where there are too few, or one of them has no number."""
     if baseline is None or contender is None:
         return None
@@ -159,7 +166,7 @@ def _verdict(
     )
     if effect is None or verdict.within_95 is None or verdict.within_90 is None:
         return None
-    return SessionVerdict(
+    return IntervalVerdict(
         verdict=verdict.finding,
         ratio=effect.ratio,
         low=verdict.within_95.low,
@@ -177,3 +184,96 @@ def _values(metric: Metric, stream: str, sessions: SessionTrials) -> list[float]
     rows = [[trial_value(stream, trial, metric) for trial in session] for session in sessions]
     means = [float(log_values([row])[0].mean()) if row else nan for row in rows]
     return means if all(map(isfinite, means)) else None
+
+
+_SUMMED = "duration_s"
+"""Of trials that are put together it is the sum, which no mean over blocks replaces."""
+
+
+def arm_over_blocks(run: Run, judged: JudgedExperiment) -> Run:
+    """Return an arm with the trials that its experiment judges, and their means as its numbers.
+
+    A metric without a number in one of them, shares, counts and durations stay those of all
+    requests; so does all where no block is complete.
+    """
+    kept = next((arm for arm in judged.runs if arm and arm.id == run.id), None)
+    trials = trials_of(kept, complete_blocks(judged.runs))
+    if kept is None or not trials:
+        return run
+    streams = tuple(_over_trials(stream, trials) for stream in run.streams)
+    return replace(run, trials=tuple(trials), validity=kept.validity, streams=streams)
+
+
+def _over_trials(stream: Summary, trials: Sequence[Trial]) -> Summary:
+    whole: dict[str, Any] = {}
+    parts: dict[str, dict[str, float]] = {}
+    for metric in METRICS:
+        if metric.unit == "share" or metric.name == _SUMMED:
+            continue
+        mean = geometric_mean([trial_value(stream.name, trial, metric) for trial in trials])
+        times, _, part = metric.name.partition(".")
+        if mean is not None:
+            (parts.setdefault(times, {}) if part else whole)[part or times] = mean
+    for name, means in parts.items():
+        if times_of_all := getattr(stream, name):
+            whole[name] = replace(times_of_all, **means)
+    return replace(stream, **whole)
+
+
+def with_blocks(comparison: Comparison, judged: JudgedExperiment) -> Comparison:
+    """Return the comparison of arms, as `arm_over_blocks` has them, with what is decided of them.
+
+    Intervals are against the baseline of the experiment alone.
+    """
+    ids = {arm.name: arm.run_id or "" for arm in judged.experiment.contenders}
+    able = {run.id for run in comparison.runs} - comparison.refusals.keys()
+    is_base = judged.experiment.arms[0].run_id == comparison.baseline
+    stream = judged.experiment.design.stream or comparison.streams[0]
+    found: dict[str, dict[str, IntervalVerdict]] = {}
+    for metric in judged.metrics if is_base else ():
+        if metric.metric.name == _SUMMED:
+            continue
+        run_id, verdict = ids[metric.contender], _verdict_over_blocks(metric)
+        if verdict is not None and run_id in able:
+            found.setdefault(metric.metric.name, {})[run_id] = verdict
+    rows = tuple(
+        _with_verdicts(row, found.get(row.metric, {}))
+        if comparison.own_names or row.stream == stream
+        else row
+        for row in comparison.rows
+    )
+    reasons = [each.verdict.reason for each in judged.primary if ids[each.contender] in able]
+    undecided = next(filter(None, reasons), "") if is_base else "other_baseline"
+    aside = len(judged.spoiled)
+    told = Interleaved(judged.experiment.id, judged.blocks, aside, undecided)
+    return replace(comparison, rows=rows, interleaved=told)
+
+
+def _with_verdicts(
+    row: MetricComparison, verdicts: Mapping[str, IntervalVerdict]
+) -> MetricComparison:
+    known = {
+        run_id: found.ratio for run_id, found in verdicts.items() if row.ratios[run_id] is not None
+    }
+    return replace(row, verdicts=verdicts, ratios={**row.ratios, **known})
+
+
+def _verdict_over_blocks(judged: JudgedMetric) -> IntervalVerdict | None:
+    """Return what an experiment says of one metric of a contender; None without a verdict."""
+    verdict, effect = judged.verdict, judged.verdict.effect
+    if effect is None or verdict.within_95 is None or verdict.within_90 is None:
+        return None
+    if verdict.finding == "no_verdict":
+        return None
+    return IntervalVerdict(
+        verdict=verdict.finding,
+        ratio=effect.ratio,
+        low=verdict.within_95.low,
+        high=verdict.within_95.high,
+        low_90=verdict.within_90.low,
+        high_90=verdict.within_90.high,
+        sessions=effect.blocks,
+        family=effect.family,
+        role=judged.role,
+        method="blocks",
+    )

@@ -380,13 +380,13 @@ def unanswered_runs(comparison: Comparison, stream: str) -> Iterator[Sentence]:
 def session_clauses(comparison: Comparison, row: MetricComparison) -> Iterator[Sentence]:
     """Yield `B against A: better, ×1.5 [1.4, 1.6] over 3 sessions of each.` for each verdict.
 
-    Of what does not decide it ends in `, exploratory`.
+    Of arms of one experiment `over 6 blocks`. Of what does not decide it ends in `, exploratory`.
     """
     base = comparison.label(comparison.baseline)
     for run_id, found in row.verdicts.items():
         told = ratio_with_interval(found.ratio, Interval(found.low, found.high))
         word = found.verdict.replace("_", " ")
         role = ", exploratory" if found.role == "exploratory" else ""
-        over = f" over {found.sessions} sessions of each{role}."
+        over = f" {found.over}{role}."
         ratio = number(" ".join(told))
         yield sentence(comparison.label(run_id), " against ", base, f": {word}, ", ratio, over)

@@ -31,6 +31,7 @@ from control_plane.analysis.prose.comparison_scope import (
     unanswered_runs,
     unlike_cores,
 )
+from control_plane.analysis.prose.experiment_sentences import REASONS
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.judged_run import GATES
@@ -255,6 +256,8 @@ def session_lines(comparison: Comparison, metrics: Sequence[str]) -> Iterator[st
 
 def no_verdict(comparison: Comparison) -> str:
     """Return why these numbers decide nothing yet."""
+    if comparison.interleaved:
+        return f"No verdict: {REASONS[comparison.interleaved.undecided or 'not_judged']}."
     if all(run.spec.trials == 1 for run in comparison.runs):
         return "One trial gives no verdict."
     return "Single runs without an interval give no verdict."

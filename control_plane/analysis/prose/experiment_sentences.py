@@ -26,6 +26,8 @@ REASONS = {
     "deleted_side": "a side was deleted",
     "no_number": "a trial of one side has no number that can be believed",
     "too_few_blocks": f"at least {FIRST_LOOK} complete blocks are needed",
+    "other_baseline": "their experiment sets its arms against its own baseline alone",
+    "not_judged": "their experiment does not judge this stream",
     "not_precise": "the interval is not as narrow yet as the rule of this experiment asks",
 }
 """Why there is no verdict."""

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
-from control_plane.analysis.deciding.sessions import with_sessions
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
+from control_plane.analysis.deciding.sessions import arm_over_blocks
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
 from control_plane.domain.run import RunDetail
+from control_plane.jobs.experiment_job import decided, judged_together
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare.compare_view import (
     CompareFragment,
@@ -86,11 +88,12 @@ async def compare_live(
 
 def current_fragment(store: Store, service: RunService, query: CompareQuery) -> CompareFragment:
     """Return what the page shows of the runs now."""
-    details = read_details(store, query)
+    judged = judged_together(store, query.ids)
+    details = over_blocks(read_details(store, query), judged)
     progress = _progress(service, details)
     states = ((run_id, service.live(run_id)) for run_id in progress)
     live = {run_id: state for run_id, state in states if state is not None}
-    comparison = with_sessions(compared(details, query), store)
+    comparison = decided(compared(details, query), store, judged)
     comparison = comparison.called(store.pinned(query.ids))
     shown = compare_fragment(details, comparison, query, progress, live)
     pins = tuple(pin for pin in store.pins() if pin.run_id in query.ids)
@@ -111,6 +114,15 @@ def read_details(store: Store, query: CompareQuery) -> list[RunDetail]:
     heats = len(query.ids) <= MOST_HEAT_MAPS
     first = query.is_whole
     return store.details(query.ids, slices=heats or not first, first=first)
+
+
+def over_blocks(
+    details: Sequence[RunDetail], judged: JudgedExperiment | None
+) -> Sequence[RunDetail]:
+    """Return arms of one experiment with the numbers that it judges; other runs as they are."""
+    if judged is None:
+        return details
+    return [replace(each, run=arm_over_blocks(each.run, judged)) for each in details]
 
 
 def _progress(service: RunService, details: Sequence[RunDetail]) -> dict[str, Progress]:

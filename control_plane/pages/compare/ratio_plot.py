@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from control_plane.analysis.comparison import (
     Comparison,
+    IntervalVerdict,
     MetricComparison,
-    SessionVerdict,
     Trust,
 )
 from control_plane.analysis.deciding.effects import Interval
@@ -241,16 +241,16 @@ def _role(row: MetricComparison) -> str:
     return "decides" if first.role == "primary" else first.role
 
 
-def _ends(found: SessionVerdict) -> tuple[float, ...]:
+def _ends(found: IntervalVerdict) -> tuple[float, ...]:
     return found.ratio, found.low, found.high
 
 
 def _session_mark(
-    label: RunLabel, found: SessionVerdict, half: float, *, less_is_better: bool
+    label: RunLabel, found: IntervalVerdict, half: float, *, less_is_better: bool
 ) -> EffectMark:
     at, *ends = (placed(value, half, less_is_better=less_is_better) for value in _ends(found))
     text, interval = ratio_with_interval(found.ratio, Interval(found.low, found.high))
-    over = f"{found.sessions} sessions of each"
+    over = found.over.removeprefix("over ")
     return EffectMark(
         label,
         at,

@@ -5,30 +5,44 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.curve import curves_of_arms
+from control_plane.analysis.comparison import compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
+from control_plane.analysis.deciding.sessions import arm_over_blocks, with_blocks
+from control_plane.analysis.prose import plain_text
+from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.run_labels import arm_labels
 from control_plane.domain.experiment import ExperimentBlock
-from control_plane.domain.run import State
+from control_plane.domain.run import Run, State
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 from tests.builders.trials import histogram, summary, with_spaces
 
+BLOCKS = tuple(
+    ExperimentBlock(number, row, 1, "spoiled" if number == 1 else "complete")
+    for number, row in enumerate((0, 1, 2, 3, 4, 5, 1))
+)
+"""Of seven blocks that were measured the second was disturbed, and its row came again."""
 
-def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
-    """Of seven blocks that were measured the second was disturbed, and its row came again."""
-    blocks = tuple(
-        ExperimentBlock(number, row, 1, "spoiled" if number == 1 else "complete")
-        for number, row in enumerate((0, 1, 2, 3, 4, 5, 1))
-    )
+
+def disturbed_arms() -> list[Run]:
+    """Two arms, of which the second was three times slower in the disturbed block."""
     runs = [arm(place, factor, 7) for place, factor in enumerate((1.0, 1.5))]
     slowed = replace(
         runs[1].trials[1],
         streams=(replace(summary(), throughput_per_s=300.0),),
         client=replace(runs[1].trials[1].client, other_cpu=0.9),
     )
-    runs[1] = replace(runs[1], trials=(runs[1].trials[0], slowed, *runs[1].trials[2:]))
+    return [
+        runs[0],
+        replace(runs[1], trials=(runs[1].trials[0], slowed, *runs[1].trials[2:])),
+    ]
+
+
+def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
+    blocks, runs = BLOCKS, disturbed_arms()
+    slowed = runs[1].trials[1]
     found = judge_experiment(replace(experiment(), blocks=blocks), runs)
     assert (found.blocks, found.primary[0].verdict.finding) == (6, "better")
     assert found.with_all[0].verdict.finding == "inconclusive"
@@ -52,6 +66,37 @@ def test_a_spoiled_block_takes_no_part_and_both_verdicts_are_told() -> None:
     ):
         left = [replace(each, state=state, trials=each.trials[:-1]) for each in runs]
         assert became(judge_experiment(cut, left)) == what
+
+
+@pytest.mark.parametrize("baseline", [0, 1])
+def test_arms_are_compared_by_the_blocks_of_their_experiment(baseline: int) -> None:
+    """Their merged numbers hold the disturbed block, which the experiment set aside."""
+    runs = [
+        replace(run, streams=(replace(summary(), throughput_per_s=per_s),))
+        for run, per_s in zip(disturbed_arms(), (990.0, 1_200.0), strict=True)
+    ]
+    judged = judge_experiment(replace(experiment(), blocks=BLOCKS), runs)
+    arms = [arm_over_blocks(run, judged) for run in runs]
+    found = with_blocks(compare(arms, runs[baseline].id), judged)
+    row, decides = found.row("items", "throughput_per_s"), judged.primary[0]
+    assert [len(run.trials) for run in found.runs] == [6, 6]
+    assert tuple(row.values.values()) == pytest.approx(decides.values)
+    assert found.interleaved
+    assert (found.interleaved.blocks, found.interleaved.set_aside) == (6, 1)
+    said = with_spaces(plain_text(comparison_title(found)))
+    assert "Single runs" not in said
+    if baseline:
+        assert not row.verdicts
+        assert "sets its arms against its own baseline alone." in said
+        return
+    verdict = row.verdicts[runs[1].id]
+    effect, within = decides.verdict.effect, decides.verdict.within_95
+    assert effect
+    assert within
+    assert row.ratios[runs[1].id] == verdict.ratio == effect.ratio
+    assert (verdict.low, verdict.high, verdict.method) == (within.low, within.high, "blocks")
+    assert "better, ×1.5" in said
+    assert "over 6 blocks." in said
 
 
 def became(found: JudgedExperiment) -> str:
