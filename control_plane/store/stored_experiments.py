@@ -219,7 +219,8 @@ class Experiments:
             .correlate(known)
         )
         with self._database.read() as session:
-            seqs = session.connection().scalars(sqlalchemy.select(newest.scalar_subquery())).all()
+            of_each = sqlalchemy.select(newest.scalar_subquery()).select_from(known)
+            seqs = session.connection().scalars(of_each).all()
             rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
             found = whole_experiments(session, rows.all()).values()
             return {experiment.design.slug: experiment for experiment in found}

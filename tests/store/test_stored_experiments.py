@@ -171,3 +171,20 @@ def test_an_arm_is_found_by_the_verdict_on_it(store: Store) -> None:
     assert found(verdict="better", order=RunOrder("p50")) == ["quick"]
     store.delete([made.arms[1].run_id or ""])
     assert found(verdict="better") == []
+
+
+def test_the_newest_of_each_slug_is_found_that_did_not_end_without_a_result(store: Store) -> None:
+    made = {
+        (slug, at): store.add_experiment("?", ExperimentDesign(slug=slug), ARMS, max_queue=99)
+        for at in range(3)
+        for slug in ("classic", "pools", "workers", "")
+    }
+    for at in (1, 2):
+        for arm in made["pools", at].arms:
+            store.move(arm.run_id or "", State.QUEUED, State.CANCELLED)
+    first, _ = made["workers", 2].arms
+    store.move(first.run_id or "", State.QUEUED, State.CANCELLED)
+    newest = {"classic": 2, "pools": 0, "workers": 2}
+    assert store.latest_experiments() == {
+        slug: store.experiment(made[slug, at].id) for slug, at in newest.items()
+    }
