@@ -19,7 +19,7 @@ from control_plane.analysis.differences import (
     environment_changes,
     measured_commit,
 )
-from control_plane.analysis.trend_steps import FoundStep, find_steps
+from control_plane.analysis.trend_steps import FoundStep, find_steps, matched_marks
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS, Metric, TrendAxis
@@ -38,9 +38,6 @@ StepOrigin = Literal["found", "moved", "added"]
 
 SHARE_MARGIN = 0.001
 """A difference of shares that nobody cares about, as for the guardrail of errors."""
-
-_SAME_STEP = 5
-"""A step that is found so many points from where it was before is the same one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Trend:
     """The points of a trend in their order, and what lies between them.
 
     `rejected` steps were found and do not stand. `without_number`: so many runs are no points.
-    `levels`: the first point of each with its height, beside steps that stand or were rejected.
+    `levels`: the first point of each with its height; `_inner_edges` says where they end.
     """
 
     runs: TrendRuns
@@ -182,7 +179,7 @@ def trend_of(runs: TrendRuns, *, axis: TrendAxis, margin: float) -> Trend:
     able = levels if len(points) >= LEAST_TREND_POINTS else levels[:0]
     found = find_steps(tuple(able.tolist()), coarse)
     standing, rejected = _placed(found, runs.marks, _finder(points))
-    edges = sorted({0, len(points), *(place.at for place in (*standing, *rejected))})
+    edges = sorted({0, len(points), *_inner_edges(standing, rejected)})
     judge = _Judge(levels, metric, margin, edges)
     return Trend(
         runs=runs,
@@ -264,7 +261,7 @@ def _placed(
 
     What somebody did stays where the step is no longer found, and beside one that is found there.
     """
-    matched = _matched(found, marks, find)
+    matched = matched_marks(found, marks, find)
     standing, rejected = [], []
     for step in found:
         mark = matched.get(step.at)
@@ -283,22 +280,19 @@ def _placed(
     return sorted(standing, key=lambda place: (place.at, place.origin == "found")), rejected
 
 
-def _matched(
-    found: Sequence[FoundStep], marks: Sequence[StepMark], find: Callable[[int], int | None]
-) -> dict[int, StepMark]:
-    """Return the mark of each found step that has one, by its point: the nearest ones first."""
-    pairs = sorted(
-        (abs(at - step.at), step.at, mark.id, mark)
-        for mark in marks
-        if mark.found is not None and (at := find(mark.found)) is not None
-        for step in found
-        if abs(at - step.at) <= _SAME_STEP
-    )
-    matched: dict[int, StepMark] = {}
-    for _, at, _, mark in pairs:
-        if at not in matched and mark not in matched.values():
-            matched[at] = mark
-    return matched
+def _inner_edges(standing: Sequence[_Place], rejected: Sequence[_Place]) -> Iterator[int]:
+    """Yield where levels end: at steps that stand, and at rejected ones that none replaces.
+
+    An added step replaces the rejected one that it is beside, where no other step is nearer.
+    """
+    yield from (place.at for place in standing)
+    kept = {place.at: place.found for place in rejected if place.found}
+    others = [place.at for place in standing if place.origin != "added"]
+    for added in (place.at for place in standing if place.origin == "added"):
+        at = min((*others, *kept), key=lambda other: abs(other - added), default=0)
+        if at in kept and kept[at].is_beside(added):
+            del kept[at]
+    yield from kept
 
 
 @dataclass(frozen=True)

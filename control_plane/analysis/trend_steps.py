@@ -11,7 +11,7 @@ first brought to within a few standard deviations of the median around it (F. R.
 influence curve and its role in robust estimation", 1974); those that differ by noise alone stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, sqrt
@@ -19,6 +19,8 @@ from math import exp, sqrt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from control_plane.domain.trend_runs import StepMark
 
 WINDOW_POINTS = 50
 """So many points are looked at together; the next window begins in the middle of the last one."""
@@ -34,6 +36,9 @@ WILD_SDS = 5
 
 WILD_SHARE = 0.05
 """Where more points than that are far off, they are no exceptions but a level that comes back."""
+
+SAME_STEP = 5
+"""A step that is found so many points from where it was before is the same one."""
 
 _MOVED = 5
 _SD_OF_DIFFERENCES = 1.4826 / sqrt(2)
@@ -60,6 +65,10 @@ class FoundStep:
     first: int
     last: int
     p_value: float
+
+    def is_beside(self, at: int) -> bool:
+        """Return whether who sets a step at a point may mean this one."""
+        return self.first <= at <= self.last or abs(at - self.at) <= SAME_STEP
 
 
 @lru_cache(maxsize=200)
@@ -254,3 +263,21 @@ def _range(sums: _Sums, before: int, at: int, after: int) -> tuple[int, int]:
         return at, at
     able = places[left_over <= least * exp(2 * _LOG_LIKELIHOOD / points)]
     return int(able.min()), int(able.max())
+
+
+def matched_marks(
+    found: Sequence[FoundStep], marks: Sequence[StepMark], find: Callable[[int], int | None]
+) -> dict[int, StepMark]:
+    """Return the mark of each found step that has one, by its point: the nearest ones first."""
+    pairs = sorted(
+        (abs(at - step.at), step.at, mark.id, mark)
+        for mark in marks
+        if mark.found is not None and (at := find(mark.found)) is not None
+        for step in found
+        if abs(at - step.at) <= SAME_STEP
+    )
+    matched: dict[int, StepMark] = {}
+    for _, at, _, mark in pairs:
+        if at not in matched and mark not in matched.values():
+            matched[at] = mark
+    return matched

@@ -107,6 +107,28 @@ def test_a_rejected_rise_makes_no_rise_of_the_fall_behind_it() -> None:
     assert [height for height in line["y"] if height][-3] == pytest.approx(30, rel=0.05)
 
 
+@pytest.mark.parametrize("at", [17, 22, 25])
+def test_an_added_step_takes_the_place_of_the_rejected_one_beside_it(at: int) -> None:
+    marks = [mark(200, None), replace(mark(None, 10 * at), id="b" * 10)]
+    found = trend(values((20, 1.0), (20, 2.0)), marks)
+    assert [step.at for step in found.rejected] == [20]
+    (added,) = found.steps
+    assert (added.at, added.origin, added.verdict) == (at, "added", "worse")
+    assert added.change == pytest.approx(0.8, abs=0.15)
+    assert [begin for begin, _ in found.levels] == [0, at]
+
+
+def test_an_added_step_beside_a_found_one_replaces_no_rejected_one() -> None:
+    """The fall would be told as a rise again."""
+    marks = [mark(200, None), replace(mark(None, 250), id="b" * 10)]
+    found = trend(values((20, 1.0), (5, 30.0), (20, 10.0)), marks)
+    assert [(step.at, step.origin, step.verdict) for step in found.steps] == [
+        (25, "added", "better"),
+        (25, "found", "better"),
+    ]
+    assert [begin for begin, _ in found.levels] == [0, 20, 25]
+
+
 def test_fewer_than_ten_points_are_no_trend() -> None:
     found = trend([*values((4, 1.0), (5, 9.0)), None])
     assert (found.steps, found.enough, found.without_number) == ((), False, 1)
