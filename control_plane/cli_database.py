@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.prose.experiment_report import judged_step
+from control_plane.analysis.prose.experiment_report import judged_step, trend_list_lines
 from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
 from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
@@ -23,9 +23,8 @@ from control_plane.domain.units import change, number_of
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import read_lock
 
-SHOWN = 12
+SHOWN, ALARM = 12, 10
 database_commands = typer.Typer()
-
 
 TREND_EXIT_CODES = """
 Exit codes:
@@ -38,7 +37,6 @@ Exit codes:
 
 10 the newest found step is worse beyond the margin, and was not told: --once or --json tells it
 """
-ALARM = 10
 
 TrendMetric = Annotated[
     str, typer.Option("--metric", help="As in the API; p50 response time unless named.")
@@ -81,18 +79,16 @@ def follow_trend(
     query = {name: value for name, value in query.items() if value}
     query |= {} if margin is None else {"margin": margin}
     told = as_json if once is None else once
-    with connect(_settings_with_database(context, db)) as dashboard:
-        found = (
-            _listed(dashboard, query) if spec is None else dashboard.trend(spec, query, told=told)
-        )
+    with connect(_settings_with_database(context, db)) as looplab:
+        found = _listed(looplab, query) if spec is None else looplab.trend(spec, query, told=told)
     if as_json:
         print_json(found)
     elif spec is None:
-        print_table(_trends_table(found["trends"]))
+        _print_trends(found)
     else:
         _print_trend(found, told=told)
-        if dashboard.url:
-            print_line(f"{dashboard.url}/trends/{found['spec']}?{urlencode(query)}".rstrip("?"))
+        if looplab.url:
+            print_line(f"{looplab.url}/trends/{found['spec']}?{urlencode(query)}".rstrip("?"))
     raise typer.Exit(ALARM if found.get("alarm") else 0)
 
 
@@ -111,14 +107,18 @@ def _settings_with_database(context: typer.Context, db: Path | None) -> Settings
     return settings
 
 
-def _trends_table(trends: list[Document]) -> Table:
+def _print_trends(found: Document) -> None:
+    """Print the trends that there are, and which runs make none."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("Spec", "Runs", "Machine", "Last", "Title"):
         table.add_column(head, no_wrap=head != "Title")
-    for trend in trends:
+    for trend in found["trends"]:
         texts = (trend["spec"], str(trend["runs"]), trend["machine"], trend["at"][:10])
         table.add_row(*map(Text, (*texts, trend["title"])))
-    return table
+    if found["trends"]:
+        print_table(table)
+    for line in trend_list_lines(found):
+        print_line(line)
 
 
 def _print_trend(found: Document, *, told: bool) -> None:
@@ -393,8 +393,8 @@ def _table(entries: list[Document]) -> Table:
     for entry in entries:
         kinds = ("run", "experiment", "comparison", "peer", "trend")
         kind = next(kind for kind in kinds if kind in entry)
-        what = f"{kind} {entry[kind]}"
         at = f"{entry['at'][:16].replace('T', ' ')} UTC"
+        what = f"{kind} {entry[kind]}"
         texts = (at, entry["who"], entry["from"], entry["action"], what, entry["title"])
         table.add_row(*map(Text, texts))
     return table

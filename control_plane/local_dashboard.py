@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 from control_plane.analysis.client_ceiling import ceiling_documents
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
+from control_plane.analysis.prose.experiment_document import (
+    experiment_document,
+    trend_document,
+    trend_list_document,
+)
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.dashboard_client import REPORT_S, Report
 from control_plane.domain.documents import run_document
@@ -125,8 +129,9 @@ class LocalDashboard:
         return asdict(self._runner.run(self._started().import_file(file, told)))
 
     def trends(self, *, suspect: bool, machine: str) -> Document:
-        found = self._store.trends(suspect=suspect, machine=machine)
-        return {"trends": [listed.document() for listed in found]}
+        listed = self._store.trends(suspect=suspect, machine=machine)
+        left_out = self._store.left_out_of_trends(suspect=suspect)
+        return trend_list_document(listed, left_out)
 
     def trend(self, spec: str, query: Mapping[str, str | float], *, told: bool) -> Document:
         # What endpoints take, which other commands need not wait for.

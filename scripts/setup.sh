@@ -54,11 +54,16 @@ venv_works() {
         "$VENV/bin/python" -m pip --version >/dev/null 2>&1
 }
 
+# stamp EXTRAS: the file that holds what was installed with them.
+stamp() { echo "$VENV/installed-${1:-runtime}"; }
+wanted() { (cd "$ROOT" && cat pyproject.toml constraints.txt); }
+is_set_up() { venv_works && [ "$(cat "$(stamp "$1")" 2>/dev/null)" = "$(wanted)" ]; }
+
 # Installs again only when pyproject.toml or constraints.txt changed since the last time.
 install_project() {
-    local extras="$1" stamp="$VENV/installed-${1:-runtime}" inputs
-    inputs="$(cd "$ROOT" && cat pyproject.toml constraints.txt)"
-    [ "$(cat "$stamp" 2>/dev/null)" != "$inputs" ] || return 0
+    local extras="$1" inputs
+    inputs="$(wanted)"
+    [ "$(cat "$(stamp "$extras")" 2>/dev/null)" != "$inputs" ] || return 0
     say "installing Looplab${extras:+ with $extras} (about a minute the first time)"
     touch "$VENV/installing"
     if ! "$VENV/bin/python" -m pip install --quiet --editable "$ROOT${extras:+[$extras]}" \
@@ -66,7 +71,7 @@ install_project() {
         rm "$VENV/installing"
         fail "pip could not install Looplab: see the lines above"
     fi
-    printf '%s\n' "$inputs" >"$stamp"
+    printf '%s\n' "$inputs" >"$(stamp "$extras")"
     printf '%s\n' "$inputs" >"$VENV/installed-runtime"
     rm "$VENV/installing"
 }

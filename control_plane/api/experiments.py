@@ -7,7 +7,11 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
+from control_plane.analysis.prose.experiment_document import (
+    experiment_document,
+    trend_document,
+    trend_list_document,
+)
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
@@ -194,8 +198,12 @@ def noise_floors(store: StoreDep) -> Document:
 
 @trends.get("/trends")
 def listed_trends(store: StoreDep, query: TrendListQueryDep) -> Document:
-    """Return the specs of which ten valid runs or more are here, the last measured first."""
-    return {"trends": [listed.document() for listed in store.trends(**query.model_dump())]}
+    """Return the specs of which ten valid runs or more are here, the last measured first.
+
+    `left_out` counts the runs that make none: suspect ones of so many specs, and imported ones.
+    """
+    listed = store.trends(**query.model_dump())
+    return trend_list_document(listed, store.left_out_of_trends(suspect=query.suspect))
 
 
 @trends.get("/trends/{spec}")

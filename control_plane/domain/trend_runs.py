@@ -114,6 +114,18 @@ class TrendRuns:
 
 
 @dataclass(frozen=True)
+class LeftOutOfTrends:
+    """How many runs make no trend: `suspect` ones of so many `specs`, and imported ones.
+
+    A spec counts that has points enough with its suspect runs alone.
+    """
+
+    specs: int
+    suspect: int
+    imported: int
+
+
+@dataclass(frozen=True)
 class ListedTrend:
     """A trend with points enough. `numbers`: the p50 response times of its newest runs, in order.
 

@@ -37,6 +37,7 @@ from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
 from control_plane.domain.trend_runs import (
     LEAST_TREND_POINTS,
+    LeftOutOfTrends,
     ListedTrend,
     StepChange,
     StepMark,
@@ -86,12 +87,12 @@ class TrendListRow:
 
 @dataclass(frozen=True)
 class TrendsPage(View):
-    """The trends with points enough; `left_out`: so many with so many suspect runs are not."""
+    """The trends with points enough; `left_out`: the runs that make none."""
 
     template: ClassVar[str] = "pages/trends.html"
     rows: tuple[TrendListRow, ...]
     suspect: bool
-    left_out: tuple[int, int]
+    left_out: LeftOutOfTrends
     least: int = LEAST_TREND_POINTS
     most: int = MOST_LISTED_TRENDS
 
@@ -172,7 +173,7 @@ def trends(request: Request, store: StoreDep, query: TrendListQueryDep) -> Respo
     listed = store.trends(**query.model_dump())
     lasts = (seconds(each.numbers[-1] if each.numbers else None) for each in listed)
     rows = (TrendListRow(t, last, course(t.numbers)) for t, last in zip(listed, lasts, strict=True))
-    left_out = (0, 0) if query.suspect else store.doubted_trends()
+    left_out = store.left_out_of_trends(suspect=query.suspect)
     return page(request, TrendsPage(tuple(rows), query.suspect, left_out))
 
 

@@ -26,6 +26,7 @@ from control_plane.domain.trend_runs import (
     AUTO_BASELINE,
     LEAST_TREND_POINTS,
     Blocks,
+    LeftOutOfTrends,
     ListedTrend,
     StepMark,
     TrendBaseline,
@@ -90,17 +91,15 @@ class Trends:
             rows = session.connection().execute(grouped).all()
             return [_listed(session, row, outcomes) for row in rows]
 
-    def doubted_trends(self) -> tuple[int, int]:
-        """Return how many trends have points enough with suspect runs alone, and how many those."""
-        valid = func.count(sqlalchemy.case((col(RunRow.outcome) == "valid", 1)))
-        grouped = (
-            _by_trend(func.count() - valid)
-            .where(*finished("valid", "suspect"))
-            .having(valid < LEAST_TREND_POINTS, func.count() >= LEAST_TREND_POINTS)
-        )
+    def left_out_of_trends(self, *, suspect: bool = False) -> LeftOutOfTrends:
+        """Return how many runs make no trend; with `suspect` no such run is left out."""
+        valid, measured = func.sum(col(RunRow.outcome) == "valid"), finished("valid", "suspect")
+        able = _by_trend(func.count() - valid).where(*measured)
+        able = able.having(valid < LEAST_TREND_POINTS, func.count() >= LEAST_TREND_POINTS)
+        imported = select(func.count()).where(*measured, col(RunRow.spec_digest).is_(None))
         with self._database.read() as session:
-            found = [row[2] for row in session.connection().execute(grouped)]
-        return len(found), sum(found)
+            found = [] if suspect else [row[2] for row in session.connection().execute(able)]
+            return LeftOutOfTrends(len(found), sum(found), session.exec(imported).one())
 
     def trend_spec(self, named: str) -> str:
         """Return a digest, or that of the spec of the run with this id. Raises NotFound."""

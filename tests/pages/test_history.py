@@ -185,6 +185,11 @@ def test_a_pinned_run_says_so_and_is_not_deleted(looplab: Dashboard) -> None:
     asked = looplab.get("/history/delete", params=[("run", pinned), ("run", other)]).text
     assert "Delete 1 run?" in asked
     assert "items, async is pinned as release 2.3" in " ".join(read_html(asked).text.split())
+    alone = looplab.get("/history/delete", params=[("run", pinned)]).text
+    said = " ".join(read_html(alone).text.split())
+    assert "Nothing can be deleted here" in said
+    assert "press Unpin on the page of items, async" in said
+    assert "go out of every list" not in said
     assert send(looplab, "/runs/delete", [("run", pinned)]).status_code == 409
     beside = read_html(looplab.get(f"/runs/{other}").text)
     offered = [link for link in beside.by_role("link") if "baseline=" in link.attributes["href"]]
@@ -290,7 +295,7 @@ def test_title_tags_and_note_are_edited_on_the_page_of_a_run(looplab: Dashboard)
 def test_a_run_that_is_not_over_stays(looplab: Dashboard) -> None:
     run_id = looplab.submit(long_spec(title="not over", **BARE))
     page = looplab.get("/history/delete", params={"run": run_id}).text
-    assert "Delete 0 runs?" in page
+    assert "Nothing can be deleted here" in page
     assert "not over is not over yet" in " ".join(read_html(page).text.split())
     assert send(looplab, "/runs/delete", [("run", run_id)]).status_code == 409
     assert looplab.post(f"/api/runs/{run_id}/cancel").status_code == 200

@@ -24,6 +24,7 @@ from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.ids import run_address
 from control_plane.domain.spec_json import Document
+from control_plane.domain.trend_runs import LeftOutOfTrends, ListedTrend
 
 
 def experiment_document(judged: JudgedExperiment) -> Document:
@@ -163,6 +164,11 @@ def _bounds_of(metric: JudgedMetric) -> Document:
         "low_90": of_90.low if of_90 else None,
         "high_90": of_90.high if of_90 else None,
     }
+
+
+def trend_list_document(listed: Sequence[ListedTrend], left_out: LeftOutOfTrends) -> Document:
+    """Return the trends as the API lists them, with how many runs make none."""
+    return {"trends": [trend.document() for trend in listed], "left_out": asdict(left_out)}
 
 
 def trend_document(trend: Trend) -> Document:

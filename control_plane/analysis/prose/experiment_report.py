@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 from control_plane.analysis.prose import escaped
 from control_plane.domain.metrics_and_objectives import ADDED, JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
+from control_plane.domain.trend_runs import LEAST_TREND_POINTS
 from control_plane.domain.units import NONE, WRITTEN, change, number_of, ratio
 
 _AGAINST = {"worse", "broken", "failed"}
@@ -52,6 +53,17 @@ def trend_markdown(found: Document, address: str) -> str:
         lines += [*_table(_step_rows(found)), ""]
     lines.append(f"[{_escaped(found['title'])}](<{address}>)")
     return "\n".join(lines) + "\n"
+
+
+def trend_list_lines(found: Document) -> Iterator[str]:
+    """Yield that there is no trend where there is none, and which runs make none."""
+    if not found["trends"]:
+        yield f"No trend: it takes {LEAST_TREND_POINTS} valid runs of one spec on one machine."
+    if suspect := found["left_out"]["suspect"]:
+        runs, specs = number_of(suspect, "suspect run"), found["left_out"]["specs"]
+        yield f"{runs} of {number_of(specs, 'spec')} left out: --suspect counts them, too."
+    if imported := found["left_out"]["imported"]:
+        yield f"{number_of(imported, 'imported run')} left out: a trend is of runs measured here."
 
 
 def _step_rows(found: Document) -> Iterator[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from control_plane.dependencies import RunId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import checked_id, experiment_address
-from control_plane.domain.run import DeletedRun, Run, RunDetail
+from control_plane.domain.run import DeletedRun, Pin, Run, RunDetail
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import CompareQuery, suggested_runs
 from control_plane.pages.form import FormData, FormDep
@@ -107,11 +107,15 @@ def _to(run_id: str) -> RedirectResponse:
 
 @dataclass(frozen=True)
 class DeletePage(View):
-    """The question whether to delete runs; `kept` stay, with the reason."""
+    """The question whether to delete runs; `kept` stay, with the reason.
+
+    `pins` keep some of them: what is pinned, and its page.
+    """
 
     template: ClassVar[str] = "pages/delete.html"
     runs: tuple[Run, ...]
     kept: tuple[tuple[Run, str], ...]
+    pins: tuple[tuple[Pin, str], ...]
     back: str
     days: int = KEPT_DAYS
 
@@ -125,7 +129,9 @@ def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterTex
     reasons = {run_id: f"pinned as {name}" for run_id, name in names.items()} | unfinished
     kept = tuple((stored, reasons[stored.id]) for stored in runs if stored.id in reasons)
     able = tuple(stored for stored in runs if stored.id not in reasons)
-    return page(request, DeletePage(able, kept, safe_query(back)))
+    pins = (pin for pin in store.pins() if pin.name in names.values())
+    pages = tuple((pin, _page_of(pin.experiment_id, pin.run_id)) for pin in pins)
+    return page(request, DeletePage(able, kept, pages, safe_query(back)))
 
 
 @router.post("/runs/delete")
