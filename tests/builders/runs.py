@@ -1,6 +1,6 @@
 """Runs with plausible numbers, made by the real summary, merge and gates from synthetic samples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -254,11 +254,12 @@ def decided(
     slug: str,
     shapes: Sequence[Shape],
     environment: Environment = ENVIRONMENT,
+    failed: Collection[int] = (),
     **changes: Any,
 ) -> Experiment:
     """Store the quick variant of a bundled experiment, each of its arms finished.
 
-    `changes` are those of its design.
+    `changes` are those of its design; arms in the places of `failed` failed after their trials.
     """
     document = bundled_experiment(slug).document("quick")
     submitted = read_experiment(document)
@@ -273,9 +274,21 @@ def decided(
         arms.append((arm.name, Draft(spec, "uvicorn, 1 worker, uvloop")))
     design = replace(submitted.design, **changes)
     made = store.add_experiment(submitted.question, design, arms, 100)
-    for stored, shape in zip(made.arms, shapes, strict=True):
-        led(store, store.run(stored.run_id or ""), shape, environment)
+    for place, (stored, shape) in enumerate(zip(made.arms, shapes, strict=True)):
+        run = store.run(stored.run_id or "")
+        if place in failed:
+            _failed(store, run, shape)
+        else:
+            led(store, run, shape, environment)
     return made
+
+
+def _failed(store: Store, run: Run, shape: Shape) -> None:
+    """Let a queued run fail with all of its trials, but not what they are worth."""
+    _to_its_last_second(store, run, ENVIRONMENT)
+    for block in range(run.spec.trials):
+        store.save_trial(run.id, trial_of(run.spec, shape, block))
+    store.move(run.id, State.FINALIZING, State.FAILED, reason="the target ended")
 
 
 def led(

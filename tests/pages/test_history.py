@@ -6,10 +6,11 @@ import pytest
 
 from control_plane.analysis.prose import plain_text
 from control_plane.domain.run import State
+from control_plane.experiments.experiment_file import bundled_experiment
 from control_plane.jobs.experiment_job import findings_of, judged_now
 from control_plane.pages.experiment_cards import ExperimentAnswers, experiment_answer
 from control_plane.store.store import open_store
-from tests.builders.runs import ASYNC, BLOCKING, decided, ended, items
+from tests.builders.runs import ASYNC, BLOCKING, FAILING, THREADED, decided, ended, items
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.html import Element, read_html
 from tests.in_process import in_process
@@ -171,6 +172,22 @@ def test_an_experiment_that_finished_is_listed_as_it_was_judged_then(tmp_path: P
         store.delete([made.arms[1].run_id or ""])
         left = answers.listed(store.experiment(made.id), store)
         assert (kept.badges, left.badges) == ((("valid", "3 valid"),), (("valid", "2 valid"),))
+
+
+@pytest.mark.parametrize("slug", ["classic", "burst", "cpu"])
+def test_what_was_kept_of_an_experiment_is_what_is_judged_now(tmp_path: Path, slug: str) -> None:
+    """Whatever its arms are worth, one that failed after its trials, too."""
+    others = [ASYNC] * (len(bundled_experiment(slug).arms) - 2)
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        for second, failed in ((THREADED, ()), (FAILING, ()), (FAILING, (1,)), (ASYNC, (1,))):
+            made = decided(store, slug, [BLOCKING, second, *others], failed=failed)
+            judged = judged_now(store, made.id)
+            assert judged.state is State.FINISHED
+            store.keep_findings(made.id, findings_of(judged))
+            kept = ExperimentAnswers().listed(store.experiment(made.id), store)
+            now = experiment_answer(judged)
+            assert (kept.sentence, kept.badges) == (now.sentence, now.badges)
+            assert ("invalid", "1 invalid: B") in kept.badges or second is not FAILING
 
 
 def test_a_pinned_run_says_so_and_is_not_deleted(looplab: Dashboard) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isinf
 
+from control_plane.analysis.deciding import validity_so_far
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
@@ -217,7 +218,7 @@ class ExperimentHeadline:
 def kept_headline(judged: JudgedExperiment) -> ExperimentHeadline:
     """Return what leads the page, kept so that no list has to judge it anew."""
     lead, _ = experiment_headline(judged, arm_labels(judged.experiment))
-    outcomes = (run.validity.outcome if run and run.validity else None for run in judged.runs)
+    outcomes = (validity_so_far(run).outcome if run else None for run in judged.runs)
     return ExperimentHeadline(lead, tuple(outcomes))
 
 
