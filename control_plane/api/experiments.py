@@ -12,7 +12,6 @@ from control_plane.analysis.prose.experiment_document import (
     trend_document,
     trend_list_document,
 )
-from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
     ERROR_RESPONSES,
@@ -48,11 +47,7 @@ trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
 
 @router.post("/experiments", status_code=202)
 def submit(
-    document: SpecBody,
-    store: StoreDep,
-    service: RunServiceDep,
-    response: Response,
-    key: IdempotencyKey = None,
+    document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
 ) -> Document:
     """Queue an experiment: a run for each arm, whose trials are interleaved in blocks.
 
@@ -61,8 +56,7 @@ def submit(
     """
     made = service.submit_experiment(document, key=key)
     response.headers["Location"] = f"/api/experiments/runs/{made.id}"
-    specs = [run.spec for run in store.arm_runs(made) if run]
-    elsewhere = list(arms_elsewhere(specs, made.design.blocks))
+    elsewhere = list(service.experiment_elsewhere(document))
     return {"id": made.id, "url": experiment_address(made.id), "elsewhere": elsewhere}
 
 
@@ -162,7 +156,10 @@ def confirmation(
     service: RunServiceDep,
     blocks: Annotated[int | None, Query()] = None,
 ) -> Document:
-    """Return the document of what a confirmation would measure; nothing is queued."""
+    """Return the document of what a confirmation would measure; nothing is queued.
+
+    It can be handed in as it is.
+    """
     return confirmation_document(store, service, experiment_id, blocks)
 
 
@@ -178,10 +175,13 @@ def confirm(
 
     All arms, or of more than six the baseline and the winner. `blocks` is its own maximum; as many
     as would settle it where none is named. The same Idempotency-Key gives the same one.
+    `elsewhere` says which other machines get load, and how much at most; empty where it stays here.
     """
     blocks = body.blocks if body else None
     made = confirm_experiment(store, service, experiment_id, blocks, key)
-    return _told(store, service, made.id)
+    document = confirmation_document(store, service, experiment_id, blocks)
+    elsewhere = list(service.experiment_elsewhere(document))
+    return {**_told(store, service, made.id), "elsewhere": elsewhere}
 
 
 def _told(store: Store, service: RunService, experiment_id: str) -> Document:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
@@ -170,6 +171,15 @@ class RunService:
         self._idle_tasks.give_way()
         self._queue.wake()
         return made
+
+    def experiment_elsewhere(self, document: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return which other machines an experiment asks, and how much at most.
+
+        Empty where load stays here. Raises InvalidInput as `submit_experiment`.
+        """
+        arms = self.submissions.planned_arms(read_experiment(document), self.expected_seconds)
+        specs = [draft.spec for _, draft in arms]
+        return arms_elsewhere(specs, specs[0].trials)
 
     def seconds_of_experiments(self, documents: Sequence[Document]) -> list[float | InvalidInput]:
         """Return how long each takes, or else why it cannot be measured."""

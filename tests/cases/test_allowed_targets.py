@@ -163,9 +163,36 @@ def test_the_api_says_so_in_what_it_answers(tmp_path: Path) -> None:
         assert [told_of(ALLOWED) in line for line in run["elsewhere"]] == [True]
         assert ["at most 11 times" in line for line in made["elsewhere"]] == [True]
         assert here["elsewhere"] == []
-        assert looplab.post(f"/api/experiments/runs/{made['id']}/cancel").is_success
+        address = f"/api/experiments/runs/{made['id']}"
+        assert looplab.post(f"{address}/cancel").is_success
+        shown = looplab.get(f"{address}/confirm?blocks=6").json()
+        again = looplab.post(f"{address}/confirm", {"blocks": 6}).json()
+        assert [f"{ALLOWED} is another machine" in line for line in again["elsewhere"]] == [True]
+        assert ["at most 15 times" in line for line in again["elsewhere"]] == [True]
+        # What is shown can be handed in as it is.
+        other = looplab.post("/api/experiments", shown).json()
+        assert other["elsewhere"] == again["elsewhere"]
+        for each in (again, other):
+            assert looplab.post(f"/api/experiments/runs/{each['id']}/cancel").is_success
         for run_id in (run["id"], here["id"], first):
             assert looplab.cancel(run_id).is_success
+
+
+def test_a_repeated_key_is_answered_the_same_though_arms_were_deleted(tmp_path: Path) -> None:
+    send = {"headers": {"Idempotency-Key": "once"}}
+    with in_process(tmp_path, limits=replace(LIMITS, max_queue=9)) as looplab:
+        first = looplab.submit(long_spec(**BARE))
+        looplab.until_state(first, {"running"})
+        given = {**EXPERIMENT, "spec": spec_for(ALLOWED)}
+        made = looplab.post("/api/experiments", given, **send).json()
+        address = f"/api/experiments/runs/{made['id']}"
+        assert looplab.post(f"{address}/cancel").is_success
+        for run in looplab.get(address).json()["runs"]:
+            assert looplab.client.delete(f"/api/runs/{run['id']}").status_code == 204
+        replayed = looplab.post("/api/experiments", given, **send).json()
+        assert replayed == made
+        assert ["at most 11 times" in line for line in made["elsewhere"]] == [True]
+        assert looplab.cancel(first).is_success
 
 
 def test_the_command_line_says_so_before_it_hands_in(capsys: pytest.CaptureFixture[str]) -> None:
