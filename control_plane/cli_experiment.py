@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from control_plane.cli_options import AsJson, DatabaseOption, connect, settings_of
+from control_plane.cli_options import AsJson, DatabaseOption, connect_to_look, settings_of
 from control_plane.cli_output import (
     INVALID,
     NOT_FINISHED,
@@ -276,7 +276,8 @@ def repeat_result(
 
     What is started comes from your settings; of theirs nothing is run.
     """
-    with _bundle_of(result) as named, connect(settings_of(context, db)) as dashboard:
+    here = settings_of(context, db)
+    with _bundle_of(result) as named, connect_to_look(named, here, start=start) as dashboard:
         subject = _subject_of(named, result, of_bundle, dashboard)
         targets = dashboard.repeat(subject, {}, start=False)["targets"]
         known = [target["name"] for target in targets]
@@ -374,7 +375,8 @@ def _repeat_lines(planned: Document, *, start: bool) -> Iterator[str]:
     yield from (f"Gets the load here: {address}" for address in planned["addresses"])
     yield from (f"Missing here: {each['message']}" for each in planned["missing"])
     if not start and not planned["missing"]:
-        yield f"Takes about {about(planned['seconds'])}. Nothing is started without --start."
+        takes = about(planned["seconds"])
+        yield f"Takes about {takes}. Nothing is started or kept without --start."
 
 
 def _follow_repeat(dashboard: DashboardClient, planned: Document, *, as_json: bool) -> int:

@@ -5,6 +5,7 @@ that they talk to.
 import asyncio
 import signal
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -66,6 +67,26 @@ def connect(settings: Settings) -> Iterator[DashboardClient]:
         here = LocalDashboard(settings, runner)
         closing.callback(here.close)
         yield here
+
+
+@contextmanager
+def connect_to_look(result: str, settings: Settings, *, start: bool) -> Iterator[DashboardClient]:
+    """Give the dashboard; without a start, for a file, one whose database is thrown away.
+
+    What was only looked at is kept nowhere: a part of it that came by a link would stand for the
+    whole that comes later. Raises SettingsError for an id where there is no database to look into.
+    """
+    if start or not Path(result).is_file():
+        if not start and not settings.db.exists():
+            raise SettingsError(f"There is no database {settings.db} to look into.")
+        with connect(settings) as dashboard:
+            yield dashboard
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="looplab-look-") as folder,
+        connect(replace(settings, db=Path(folder) / "look.db")) as dashboard,
+    ):
+        yield dashboard
 
 
 def _interrupt(number: int, frame: object) -> None:

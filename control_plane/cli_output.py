@@ -377,7 +377,7 @@ def _cell(row: Document, run: Document, base: Document) -> Text:
     text = Text(f"{TRUST_MARKS[level]}{sign}{WRITTEN[row['unit']](value)}", STYLES[level])
     against = row["ratios"][run["id"]]
     other = _level(base, row["stream"], row["metric"])
-    if against is None or other == "hidden":
+    if against is None or other == "hidden" or run["id"] == base["id"]:
         return text
     worse = "void" if "void" in {level, other} else other if level == "full" else level
     return text.append(f" {ratio(against):>6}", STYLES[worse])
