@@ -379,6 +379,9 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
 def _both_values(metric: JudgedMetric) -> str:
     """Return `8,770 /s against 8,740 /s`: geometric means over blocks, the contender's first."""
     if metric.gaps and metric.values == (0, 0):
-        return "none failed on either side"
+        if metric.held != "undecided":
+            return "none failed on either side"
+        bound, margin = share(metric.gaps[1].high), share(metric.margin)
+        return f"none failed on either side; so few requests leave up to {bound}, margin {margin}"
     baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
     return f"{contender} against {baseline}"

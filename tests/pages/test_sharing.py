@@ -211,7 +211,15 @@ def test_a_preview_has_the_sentence_and_the_main_figure(site: Site, kind: str) -
     path = site.share(kind)
     page = read_html(site.get(path))
     told = {meta.attributes.get("property"): meta for meta in page.all("meta")}
-    assert words(told["og:title"].attributes["content"]) == words(page.all("h1")[0].text)
+    titled, lead = words(told["og:title"].attributes["content"]), words(page.all("h1")[0].text)
+    doubt = titled.removesuffix(lead)
+    assert titled.endswith(lead)
+    worth = [
+        badge.attributes["class"]
+        for badge in page.all("span")
+        if "badge " in (badge.attributes.get("class") or "")
+    ]
+    assert bool(doubt) == any(kind in " ".join(worth) for kind in ("suspect", "invalid"))
     assert told["og:image"].attributes["content"].endswith(f"{path}/picture.png")
     answer = site.client.get(f"{path}/picture.png")
     assert answer.headers["content-type"] == told["og:image:type"].attributes["content"]

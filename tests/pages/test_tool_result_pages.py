@@ -150,3 +150,12 @@ def test_beside_a_run_it_has_no_ratio_unless_one_machine_measured_both(stored: S
     assert "×" in stored.looplab.get(f"{runs}&anyway=1").text
     assert stored.looplab.get("/peers/compare?results=zzzzzzzzzz").status_code == 404
     assert stored.looplab.get("/peers/compare").status_code == 422
+
+
+def test_the_address_of_a_comparison_of_runs_leads_to_the_page_that_has_both(
+    stored: Stored,
+) -> None:
+    peer_id, run_id = taken(stored.looplab, "wrk2.txt"), stored.runs.streams
+    answer = stored.looplab.get(f"/compare?runs={run_id},{peer_id}")
+    assert (answer.status_code, answer.url.path) == (200, "/peers/compare")
+    assert answer.url.params["results"] == f"{run_id},{peer_id}"

@@ -40,7 +40,7 @@ from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import GREYED
-from control_plane.domain.units import seconds
+from control_plane.domain.units import is_turned, seconds
 
 MARGIN = math.log(1.03)
 """Ratios whose logarithm is closer to 0 are of no account."""
@@ -67,7 +67,7 @@ def ratio_clause(contender: RunLabel, ratio: float, requests: str, base: RunLabe
     """
     if 0.995 <= ratio < 1.005:
         return sentence(contender, f" served as many {requests} as ", base, " here")
-    if ratio < 0.5:
+    if is_turned(ratio):
         fewer = factor_text(1 / ratio)
         return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
     return sentence(
@@ -79,7 +79,7 @@ def short_ratio_clause(contender: RunLabel, ratio: float, base: RunLabel) -> Sen
     """Return how a further contender fares, to stand after the clause of another."""
     if 0.995 <= ratio < 1.005:
         return sentence(contender, " as many as ", base)
-    if ratio < 0.5:
+    if is_turned(ratio):
         return sentence(contender, " ", factor_text(1 / ratio), " fewer")
     return sentence(contender, " ", factor_text(ratio))
 

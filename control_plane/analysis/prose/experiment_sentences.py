@@ -203,8 +203,16 @@ def experiment_headline(
     by_name = {label.name: label for label in labels}
     first, *others = sorted(judged.primary, key=_clearness)
     lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)
+    if _all_suspect(judged) and first.verdict.finding != "no_verdict":
+        lead = sentence(lead, " Every arm is suspect.")
     more = [part for other in others for part in _further(other, by_name[other.contender])]
     return lead, sentence(*more, " ".join([*_broken_and_failed(judged), *_failures(judged)]))
+
+
+def _all_suspect(judged: JudgedExperiment) -> bool:
+    """Whether no arm is beyond doubt: then there is no side to believe."""
+    worth = [run.validity.outcome for run in judged.runs if run and run.validity]
+    return bool(worth) and all(outcome == "suspect" for outcome in worth)
 
 
 @dataclass(frozen=True)

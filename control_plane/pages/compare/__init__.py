@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
 from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
@@ -33,6 +33,7 @@ from control_plane.pages.compare_query import (
 )
 from control_plane.pages.run.live import LIVE_POLL_S
 from control_plane.pages.site.templating import NO_STORE, page, shared_fragment
+from control_plane.pages.urls import tool_compare_url
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
@@ -43,7 +44,14 @@ def standing_query(
     store: StoreDep,
     drawing: Annotated[AskedDrawing, Depends()],
 ) -> CompareQuery:
-    """Return what is asked for without the runs that were deleted, which it names."""
+    """Return what is asked for without the runs that were deleted, which it names.
+
+    With a result of another tool among them, it stands at the address of those.
+    """
+    if store.tool_result_ids(query.ids):
+        others = (name for name in query.ids if name != query.baseline)
+        where = tool_compare_url((query.baseline, *others))
+        raise HTTPException(303, f"Results of other tools are at {where}.", {"Location": where})
     return without_deleted(read_drawing(query, drawing), store)
 
 

@@ -193,9 +193,9 @@ def _note(comparison: Comparison, run: Run) -> str:
         return run.state.value
     if invalid(run):
         return "invalid"
-    if run.id == comparison.baseline:
-        return "baseline" if len(comparison.runs) > 1 else ""
     doubt = "suspect, " if comparison.outcome(run) == "suspect" else ""
+    if run.id == comparison.baseline:
+        return f"{doubt}baseline" if len(comparison.runs) > 1 else ""
     if run.id in comparison.apart:
         return f"{doubt}another machine"
     base = comparison.label(comparison.baseline).letter
