@@ -136,9 +136,14 @@ def not_for_bundled(target: Target) -> str | None:
 
 
 def missing_server(target: Target) -> str:
-    """Return the message that its server is not installed, with the remedy; empty where it is."""
-    install = configuration_of(target).install
-    return install and f"{target.server} is not installed: {install}"
+    """Return the message that its server is not installed, with the remedy; empty where it is.
+
+    Errors hold no path, so the command stands where an operator looks for it.
+    """
+    if not (extra := configuration_of(target).missing_extra):
+        return ""
+    command = "The Targets page and looplab doctor tell the command."
+    return f"{target.server} is not installed: it comes with the extra looplab[{extra}]. {command}"
 
 
 def install_servers(root: Path = _ROOT) -> str:

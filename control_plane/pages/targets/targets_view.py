@@ -207,9 +207,10 @@ _PURPOSES = (
 
 @dataclass(frozen=True)
 class ListedConfiguration:
-    """`install`: the command that brings its server, empty where it is there. `builtin`: it stays.
+    """`install`: the command that brings its server, empty where it is there.
 
-    `wsgi`: it serves applications of the settings only.
+    It has paths, and is for operators alone; others read which extra is missing. `builtin`: it
+    stays. `wsgi`: it serves applications of the settings only.
     """
 
     name: str
@@ -217,6 +218,7 @@ class ListedConfiguration:
     command: str
     available: bool
     install: str
+    missing_extra: str | None
     builtin: bool
     wsgi: bool
 
@@ -329,6 +331,7 @@ def _rows(service: RunService, server: str) -> tuple[ListedConfiguration, ...]:
             command=service.server_command(configuration.target),
             available=configuration.available,
             install=configuration.install,
+            missing_extra=configuration.missing_extra,
             builtin=configuration.builtin,
             wsgi=configuration.wsgi,
         )

@@ -1,5 +1,6 @@
 """A server that is not installed is shown as such, with the line that brings it."""
 
+import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.dashboard import Dashboard, dashboard, items_spec
 from tests.html import read_html
 from tests.pages.form_page import send
 
+VIEWER = "the word of those who look"
 WITHOUT_GRANIAN = "import sys\nsys.modules['granian'] = None\n"
 
 
@@ -18,7 +20,8 @@ WITHOUT_GRANIAN = "import sys\nsys.modules['granian'] = None\n"
 def looplab(tmp_path: Path) -> Iterator[Dashboard]:
     """Its interpreter finds no granian, as where it was never installed."""
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_GRANIAN)
-    with dashboard(tmp_path, environment={"PYTHONPATH": str(tmp_path)}) as started:
+    environment = {"PYTHONPATH": str(tmp_path), "LOOPLAB_VIEWER_PASSWORD": VIEWER}
+    with dashboard(tmp_path, environment=environment) as started:
         yield started
 
 
@@ -36,7 +39,13 @@ def test_it_is_shown_with_what_brings_it(looplab: Dashboard) -> None:
     for configuration in missing:
         assert not read_html(page).by_role("button", f"Start {configuration['name']} by hand")
         assert f'value="{configuration["name"]}"' not in form
-    remedy = f"granian is not installed: {install_servers()}"
+    looks = {"Authorization": f"Bearer {VIEWER}"}
+    shown = looplab.get("/targets", headers=looks).text
+    assert (sys.executable in unescape(shown), shown.count("looplab[servers]")) == (False, 2)
+    remedy = (
+        "granian is not installed: it comes with the extra looplab[servers]. "
+        "The Targets page and looplab doctor tell the command."
+    )
     started = send(looplab, "/targets/start", [("name", missing[0]["name"])])
     assert (started.status_code, "granian is not installed" in started.text) == (422, True)
     refused = looplab.post("/api/runs", items_spec(target={"configuration": missing[0]["name"]}))
