@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -140,10 +141,12 @@ class ExperimentAnswers:
     def listed(self, experiment: Experiment, store: Store) -> ExperimentAnswer:
         """Return what lists show of it, without bars: what was kept when it finished.
 
-        Where nothing was, or an arm was deleted since, it is judged as in `answer`.
+        Where nothing that can be read was, or an arm was deleted since, it is judged as in
+        `answer`.
         """
         if experiment.headline and all(arm.run_id for arm in experiment.arms):
-            return _kept_answer(experiment, experiment.headline)
+            with suppress(ValueError):
+                return _kept_answer(experiment, experiment.headline)
         return self.answer(experiment, store)
 
     def answer(self, experiment: Experiment, store: Store) -> ExperimentAnswer:
@@ -188,6 +191,7 @@ def experiment_answer(judged: JudgedExperiment) -> ExperimentAnswer:
 
 
 def _kept_answer(experiment: Experiment, headline: str) -> ExperimentAnswer:
+    """Return what lists show. Raises ValueError where the headline is something else."""
     kept = adapter(ExperimentHeadline).validate_json(headline)
     return ExperimentAnswer(
         experiment=experiment,

@@ -172,7 +172,7 @@ class Reader:
 
     def is_over(self, run_id: str) -> bool:
         """Return whether a run is over."""
-        with self._database.read() as session:
+        with self._database.read() as session, readable(run_id):
             return State(find_row(session, run_id).state).terminal
 
     def run(self, run_id: str) -> Run:

@@ -197,7 +197,8 @@ class RunsAlike:
         given = {"kinds": json.dumps(sorted(set(kinds)))}
         with self._database.read() as session:
             rows = session.connection().execute(LAST_RATES, given).all()
-        return {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows if rate is not None}
+        found = {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows}
+        return {kind: rate for kind, rate in found.items() if isinstance(rate, float)}
 
     def repeats(self, run_ids: Sequence[str]) -> dict[str, list[RunOfSpec]]:
         """Return the newest runs of the spec of each run, as `repeats_query` chooses them.

@@ -329,12 +329,13 @@ def _of_key(session: Session, known: Submission, digest: str) -> Experiment:
 
 
 def _states(session: Session, row: ExperimentRow) -> list[State]:
-    """Return the states of the arms that are not deleted."""
+    """Return the states of the arms that are not deleted, nor in one that there is not."""
     states = select(RunRow.state).join(
         ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq)
     )
-    of_experiment = (ExperimentArmRow.experiment == row.seq, RunRow.state != DELETED)
-    return [State(state) for state in session.exec(states.where(*of_experiment)).all()]
+    known = col(RunRow.state).in_([state.value for state in State])
+    of_experiment = states.where(ExperimentArmRow.experiment == row.seq, known)
+    return [State(state) for state in session.exec(of_experiment).all()]
 
 
 def _discard(session: Session, experiments: Sequence[int]) -> None:

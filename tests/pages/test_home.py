@@ -1,5 +1,7 @@
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,31 @@ def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
         assert "24,999 requests: async, threaded or blocking?" in line.text
         assert "C async brings throughput from" in line.text
         assert "3 arms" in line.text
+
+
+@pytest.mark.parametrize(
+    ("change", "run_is"),
+    [
+        ("UPDATE experiment SET headline = '{\"x\": 1}'", 200),
+        ("UPDATE experiment SET headline = '['", 200),
+        ('UPDATE experiment SET headline = \'{"sentence": [], "outcomes": ["valid"]}\'', 200),
+        ("UPDATE run SET rate_per_s = 'quick'", 200),
+        ("UPDATE run SET state = 'odd' WHERE seq = 1", 404),
+    ],
+)
+def test_an_odd_row_costs_no_list_that_it_stands_in(
+    answered: Dashboard, change: str, run_is: int
+) -> None:
+    with closing(sqlite3.connect(answered.db)) as database, database:
+        database.execute(change)
+        (run_id,) = database.execute("SELECT id FROM run WHERE seq = 1").fetchone()
+    paths = ("/", "/history", "/experiments", "/api/experiments", "/runs/new", f"/runs/{run_id}")
+    found = {path: answered.get(path).status_code for path in paths}
+    assert found == {**dict.fromkeys(paths, 200), f"/runs/{run_id}": run_is}
+    assert answered.get(f"/api/runs/{run_id}").status_code == run_is
+    if run_is == 200:
+        said = read_html(answered.get("/history").text).text
+        assert "C async brings throughput from" in " ".join(said.split())
 
 
 def test_a_question_is_measured_as_an_experiment(empty: Dashboard) -> None:
