@@ -65,7 +65,9 @@ class Difference:
         texts: dict[str, str] = {}
         before, text = object(), ""
         for run_id, value in self.values.items():
-            if type(value) is not type(before) or value != before:
+            # Lists and numbers that are equal may be written in other ways: [1] and [1.0].
+            plain = isinstance(value, str) or type(value) is int
+            if not plain or type(value) is not type(before) or value != before:
                 before, text = value, text_of(self.field, value)
             texts[run_id] = text
         return texts

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.differences import (
+    Difference,
     environment_differences,
     machine_mismatch,
     spec_fields,
@@ -87,6 +88,12 @@ def test_values_stay_raw_beside_their_texts():
     runs = [run("a", spec=spec(timeout_s=30.0)), run("b", spec=spec(timeout_s=60.0))]
     (found,) = (field for field in spec_fields(runs) if field.differs)
     assert (found.field, found.values) == ("timeout_s", {"a": 30.0, "b": 60.0})
+
+
+def test_equal_values_of_other_kinds_are_told_apart() -> None:
+    values = {"a": [1], "b": [True], "c": [1.0], "d": [1.0]}
+    texts = Difference("target.settings.x", "x", values).texts
+    assert list(texts.values()) == ["1", "True", "1.0", "1.0"]
 
 
 def test_facts_of_the_moment_are_no_part_of_the_environment():
