@@ -279,8 +279,7 @@ def repeat_result(
     here = settings_of(context, db)
     with _bundle_of(result) as named, connect_to_look(named, here, start=start) as dashboard:
         subject = _subject_of(named, result, of_bundle, dashboard)
-        targets = dashboard.repeat(subject, {}, start=False)["targets"]
-        known = [target["name"] for target in targets]
+        known = [each["name"] for each in dashboard.repeat(subject, {}, start=False)["targets"]]
         chosen = [_serving("application", application, known), _serving("url", url, known)]
         serve = {name: chosen[0].get(name, {}) | chosen[1].get(name, {}) for name in chain(*chosen)}
         planned = dashboard.repeat(subject, serve, start=False)

@@ -11,19 +11,16 @@ import pytest
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.differences import after_pause
-from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
 )
 from control_plane.analysis.prose.experiment_sentences import (
-    experiment_headline,
     experiment_sentence,
     ratio_with_interval,
 )
 from control_plane.analysis.prose.run_sentences import lede
-from control_plane.analysis.run_labels import arm_labels
 from control_plane.domain.experiment import (
     Experiment,
     ExperimentArm,
@@ -34,7 +31,6 @@ from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.unanswered import with_unanswered
 from control_plane.experiments.experiment_file import stored_document
-from control_plane.pages.experiment_view import experiment_part
 from control_plane.pages.exports import run_rows
 from control_plane.pages.run.run_numbers import run_tiles
 from tests.builders.trials import run, summary, trial, with_spaces
@@ -396,32 +392,3 @@ def test_what_varied_before_moderates_the_variance_and_is_the_noise_floor() -> N
     (alike,) = floor_documents([replace(throughput, variance=0.0)])
     assert alike["floors"]["5"] == pytest.approx(2.776 * 0.001 * (2 / 12 / 5) ** 0.5, rel=0.02)
     assert enough.floors["throughput_per_s"] == pytest.approx(2.571 * 0.01 / 6**0.5, rel=0.02)
-
-
-@pytest.mark.parametrize(("requests", "held"), [(300, "undecided"), (50_000, "held")])
-def test_a_guardrail_on_errors_says_why_none_at_all_decides_nothing(
-    requests: int, held: str
-) -> None:
-    few = replace(summary(), completed=requests, requests=requests)
-    trials = tuple(trial(few, block=block) for block in range(4))
-    runs = [run(f"000000000{place}", trials=trials, streams=(few,)) for place in range(2)]
-    part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
-    (errors,) = [mark for group in part.groups for mark in group.marks if "failed" in mark.text]
-    assert errors.verdict == held
-    told = with_spaces(errors.text)
-    assert told.startswith("none failed on either side")
-    assert ("so few requests leave up to" in told, "margin 0.1" in told) == (
-        held == "undecided",
-        held == "undecided",
-    )
-
-
-def test_the_headline_says_where_every_arm_is_suspect() -> None:
-    suspect = Validity("suspect")
-    for doubted in (1, 2):
-        runs = [arm(place, 1.0 + place, validity=None) for place in range(2)]
-        runs[:doubted] = [replace(each, validity=suspect) for each in runs[:doubted]]
-        rest = [replace(each, validity=Validity("valid")) for each in runs[doubted:]]
-        found = judge_experiment(experiment(), [*runs[:doubted], *rest])
-        lead, _ = experiment_headline(found, arm_labels(found.experiment))
-        assert ("Every arm is suspect." in plain_text(lead)) == (doubted == 2)

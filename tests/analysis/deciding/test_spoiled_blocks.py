@@ -12,12 +12,14 @@ from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_sentences import experiment_headline
 from control_plane.analysis.run_labels import arm_labels
 from control_plane.domain.experiment import ExperimentBlock
+from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
-from tests.builders.trials import histogram, summary, with_spaces
+from tests.builders.trials import histogram, run, summary, trial, with_spaces
 
 BLOCKS = tuple(
     ExperimentBlock(number, row, 1, "spoiled" if number == 1 else "complete")
@@ -127,3 +129,32 @@ def test_place_counts_where_it_ends_inside_a_square() -> None:
     assert [effect.df for effect in effects if effect] == [10, 7]
     running = [replace(each, state=State.RUNNING) for each in found[1].runs if each]
     assert not judge_experiment(experiment(3), running).by_place
+
+
+@pytest.mark.parametrize(("requests", "held"), [(300, "undecided"), (50_000, "held")])
+def test_a_guardrail_on_errors_says_why_none_at_all_decides_nothing(
+    requests: int, held: str
+) -> None:
+    few = replace(summary(), completed=requests, requests=requests)
+    trials = tuple(trial(few, block=block) for block in range(4))
+    runs = [run(f"000000000{place}", trials=trials, streams=(few,)) for place in range(2)]
+    part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
+    (errors,) = [mark for group in part.groups for mark in group.marks if "failed" in mark.text]
+    assert errors.verdict == held
+    told = with_spaces(errors.text)
+    assert told.startswith("none failed on either side")
+    assert ("so few requests leave up to" in told, "margin 0.1" in told) == (
+        held == "undecided",
+        held == "undecided",
+    )
+
+
+def test_the_headline_says_where_every_arm_is_suspect() -> None:
+    suspect = Validity("suspect")
+    for doubted in (1, 2):
+        runs = [arm(place, 1.0 + place, validity=None) for place in range(2)]
+        runs[:doubted] = [replace(each, validity=suspect) for each in runs[:doubted]]
+        rest = [replace(each, validity=Validity("valid")) for each in runs[doubted:]]
+        found = judge_experiment(experiment(), [*runs[:doubted], *rest])
+        lead, _ = experiment_headline(found, arm_labels(found.experiment))
+        assert ("Every arm is suspect." in plain_text(lead)) == (doubted == 2)
