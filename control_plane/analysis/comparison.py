@@ -212,7 +212,12 @@ class Comparison:
         return self._by_id[run_id][1]
 
     def called(self, pins: Mapping[str, str]) -> "Comparison":
-        """Return it with pinned runs called by their pins, which are names by run id."""
+        """Return it with pinned runs called by their pins, which are names by run id.
+
+        Arms of one experiment keep the names that they have in it.
+        """
+        if self.interleaved:
+            return self
         return replace(self, labels=called_by_pins(self.labels, pins))
 
     def row(self, stream: str, metric: str) -> MetricComparison:

@@ -180,7 +180,7 @@ class SharedComparison(SharedResult):
         Who repeats a run is known unhidden.
         """
         unhidden = decided(compared(details, self._query), store, self._judged)
-        hidden = compared(self._details, self._query).called(self._pins)
+        hidden = compared(self._details, self._query).called({} if self._judged else self._pins)
         rows = zip(hidden.rows, unhidden.rows, strict=True)
         told = (replace(row, verdicts=found.verdicts, ratios=found.ratios) for row, found in rows)
         gone = hidden_difference(_told_apart(unhidden), _told_apart(hidden))

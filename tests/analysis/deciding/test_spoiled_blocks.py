@@ -84,6 +84,7 @@ def test_arms_are_compared_by_the_blocks_of_their_experiment(baseline: int) -> N
     assert [len(run.trials) for run in found.runs] == [6, 6]
     assert tuple(row.values.values()) == pytest.approx(decides.values)
     assert found.interleaved
+    assert found.called({runs[0].id: "release 2.3"}).labels == found.labels
     assert (found.interleaved.blocks, found.interleaved.set_aside) == (6, 1)
     said = with_spaces(plain_text(comparison_title(found)))
     assert "Single runs" not in said
