@@ -56,9 +56,13 @@ from control_plane.store.tables import (
 if TYPE_CHECKING:
     from control_plane.domain.histogram import Histogram
 
-_TRIGRAM, _READ_AT_ONCE = 3, 500
+_TRIGRAM = 3
+READ_AT_ONCE = 500
+"""So many texts are read in one query, as long as more are wanted."""
 SEARCHED = table("run_text", column("rowid", Integer), column("text", String))
 """The index; `rowid` is the `seq` of the run."""
+_LIKE_ASCII = (("\N{KELVIN SIGN}", "k"), ("\N{LATIN SMALL LETTER LONG S}", "s"))
+"""The index takes these letters for those of ASCII, alone of all; LIKE does not."""
 _BEGIN = "\x1f"
 """Twice before the first two letters of each word in the index, which knows trigrams alone."""
 
@@ -108,7 +112,7 @@ def text_conditions(words: Sequence[str]) -> Iterator[ColumnElement[bool]]:
         yield literal_column("run_text").op("MATCH", is_comparison=True)(phrases)
     for word in words:
         if len(word) < _TRIGRAM and not word.isalnum():
-            yield SEARCHED.c.text.contains(word, autoescape=True)
+            yield _has(SEARCHED.c.text, word)
 
 
 def having_words(
@@ -128,18 +132,28 @@ def having_words(
     others = [word for word in words if not word.isascii()]
     # With a plus, because the index of texts would answer LIKE, for all rows.
     read: Any = UnaryExpression(SEARCHED.c.text, operator=custom_op("+"), type_=String())
-    has = [read.contains(_needle(word), autoescape=True) for word in words if word.isascii()]
+    has = [_has(read, word) for word in words if word.isascii()]
     looked_up = sqlalchemy.select(row).where(*text_conditions(others))
     met: list[ColumnElement[bool]] = [seq.in_(looked_up)] if others else []
     met += [exists().where(col(RunRow.seq) == seq, *conditions)] if conditions else []
     has_all = exists().where(row == seq, *has)
     chosen = sqlalchemy.select(seq).where(*met, has_all).order_by(known.c.key)
     found: list[int] = []
-    for begin in range(0, len(seqs), _READ_AT_ONCE):
+    for begin in range(0, len(seqs), READ_AT_ONCE):
         if len(found) < most:
-            part = json.dumps(seqs[begin : begin + _READ_AT_ONCE])
+            part = json.dumps(seqs[begin : begin + READ_AT_ONCE])
             found += connection.scalars(chosen, {"seqs": part})
     return found[:most]
+
+
+def _has(read: ColumnElement[Any], word: str) -> ColumnElement[bool]:
+    """Return whether a text has a word, in the letters that the index takes for the same."""
+    needle = _needle(word)
+    for other, letter in _LIKE_ASCII:
+        needle = needle.replace(other, letter)
+        if letter in needle.lower():
+            read = func.replace(read, other, letter, type_=String())
+    return read.contains(needle, autoescape=True)
 
 
 def _needle(word: str) -> str:

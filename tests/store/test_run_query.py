@@ -15,7 +15,7 @@ import pytest
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.ids import new_id
 from control_plane.domain.run import State
-from control_plane.store import run_query
+from control_plane.store import run_query, run_search
 from control_plane.store.run_query import RunOrder, RunSort, SortOrder
 from control_plane.store.run_search import INDEX_TEXTS
 from control_plane.store.store import Draft, Store, open_store
@@ -24,7 +24,10 @@ from tests.builders.trends import copy_row
 from tests.dashboard import provide_database
 
 RUNS = 240
+KELVIN, LONG_S = "\N{KELVIN SIGN}", "\N{LATIN SMALL LETTER LONG S}"
 WORDS = ("checkout", "Basket", "École", "ÉCOLE", "50%", "a_b", "c-d", "x", "é", '"q"', "search")
+FOLDED = (f"{KELVIN}elvin", "kelvin", f"{LONG_S}tream", "Stream", f"{KELVIN}-x", "k-x")
+"""What the index finds by letters of ASCII, though it holds others."""
 TAGS = ("nightly", "release")
 VERDICTS = ("better", "worse", "equivalent")
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,7 +61,7 @@ def _copy(database: sqlite3.Connection, seq: int, drawn: random.Random) -> None:
     changes: dict[str, object] = {
         "seq": seq,
         "id": new_id(),
-        "title": " ".join(drawn.choices(WORDS, k=3)),
+        "title": " ".join(drawn.choices((*WORDS, *FOLDED), k=3)),
         "tags": "[]",
         "state": drawn.choice(("finished", "finished", "failed", "deleted")),
         "outcome": drawn.choice(("valid", "invalid", None)),
@@ -86,7 +89,7 @@ def history(path: Path) -> Iterator[Store]:
 
 def asked_by_chance(drawn: random.Random) -> dict[str, Any]:
     """Some filters, and some words, of which a part may be all that is typed."""
-    words = [word[: drawn.choice((1, 2, 3, 9))] for word in drawn.choices(WORDS, k=2)]
+    words = [word[: drawn.choice((1, 2, 3, 9))] for word in drawn.choices((*WORDS, *FOLDED), k=2)]
     able: dict[str, Any] = {
         "text": " ".join(words[: drawn.choice((1, 1, 2))]),
         "state": drawn.choice((State.FINISHED, State.FAILED)),
@@ -149,7 +152,11 @@ def _has(text: str, word: str) -> bool:
 def test_what_is_found_is_what_a_plain_search_finds(
     path: Path, history: Store, monkeypatch: pytest.MonkeyPatch, seed: int, many: int, most: int
 ) -> None:
-    """In pages, in each order, whether few are read, all with a word are, or none is counted on."""
+    """In pages, in each order, whether few are read, all with a word are, or none is counted on.
+
+    A few texts are read at once, so that many do not come first.
+    """
+    monkeypatch.setattr(run_search, "READ_AT_ONCE", 7)
     monkeypatch.setattr(run_query, "MANY", many)
     monkeypatch.setattr(run_query, "MOST_COUNTED", most)
     drawn = random.Random(seed)
