@@ -370,7 +370,10 @@ def _repeat_lines(planned: Document, *, start: bool) -> Iterator[str]:
             commit = f", commit {target['commit']}," if target["commit"] else ""
             yield f"They started {target['name']}{commit} with (not run): {target['command']}"
         yield from (line for line in (target["here"], target["differs"]) if line)
-    yield from (f"Starts here, on a free port: {command}" for command in planned["commands"])
+    yield from (
+        f"Starts here, on a free port in place of the one named: {command}"
+        for command in planned["commands"]
+    )
     yield from (f"Gets the load here: {address}" for address in planned["addresses"])
     yield from (f"Missing here: {each['message']}" for each in planned["missing"])
     if not start and not planned["missing"]:

@@ -323,7 +323,9 @@ def fetch_shared(address: str, file: Path) -> None:
     except TimeoutError:
         raise LooplabError(f"{named} did not give the bundle in time.") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        why = printable(str(error)[:200] or type(error).__name__)
+        # aiohttp tells of each fault to connect how it would have used TLS, also of http.
+        told = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        why = printable(str(told)[:200] or type(error).__name__)
         raise LooplabError(f"{named} gave no bundle: {why}.") from None
 
 

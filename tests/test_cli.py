@@ -183,7 +183,7 @@ def test_a_bundle_of_elsewhere_is_told_and_then_measured_beside_it(
     told = call(["repeat", "alone.looplab"])
     assert told.returncode == 0
     assert "measured on x" in told.stdout
-    assert "Starts here, on a free port: " in told.stdout
+    assert "Starts here, on a free port in place of the one named: " in told.stdout
     assert "Code of “bundled” here:" in told.stdout
     assert "Nothing is started or kept without --start." in told.stdout
     nowhere = call(["repeat", ids[0]])

@@ -209,5 +209,6 @@ def counted(field: str, count: int, low: int, high: int, what: str) -> Wrong:
 def known_name(field: str, value: str, names: Iterable[str]) -> Wrong:
     """Find a name that is none of those that there are."""
     if value not in (known := list(names)):
-        there = ", ".join(filter(None, known)) or "none"
-        yield FieldError(field, f"There is no {value[:60]!r} here: choose of {there}.")
+        there = ", ".join(filter(None, known))
+        able = f": choose one of {there}" if there else ", nor any other to choose"
+        yield FieldError(field, f"There is no {value[:60]!r} here{able}.")

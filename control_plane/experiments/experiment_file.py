@@ -18,6 +18,7 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, read_spec, write_spec
+from control_plane.domain.units import number_of
 from control_plane.experiments import stream_of_preset
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -58,7 +59,7 @@ class BundledExperiment:
         quick = self.table["quick"] if variant == "quick" else {}
         kept = [claim for claim in self.table["predictions"] if not quick or not _absolute(claim)]
         return {
-            "question": self.question,
+            "question": _question(self.table, quick),
             "slug": self.slug,
             "note": _note(quick),
             "metric": self.table.get("metric", ExperimentDesign.metric),
@@ -74,6 +75,21 @@ class BundledExperiment:
                 for arm in self.table["arms"]
             ],
         }
+
+
+def _question(table: Document, quick: Document) -> str:
+    """Return the question with the counts that are asked for: `1,000 requests: async, …`."""
+    question: str = table["question"]
+    for stream in table.get("streams") or [table["stream"]]:
+        if count := stream.get("stop", {}).get("requests"):
+            sent = _requests(count, quick)
+            question = question.replace(f"{count:,} requests", number_of(sent, "request"))
+    return question
+
+
+def _requests(count: int, quick: Document) -> int:
+    scale: float = quick.get("scale", 1)
+    return max(FEWEST_REQUESTS, round(count * scale))
 
 
 def _absolute(claim: Document) -> bool:
@@ -186,7 +202,7 @@ def _scaled(stream: Document, quick: Document) -> Document:
     """Return a stream with its count or window times the scale of the quick variant."""
     scale, stop = quick.get("scale", 1), stream["stop"]
     if "requests" in stop:
-        shorter: Document = {"requests": max(FEWEST_REQUESTS, round(stop["requests"] * scale))}
+        shorter: Document = {"requests": _requests(stop["requests"], quick)}
     else:
         shorter = {"duration_s": max(SHORTEST_WINDOW_S, stop["duration_s"] * scale)}
     requests = [_smaller(request, quick.get("bodies", 1)) for request in stream["requests"]]

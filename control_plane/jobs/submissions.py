@@ -101,6 +101,8 @@ def title_of(spec: Spec, configuration: str) -> str:
     """
     stream = spec.workload.streams[0]
     parts = [stream.title, spec.client.strategy, stream.load.label, stream.stop.label]
+    # A stream may be called like the application that the configuration begins with.
+    configuration = configuration.removeprefix(f"{stream.title}, ")
     return ", ".join([*parts, configuration])[:200]
 
 

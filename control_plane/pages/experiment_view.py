@@ -227,14 +227,14 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     if design.note:
         yield design.note
     if judged.blocks and not judged.whole:
-        yield "ends inside a square of the order"
+        yield "ended before each arm had had each place in a block equally often"
 
 
 METHODS = {
     "paired": "paired",
     "moderated": "paired, with the variance of earlier sessions",
     "dunnett": "simultaneous intervals",
-    "bonferroni": "paired, at a share of 5 % each",
+    "bonferroni": "paired, with the 5 % of error divided among the arms",
     "sessions": "over sessions",
 }
 """How an interval was made, in words."""

@@ -128,7 +128,7 @@ class StepCard:
     between: tuple[tuple[str, str], ...]
     git: str
     chance: str
-    near: tuple[TrendPoint, ...]
+    near: tuple[tuple[int, TrendPoint], ...]
 
     @property
     def mark(self) -> StepMark | None:
@@ -162,7 +162,7 @@ class TrendPage(View):
     steps: tuple[StepCard, ...]
     rejected: tuple[StepCard, ...]
     changes: tuple[ChangeRow, ...]
-    offered: tuple[TrendPoint, ...]
+    offered: tuple[tuple[int, TrendPoint], ...]
     behind: str
     for_others: bool = False
 
@@ -266,7 +266,7 @@ def trend_page(
         steps=_with_commits(tuple(reversed([*_cards(trend, trend.steps)])), between),
         rejected=tuple(_cards(trend, trend.rejected)),
         changes=tuple(_change(trend, change) for change in reversed(trend.changes)),
-        offered=tuple(reversed(trend.points[1:][-_OFFERED:])),
+        offered=tuple(reversed([*enumerate(trend.points, 1)][1:][-_OFFERED:])),
         behind=f"?{query.changed()}" if query.changed() else "",
         for_others=for_others,
     )
@@ -351,7 +351,7 @@ def _cards(trend: Trend, steps: Sequence[TrendStep]) -> Iterator[StepCard]:
     for number, step in enumerate(steps, start=1):
         points = trend.points
         before, at, after = points[step.first - 1], points[step.at], points[step.last]
-        near = points[max(1, step.at - _NEAR) : step.at + _NEAR + 1]
+        near = [*enumerate(points, 1)][max(1, step.at - _NEAR) : step.at + _NEAR + 1]
         commits = trend.commits(step)
         ends = [commits[0].commit[:12], commits[-1].commit[:12]] if commits else []
         yield StepCard(
@@ -367,7 +367,7 @@ def _cards(trend: Trend, steps: Sequence[TrendStep]) -> Iterator[StepCard]:
             between=(),
             git=f"git log --oneline {'..'.join(ends)}" if len(set(ends)) > 1 else "",
             chance=_chance(step.p_value),
-            near=near,
+            near=tuple(near),
         )
 
 

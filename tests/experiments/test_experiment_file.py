@@ -43,6 +43,8 @@ def test_the_quick_variant_says_what_it_scales_and_judges_no_absolute_value() ->
     assert stops == [{"requests": 24_999}, {"requests": 1_000}]
     assert (full["note"], full["control"], quick["control"]) == ("", True, False)
     assert "counts and windows × 0.04" in quick["note"]
+    assert full["question"] == "24,999 requests: async, threaded or blocking?"
+    assert quick["question"] == "1,000 requests: async, threaded or blocking?"
     logs = movies.document("quick")["arms"][0]["spec"]["target"]["settings"]
     assert logs == {"log_s": 0.2}
 

@@ -41,3 +41,4 @@ def test_titles(load: AnyLoad, stop: Stop, expected: str) -> None:
     stream = Stream(requests=(RequestClass(),), load=load, stop=stop, name="items")
     spec = Spec(workload=Workload((stream,)), client=Client(strategy="async"))
     assert title_of(spec, "u") == expected
+    assert title_of(spec, "items, u") == expected

@@ -55,7 +55,7 @@ def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
             for row in read_html(looplab.get(path).text).elements()
             if row.attributes.get("class") == "of-experiment"
         ]
-        assert "24,999 requests: async, threaded or blocking?" in line.text
+        assert "1,000 requests: async, threaded or blocking?" in line.text
         assert "C async brings throughput from" in line.text
         assert "3 arms" in line.text
 

@@ -286,7 +286,7 @@ def _title(curves: Sequence[Curve], kind: CurveKind) -> tuple[str, str]:
     """Return what is seen, and up to where."""
     ticks = _common_ticks(curves)
     if not ticks:
-        return "Too few samples for percentiles", ""
+        return _doubtful_title(curves), ""
     last = ticks[-1]
     if len(curves) == 1:
         far, near = curves[0].ticks[last], curves[0].ticks["p50"]
@@ -302,6 +302,14 @@ def _title(curves: Sequence[Curve], kind: CurveKind) -> tuple[str, str]:
         where = "in these runs" if kind == "run" else "in this run"
         return f"{first} is faster at p50, {leaders[last]} at {last}", where
     return f"No {kind} is clearly faster at every percentile", f"up to {last}"
+
+
+def _doubtful_title(curves: Sequence[Curve]) -> str:
+    """Return the title of curves that have no percentile of full support in common."""
+    if all(last_place(curve, GREYED) < SHORTEST_CURVE - ROUNDING for curve in curves):
+        return "Too few samples for percentiles"
+    rough = "Few samples: its percentiles are rough"
+    return rough if len(curves) == 1 else "Too few samples to say which is faster"
 
 
 def _common_ticks(curves: Sequence[Curve]) -> list[str]:

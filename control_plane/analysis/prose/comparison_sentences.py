@@ -40,7 +40,7 @@ from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.times_and_percentiles import GREYED
-from control_plane.domain.units import is_turned, seconds
+from control_plane.domain.units import is_turned, number_of, seconds
 
 MARGIN = math.log(1.03)
 """Ratios whose logarithm is closer to 0 are of no account."""
@@ -240,10 +240,10 @@ def _differs(field: Difference, runs: Sequence[str]) -> bool:
 
 
 def sessions_text(comparison: Comparison) -> str:
-    """Return how many sessions there are of the spec of each run: `sessions: A 3, B 1`."""
+    """Return how many sessions the spec of each run has: `3 sessions of A, 1 session of B`."""
     counts = comparison.sessions.items()
-    each = ", ".join(f"{comparison.label(run_id).letter} {number}" for run_id, number in counts)
-    return f"sessions: {each}"
+    each = (f"{number_of(n, 'session')} of {comparison.label(run).letter}" for run, n in counts)
+    return ", ".join(each)
 
 
 def session_lines(comparison: Comparison, metrics: Sequence[str]) -> Iterator[str]:

@@ -127,6 +127,14 @@ def test_no_samples_at_all():
     assert figure.table.rows == ()
 
 
+def test_curves_of_few_samples_are_not_told_to_have_none():
+    few = percentile_chart(curves(1.0, count=60))
+    assert few.title == "Few samples: its percentiles are rough"
+    assert not few.empty
+    two = percentile_chart(curves(0.5, 3.2, count=60))
+    assert two.title == "Too few samples to say which is faster"
+
+
 def test_labels_are_short_on_a_small_screen():
     figure = percentile_chart(curves(0.5, 3.2))
     assert annotations(figure) == ["A r0", "B r1", DOTTED]
