@@ -31,8 +31,8 @@ from control_plane.domain.spec_json import (
 from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
 from control_plane.jobs.progress import expected_seconds, experiment_seconds
-from control_plane.store.run_search import RunKind
 from control_plane.store.store import Draft
+from control_plane.store.stored_configurations import RunKind
 from control_plane.targets.application import Applications, application_errors, missing_files
 from control_plane.targets.configurations import target_name
 from control_plane.targets.interpreter_packages import (

@@ -189,10 +189,6 @@ def chosen_seqs(session: Session, ids: Sequence[str]) -> tuple[list[int], list[s
     return [number for number, _ in rows], [run_id for run_id in ids if run_id not in known]
 
 
-RunKind = tuple[str, str, str]
-"""Strategy, configuration by the name of its parts, and path of the first request class."""
-
-
 class RunsAlike:
     """Reads what runs measured that are like others, and which values runs have.
 
@@ -201,18 +197,6 @@ class RunsAlike:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def last_rates(self, kinds: Collection[RunKind]) -> dict[RunKind, float]:
-        """Return by kind the requests per second of the last run like this; none without one.
-
-        Its first request class has that path, and it is among the 100 last runs of that strategy
-        and configuration.
-        """
-        given = {"kinds": json.dumps(sorted(set(kinds)))}
-        with self._database.read() as session:
-            rows = session.connection().execute(LAST_RATES, given).all()
-        found = {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows}
-        return {kind: rate for kind, rate in found.items() if isinstance(rate, float)}
 
     def repeats(self, run_ids: Sequence[str]) -> dict[str, list[RunOfSpec]]:
         """Return the newest runs of the spec of each run, as `repeats_query` chooses them.
@@ -294,22 +278,6 @@ def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
     together = sqlalchemy.select(*wanted).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
     return together.where(col(RunRow.id).in_(run_ids), col(RunRow.state) != DELETED)
 
-
-LAST_RATES = text("""
-WITH kind AS (
-    SELECT json_extract(value, '$[0]') AS strategy, json_extract(value, '$[1]') AS configuration,
-        json_extract(value, '$[2]') AS path FROM json_each(:kinds)
-)
-SELECT strategy, configuration, path, (
-    SELECT rate_per_s FROM run JOIN run_facts ON run = seq
-    WHERE seq IN (
-        SELECT seq FROM run WHERE strategy = kind.strategy AND state = 'finished'
-        AND configuration = kind.configuration ORDER BY seq DESC LIMIT 100
-    ) AND CASE WHEN json_valid(spec)
-        THEN json_extract(spec, '$.workload.streams[0].requests[0].path') END = kind.path
-    ORDER BY seq DESC LIMIT 1
-) FROM kind
-""")
 
 _MOST_RECENT = 60
 

@@ -1,5 +1,9 @@
-"""The configurations that people added, by their names."""
+"""Configurations: those that people added, and how quick one was when it was measured last."""
 
+import json
+from collections.abc import Collection
+
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
@@ -12,8 +16,12 @@ MAX_ADDED = 100
 """The most that there may be, so that every form can show them."""
 
 
-class AddedConfigurations:
-    """Lists, adds and removes the configurations that people added. Each method is one transaction.
+RunKind = tuple[str, str, str]
+"""Strategy, configuration by the name of its parts, and path of the first request class."""
+
+
+class Configurations:
+    """Lists, adds and removes those that people added. Each method is one transaction.
 
     Runs do not point to them: a spec holds its target.
     """
@@ -50,3 +58,32 @@ class AddedConfigurations:
             if row is None:
                 raise NotFound(f"There is no added configuration {name[:60]!r}.")
             session.delete(row)
+
+    def last_rates(self, kinds: Collection[RunKind]) -> dict[RunKind, float]:
+        """Return by kind the requests per second of the last run like this; none without one.
+
+        Its first request class has that path, and it is among the 100 last runs of that strategy
+        and configuration.
+        """
+        given = {"kinds": json.dumps(sorted(set(kinds)))}
+        with self._database.read() as session:
+            rows = session.connection().execute(LAST_RATES, given).all()
+        found = {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows}
+        return {kind: rate for kind, rate in found.items() if isinstance(rate, float)}
+
+
+LAST_RATES = text("""
+WITH kind AS (
+    SELECT json_extract(value, '$[0]') AS strategy, json_extract(value, '$[1]') AS configuration,
+        json_extract(value, '$[2]') AS path FROM json_each(:kinds)
+)
+SELECT strategy, configuration, path, (
+    SELECT rate_per_s FROM run JOIN run_facts ON run = seq
+    WHERE seq IN (
+        SELECT seq FROM run WHERE strategy = kind.strategy AND state = 'finished'
+        AND configuration = kind.configuration ORDER BY seq DESC LIMIT 100
+    ) AND CASE WHEN json_valid(spec)
+        THEN json_extract(spec, '$.workload.streams[0].requests[0].path') END = kind.path
+    ORDER BY seq DESC LIMIT 1
+) FROM kind
+""")

@@ -1,35 +1,34 @@
-"""What is looked up of runs that are like others, and what they have."""
+"""The search of the history by words, and what is looked up of runs that are like others."""
 
-from dataclasses import replace
+import pytest
 
-from control_plane.domain.result import Validity
-from control_plane.domain.run import Run, State
 from control_plane.store.store import Store
-from tests.builders.runs import ASYNC, merged_streams, trial_of
-from tests.builders.states import draft, in_state
+from tests.builders.runs import ASYNC, finished, items
+from tests.builders.states import draft
+
+KELVIN, LONG_S = "\N{KELVIN SIGN}", "\N{LATIN SMALL LETTER LONG S}"
 
 
-def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
-    def done(configuration: str, rate: float, given_name: str | None = None) -> Run:
-        (run,) = store.add([replace(draft(configuration, trials=1), given_name=given_name)])
-        for after in (State.STARTING, State.RUNNING, State.FINALIZING):
-            run = store.move(run.id, run.state, after)
-        merged = merged_streams([trial_of(run.spec, ASYNC)])
-        exact = [replace(merged[0], summary=replace(merged[0].summary, throughput_per_s=rate))]
-        return store.finish(run.id, exact, Validity(None))
-
-    def rate(path: str = "/items/{item_id}", strategy: str = "async") -> float | None:
-        kinds = [(strategy, configuration, path) for configuration in ("two", "one")]
-        return store.last_rates(kinds).get(kinds[-1])
-
-    assert rate() is None
-    done("one", 100.0)
-    done("two", 200.0)
-    assert rate() == 100.0
-    done("one", 300.0, "my own")
-    in_state(store, State.FAILED, configuration="one")
-    assert rate() == 300.0
-    assert rate("/another") is rate(strategy="blocking") is None
+@pytest.mark.parametrize(
+    ("word", "title"),
+    [
+        ("k", f"300 {KELVIN} cold"),
+        ("K", f"300 {KELVIN} cold"),
+        ("10k", f"10{KELVIN} users"),
+        ("stream", f"{LONG_S}tream slow"),
+        ("STR", f"{LONG_S}tream slow"),
+        ("k-", f"a{KELVIN}-b"),
+        (KELVIN, "300 k"),
+        (f"{LONG_S}low", "slow"),
+        ("ÉCOLE", "école"),
+    ],
+)
+def test_a_filter_takes_no_match_away(store: Store, word: str, title: str) -> None:
+    for each in (title, "another"):
+        finished(store, items(title=each, trials=1), ASYNC)
+    for validity in (None, "valid"):
+        found = store.runs(limit=9, text=word, validity=validity).runs
+        assert [run.title for run in found] == [title]
 
 
 def test_tags_are_listed_once(store: Store) -> None:
