@@ -128,10 +128,10 @@ def test_no_samples_at_all():
 
 
 def test_curves_of_few_samples_are_not_told_to_have_none():
-    few = percentile_chart(curves(1.0, count=60))
+    few = percentile_chart(curves(1.0, count=150))
     assert few.title == "Few samples: its percentiles are rough"
     assert not few.empty
-    two = percentile_chart(curves(0.5, 3.2, count=60))
+    two = percentile_chart(curves(0.5, 3.2, count=150))
     assert two.title == "Too few samples to say which is faster"
 
 
