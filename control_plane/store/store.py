@@ -17,7 +17,7 @@ from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
 from control_plane.store.schema import check, identity_of, prepare
 from control_plane.store.share_links import ShareLinks
-from control_plane.store.stored_configurations import Configurations
+from control_plane.store.stored_configurations import KnownConfigurations
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_tool_results import ToolResults
 from control_plane.store.stored_trends import Trends
@@ -36,7 +36,7 @@ class Store(
     Deletions,
     Bundles,
     ToolResults,
-    Configurations,
+    KnownConfigurations,
     Experiments,
     RunsAlike,
     Pins,

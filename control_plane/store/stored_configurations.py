@@ -20,7 +20,7 @@ RunKind = tuple[str, str, str]
 """Strategy, configuration by the name of its parts, and path of the first request class."""
 
 
-class Configurations:
+class KnownConfigurations:
     """Lists, adds and removes those that people added. Each method is one transaction.
 
     Runs do not point to them: a spec holds its target.
