@@ -9,6 +9,15 @@ from tests.pages.stored import Stored
 
 FILES = Path(__file__).parents[1] / "other_tools" / "files"
 
+OVERLAPS = """() => [
+  ...[...document.querySelectorAll("table.ratios tbody th small")].map(
+    (note) => [note, note.closest("tr").querySelector(".who"), "bottom", "top"]),
+  ...[...document.querySelectorAll("table.run-header thead th .run-chip")].map(
+    (chip) => [chip, chip.closest("th").querySelector(".rate"), "right", "left"]),
+].filter(([first, next, end, start]) =>
+  first.getBoundingClientRect()[end] > next.getBoundingClientRect()[start]
+).map(([first]) => first.textContent.trim())"""
+
 
 def test_a_row_is_edited_where_it_stands(page: Page, stored: Stored) -> None:
     page.goto(f"{stored.looplab.url}/history?tag=bodies")
@@ -92,3 +101,13 @@ def test_a_file_of_another_tool_stands_beside_a_run(page: Page, stored: Stored) 
     page.wait_for_url("**/peers/compare?**")
     expect(page.locator("lab-figure .main-svg").first).to_be_attached()
     expect(page.get_by_role("columnheader", name="Verdict")).to_have_count(0)
+
+
+def test_many_runs_stand_apart_on_a_small_screen(open_page: OpenPage, stored: Stored) -> None:
+    runs = stored.runs
+    ids = [*runs.classic, runs.elsewhere, runs.invalid, runs.asleep, runs.exhausted, runs.blocked]
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{stored.looplab.url}/compare?runs={','.join(ids)}")
+    expect(page.locator("table.run-header .run-chip").nth(7)).to_be_visible()
+    expect(page.get_by_text("target, all processes").first).to_be_visible()
+    assert page.evaluate(OVERLAPS) == []

@@ -33,16 +33,6 @@ DRAWN = """() => [...document.querySelectorAll("lab-figure")]
   .every((figure) => figure.querySelector(".main-svg"))"""
 
 
-OVERLAPS = """() => [
-  ...[...document.querySelectorAll("table.ratios tbody th small")].map(
-    (note) => [note, note.closest("tr").querySelector(".who"), "bottom", "top"]),
-  ...[...document.querySelectorAll("table.run-header thead th .run-chip")].map(
-    (chip) => [chip, chip.closest("th").querySelector(".rate"), "right", "left"]),
-].filter(([first, next, end, start]) =>
-  first.getBoundingClientRect()[end] > next.getBoundingClientRect()[start]
-).map(([first]) => first.textContent.trim())"""
-
-
 def addresses(stored: Stored) -> dict[str, str]:
     runs = stored.runs
     return {
@@ -124,16 +114,6 @@ def is_never_wider_than_its_window(page: Page) -> None:
         )
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert (width, page.evaluate(overflow)) == (width, 0)
-
-
-def test_many_runs_stand_apart_on_a_small_screen(open_page: OpenPage, stored: Stored) -> None:
-    runs = stored.runs
-    ids = [*runs.classic, runs.elsewhere, runs.invalid, runs.asleep, runs.exhausted, runs.blocked]
-    page = open_page(viewport=SMALL)
-    page.goto(f"{stored.looplab.url}/compare?runs={','.join(ids)}")
-    expect(page.locator("table.run-header .run-chip").nth(7)).to_be_visible()
-    expect(page.get_by_text("target, all processes").first).to_be_visible()
-    assert page.evaluate(OVERLAPS) == []
 
 
 def test_a_wide_table_scrolls_and_a_figure_is_saved_or_read(
