@@ -53,13 +53,13 @@ _ODD = (
 
 
 @contextmanager
-def readable(*run_ids: str) -> Iterator[None]:
-    """Raise UnreadableRun where what the rows of a run hold cannot be read."""
+def readable(*ids: str, kind: str = "run") -> Iterator[None]:
+    """Raise UnreadableRun where what the rows of a run, or of another `kind`, hold is odd."""
     try:
         yield
     except _ODD as fault:
-        log.warning("what the database holds of run %s: %s", ", ".join(run_ids), fault)
-        which = f"Run {run_ids[0]}" if len(run_ids) == 1 else f"One of {', '.join(run_ids)}"
+        log.warning("what the database holds of %s %s: %s", kind, ", ".join(ids), fault)
+        which = f"{kind.capitalize()} {ids[0]}" if len(ids) == 1 else f"One of {', '.join(ids)}"
         raise UnreadableRun(
             f"{which} cannot be read: something else changed what the database holds of it."
         ) from fault

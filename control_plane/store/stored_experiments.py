@@ -196,7 +196,7 @@ class Experiments:
             chosen_rows = col(ExperimentRow.seq).in_({seq for _, seq in pairs})
             rows = session.exec(select(ExperimentRow).where(chosen_rows)).all()
             found = whole_experiments(session, rows)
-            return {run_id: found[seq] for run_id, seq in pairs}
+            return {run_id: found[seq] for run_id, seq in pairs if seq in found}
 
     def latest_experiments(self) -> dict[str, Experiment]:
         """Return the newest experiment of each slug, of those that did not end without a result.
@@ -239,7 +239,8 @@ class Experiments:
         with self._database.read() as session:
             rows = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
             found = whole_experiments(session, rows[:limit])
-            listed = [(found[row.seq or 0], _states(session, row)) for row in rows[:limit]]
+            read = (row for row in rows[:limit] if row.seq in found)
+            listed = [(found[row.seq or 0], _states(session, row)) for row in read]
             more = len(rows) > limit
             return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
 
@@ -359,12 +360,13 @@ def _discard(session: Session, experiments: Sequence[int]) -> None:
 
 def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
     """Return the experiment of a row, without its attempts."""
-    (found,) = whole_experiments(session, [row]).values()
-    return found
+    for found in whole_experiments(session, [row]).values():
+        return found
+    raise UnreadableRun(f"Experiment {row.id} cannot be read: something else changed it.")
 
 
 def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[int, Experiment]:
-    """Return the experiments of rows by their `seq`, in two queries however many they are."""
+    """Return what can be read of the experiments by their `seq`: two queries, however many."""
     seqs = [row.seq for row in rows]
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
@@ -378,19 +380,19 @@ def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[i
     for block in session.exec(begun.order_by(col(ExperimentBlockRow.number))):
         told = block.model_dump(exclude={"experiment"})
         blocks[block.experiment].append(adapter(ExperimentBlock).validate_python(told))
-    noise = adapter(dict[str, MetricNoise])
-    return {
-        row.seq or 0: Experiment(
-            id=row.id,
-            question=row.question,
-            design=adapter(ExperimentDesign).validate_json(row.document),
-            arms=tuple(arms[row.seq or 0]),
-            created_at=row.created_at,
-            blocks=tuple(blocks[row.seq or 0]),
-            sessions=row.sessions,
-            sentence=row.sentence,
-            noise=None if row.noise is None else noise.validate_json(row.noise),
-            headline=row.headline,
-        )
-        for row in rows
-    }
+    noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
+    for row in rows:
+        with suppress(UnreadableRun), readable(row.id, kind="experiment"):
+            found[row.seq or 0] = Experiment(
+                id=row.id,
+                question=row.question,
+                design=adapter(ExperimentDesign).validate_json(row.document),
+                arms=tuple(arms[row.seq or 0]),
+                created_at=row.created_at,
+                blocks=tuple(blocks[row.seq or 0]),
+                sessions=row.sessions,
+                sentence=row.sentence,
+                noise=None if row.noise is None else noise.validate_json(row.noise),
+                headline=row.headline,
+            )
+    return found

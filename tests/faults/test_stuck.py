@@ -10,7 +10,7 @@ from pathlib import Path
 
 from control_plane.store.store import open_store
 from tests.builders import own
-from tests.builders.runs import classic, finished
+from tests.builders.runs import ASYNC, BLOCKING, THREADED, classic, decided, finished
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.in_process import in_process
 
@@ -89,6 +89,26 @@ def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
         assert odd in looplab.get("/history").text
         assert "cannot be read" in looplab.get(f"/runs/{odd}").text
         assert looplab.delete(f"/api/runs/{odd}").status_code == 204
+
+
+def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> None:
+    store = open_store(clean_after / "runs.db")
+    found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
+    store.close()
+    kept, odd = (each.id for each in found)
+    columns = {"document": "{}", "noise": "[1]", "headline": "5"}
+    with in_process(clean_after) as looplab:
+        for column, value in columns.items():
+            place = f"where id = '{odd}'"
+            before = read(looplab, f"select {column} from experiment {place}")
+            write(looplab, f"update experiment set {column} = ? {place}", value)
+            for path in ("/", "/history", "/experiments", f"/experiments/{kept}"):
+                assert looplab.get(path).status_code == 200, (column, path)
+            for path in (f"/experiments/{odd}", f"/api/experiments/runs/{odd}"):
+                assert looplab.get(path).status_code in {200, 404}, (column, path)
+            assert kept in looplab.get("/api/experiments/runs").text, column
+            write(looplab, f"update experiment set {column} = ? {place}", before)
+        assert odd in looplab.get("/experiments").text
 
 
 def seq_of(run_id: str) -> str:
