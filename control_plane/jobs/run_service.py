@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, TargetFailed
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
@@ -177,6 +176,8 @@ class RunService:
 
         Empty where load stays here. Raises InvalidInput as `submit_experiment`.
         """
+        from control_plane.analysis.prose.run_sentences import arms_elsewhere
+
         arms = self.submissions.planned_arms(read_experiment(document), self.expected_seconds)
         specs = [draft.spec for _, draft in arms]
         return arms_elsewhere(specs, specs[0].trials)

@@ -22,7 +22,8 @@ def test_a_run_from_hand_in_to_result(looplab: Dashboard) -> None:
     assert answer.status_code == 202
     run_id = answer.json()["id"]
     assert answer.headers["location"] == f"/api/runs/{run_id}"
-    assert answer.json() == {"id": run_id, "state": "queued", "url": f"/runs/{run_id}"}
+    told = {"id": run_id, "state": "queued", "url": f"/runs/{run_id}", "elsewhere": []}
+    assert answer.json() == told
 
     run = looplab.finished(run_id)
 

@@ -26,7 +26,8 @@ from tests.load.fault_driver import EXPECTING, LIMIT_BYTES, NO_FILES, REQUESTS, 
 from tests.load.hostile import hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
-MEMORY_BYTES = 150_000_000
+MEMORY_BYTES = 200_000_000
+"""A worker of the tests is forked from a process that has imported all of the product."""
 PATIENCE_S = 60
 DEADLINES_S = (1.0, 4.0, 16.0)
 """Of a load in which some requests wait for it: a busy machine is given longer."""

@@ -53,10 +53,11 @@ def test_what_is_no_bundle_is_told_at_the_page(elsewhere: Dashboard) -> None:
     assert elsewhere.get("/bundle?run=../../etc/passwd").status_code == 404
 
 
-def test_an_import_waits_for_the_measurement(elsewhere: Dashboard) -> None:
+def test_an_import_waits_for_the_measurement(stored: Stored, elsewhere: Dashboard) -> None:
+    bundle = stored.looplab.get(f"/bundle?run={stored.runs.failed}").content
     run_id = elsewhere.submit(long_spec(**BARE))
     elsewhere.until_state(run_id, {"running"})
-    refused = elsewhere.client.post("/api/import", content=b"PK")
+    refused = elsewhere.client.post("/api/import", content=bundle)
     assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
     assert elsewhere.get(f"/bundle?run={run_id}").status_code == 409
     elsewhere.cancel(run_id)
