@@ -336,7 +336,8 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
 def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
     for name in query.filters:
         wider = query.without(name)
-        found = read_runs(wider, store, 1)
+        # To count them takes no order, and one by a number takes long.
+        found = read_runs(wider.sorted_by("created", "desc"), store, 1)
         if found.total:
             total = f"{'more than ' if found.more else ''}{count(found.total)}"
             yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)
