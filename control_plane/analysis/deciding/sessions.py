@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from math import isfinite, nan
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from control_plane.analysis.comparison import (
     PRIMARY,
@@ -25,8 +25,8 @@ from control_plane.analysis.deciding.effects import (
     log_values,
     session_effect,
 )
-from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric
-from control_plane.analysis.deciding.verdicts import decide
+from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, JudgedMetric, Role
+from control_plane.analysis.deciding.verdicts import Verdict, decide
 from control_plane.analysis.differences import same_environment
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, METRIC, METRICS, Metric
 from control_plane.domain.result import Summary, Trial
@@ -164,19 +164,7 @@ def _verdict(
         margin=DEFAULT_MARGIN,
         foresees=False,
     )
-    if effect is None or verdict.within_95 is None or verdict.within_90 is None:
-        return None
-    return IntervalVerdict(
-        verdict=verdict.finding,
-        ratio=effect.ratio,
-        low=verdict.within_95.low,
-        high=verdict.within_95.high,
-        low_90=verdict.within_90.low,
-        high_90=verdict.within_90.high,
-        sessions=effect.blocks,
-        family=family,
-        role="exploratory",
-    )
+    return _with_interval(verdict, family, "exploratory", "sessions")
 
 
 def _values(metric: Metric, stream: str, sessions: SessionTrials) -> list[float] | None:
@@ -261,19 +249,27 @@ def _with_verdicts(
 def _verdict_over_blocks(judged: JudgedMetric) -> IntervalVerdict | None:
     """Return what an experiment says of one metric of a contender; None without a verdict."""
     verdict, effect = judged.verdict, judged.verdict.effect
-    if effect is None or verdict.within_95 is None or verdict.within_90 is None:
+    if effect is None or verdict.finding == "no_verdict":
         return None
-    if verdict.finding == "no_verdict":
+    return _with_interval(verdict, effect.family, judged.role, "blocks")
+
+
+def _with_interval(
+    verdict: Verdict, family: int, role: Role, method: Literal["sessions", "blocks"]
+) -> IntervalVerdict | None:
+    """Return a verdict with its effect and intervals; None where it has none."""
+    effect, within_95, within_90 = verdict.effect, verdict.within_95, verdict.within_90
+    if effect is None or within_95 is None or within_90 is None:
         return None
     return IntervalVerdict(
         verdict=verdict.finding,
         ratio=effect.ratio,
-        low=verdict.within_95.low,
-        high=verdict.within_95.high,
-        low_90=verdict.within_90.low,
-        high_90=verdict.within_90.high,
+        low=within_95.low,
+        high=within_95.high,
+        low_90=within_90.low,
+        high_90=within_90.high,
         sessions=effect.blocks,
-        family=effect.family,
-        role=judged.role,
-        method="blocks",
+        family=family,
+        role=role,
+        method=method,
     )
