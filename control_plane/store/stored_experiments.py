@@ -4,7 +4,7 @@ Which blocks were begun, and what became of each, stands beside it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -152,7 +152,7 @@ class Experiments:
             row = experiment_row(session, experiment_id)
             arms = select(ExperimentArmRow.run).where(ExperimentArmRow.experiment == row.seq)
             at_rest = {State.PAUSED} | TERMINAL
-            if any(state not in at_rest for state in _states(session, row)):
+            if any(state not in at_rest for state in _states(session, row.seq)):
                 raise Conflict(f"Experiment {experiment_id} is not paused: an arm still goes on.")
             last = session.exec(select(func.max(RunRow.seq))).one() or 0
             queued = (
@@ -193,9 +193,7 @@ class Experiments:
         )
         with self._database.read() as session:
             pairs = session.exec(chosen).all()
-            chosen_rows = col(ExperimentRow.seq).in_({seq for _, seq in pairs})
-            rows = session.exec(select(ExperimentRow).where(chosen_rows)).all()
-            found = whole_experiments(session, rows)
+            found = whole_experiments(session, {seq for _, seq in pairs})
             return {run_id: found[seq] for run_id, seq in pairs if seq in found}
 
     def latest_experiments(self) -> dict[str, Experiment]:
@@ -221,8 +219,7 @@ class Experiments:
         with self._database.read() as session:
             of_each = sqlalchemy.select(newest.scalar_subquery()).select_from(known)
             seqs = session.connection().scalars(of_each).all()
-            rows = session.exec(select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs)))
-            found = whole_experiments(session, rows.all()).values()
+            found = whole_experiments(session, seqs).values()
             return {experiment.design.slug: experiment for experiment in found}
 
     def experiments(
@@ -235,14 +232,12 @@ class Experiments:
         seq = cast("ColumnElement[int]", col(ExperimentRow.seq))
         arms = select(ExperimentArmRow).join(RunRow).where(RunRow.state != DELETED)
         stands = arms.where(ExperimentArmRow.experiment == seq).exists()
-        page = select(ExperimentRow).where(stands, *page_conditions(seq, limit, cursor))
+        page = select(seq).where(stands, *page_conditions(seq, limit, cursor))
         with self._database.read() as session:
-            rows = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
-            found = whole_experiments(session, rows[:limit])
-            read = (row for row in rows[:limit] if row.seq in found)
-            listed = [(found[row.seq or 0], _states(session, row)) for row in read]
-            more = len(rows) > limit
-            return listed, cursor_after(rows[limit - 1].seq or 0) if more else None
+            seqs = session.exec(page.order_by(seq.desc()).limit(limit + 1)).all()
+            found = whole_experiments(session, seqs[:limit])
+            listed = [(found[each], _states(session, each)) for each in seqs if each in found]
+            return listed, cursor_after(seqs[limit - 1]) if len(seqs) > limit else None
 
     def finish_last_arm(
         self, experiment_id: str, run_id: str, result: MergedResult, findings: Findings
@@ -283,8 +278,9 @@ class Experiments:
 
 
 def experiment_row(session: Session, experiment_id: str) -> ExperimentRow:
-    """Return the row of an experiment. Raises NotFound."""
-    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == experiment_id)).first()
+    """Return the row of an experiment. Raises NotFound, and UnreadableRun."""
+    with readable(experiment_id[:20], kind="experiment"):
+        row = session.exec(select(ExperimentRow).where(ExperimentRow.id == experiment_id)).first()
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
     return row
@@ -308,17 +304,17 @@ def keep_findings_of(session: Session, experiment_id: str, findings: Findings) -
 def _wrong_confirmation(
     session: Session, design: ExperimentDesign, arms: Sequence[str]
 ) -> Iterator[FieldError]:
-    row = session.exec(select(ExperimentRow).where(ExperimentRow.id == design.confirms)).first()
-    if design.confirms and not (row and whole_experiment(session, row).asks_the_same(design, arms)):
+    chosen = select(ExperimentRow.seq).where(ExperimentRow.id == design.confirms)
+    named = whole_experiments(session, session.exec(chosen).all()).values()
+    if design.confirms and not any(each.asks_the_same(design, arms) for each in named):
         yield FieldError("confirms", f"No experiment {design.confirms} asks this of these arms.")
 
 
 def _attempts(session: Session, experiment: Experiment) -> tuple[Attempt, ...]:
     first = experiment.design.confirms or experiment.id
     either = (col(ExperimentRow.id) == first) | (col(ExperimentRow.confirms) == first)
-    chosen = select(ExperimentRow).where(either)
-    rows = session.exec(chosen.order_by(col(ExperimentRow.seq))).all()
-    found = [whole_experiment(session, row).as_attempt(_states(session, row)) for row in rows]
+    asked = whole_experiments(session, session.exec(select(ExperimentRow.seq).where(either)).all())
+    found = [each.as_attempt(_states(session, seq)) for seq, each in sorted(asked.items())]
     return tuple(found if len(found) > 1 else ())
 
 
@@ -329,13 +325,13 @@ def _of_key(session: Session, known: Submission, digest: str) -> Experiment:
     return whole_experiment(session, row)
 
 
-def _states(session: Session, row: ExperimentRow) -> list[State]:
+def _states(session: Session, experiment: int | None) -> list[State]:
     """Return the states of the arms that are not deleted, nor in one that there is not."""
     states = select(RunRow.state).join(
         ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq)
     )
     known = col(RunRow.state).in_([state.value for state in State])
-    of_experiment = states.where(ExperimentArmRow.experiment == row.seq, known)
+    of_experiment = states.where(ExperimentArmRow.experiment == experiment, known)
     return [State(state) for state in session.exec(of_experiment).all()]
 
 
@@ -360,14 +356,13 @@ def _discard(session: Session, experiments: Sequence[int]) -> None:
 
 def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
     """Return the experiment of a row, without its attempts."""
-    for found in whole_experiments(session, [row]).values():
+    for found in whole_experiments(session, [row.seq]).values():
         return found
     raise UnreadableRun(f"Experiment {row.id} cannot be read: something else changed it.")
 
 
-def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[int, Experiment]:
-    """Return what can be read of the experiments by their `seq`: two queries, however many."""
-    seqs = [row.seq for row in rows]
+def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
+    """Return what can be read of the experiments by their `seq`, in three queries."""
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)
@@ -381,7 +376,7 @@ def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[i
         told = block.model_dump(exclude={"experiment"})
         blocks[block.experiment].append(adapter(ExperimentBlock).validate_python(told))
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
-    for row in rows:
+    for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):
             found[row.seq or 0] = Experiment(
                 id=row.id,
@@ -396,3 +391,10 @@ def whole_experiments(session: Session, rows: Sequence[ExperimentRow]) -> dict[i
                 headline=row.headline,
             )
     return found
+
+
+def _readable_rows(session: Session, seqs: Collection[int | None]) -> Sequence[ExperimentRow]:
+    chosen = select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs))
+    with suppress(UnreadableRun), readable(*map(str, seqs), kind="experiment"):
+        return session.exec(chosen).all()
+    return [] if len(seqs) == 1 else [row for seq in seqs for row in _readable_rows(session, [seq])]

@@ -96,7 +96,7 @@ def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> 
     found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
     store.close()
     kept, odd = (each.id for each in found)
-    columns = {"document": "{}", "noise": "[1]", "headline": "5"}
+    columns = {"document": "{}", "noise": "[1]", "headline": "5", "created_at": "x"}
     with in_process(clean_after) as looplab:
         for column, value in columns.items():
             place = f"where id = '{odd}'"
