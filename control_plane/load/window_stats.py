@@ -342,8 +342,12 @@ class WindowStats:
 
     def _count_starts(self, starts: Durations) -> None:
         """Count in which seconds requests went out, however much later they ended."""
-        seconds = np.unique((starts - self._opened_ns) // SECOND_NS, return_counts=True)
-        for second, many in zip(*(column.tolist() for column in seconds), strict=True):
+        ends_ns = int(starts.min()), int(starts.max())
+        first, last = ((start_ns - self._opened_ns) // SECOND_NS for start_ns in ends_ns)
+        counts = [len(starts)]
+        if first != last:
+            counts = np.bincount((starts - self._opened_ns) // SECOND_NS - first).tolist()
+        for second, many in enumerate(counts, first):
             self._begun[second] += many
 
     def _add_seconds(self, samples: Samples) -> None:
