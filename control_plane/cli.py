@@ -32,6 +32,7 @@ from control_plane.cli_options import (
     full_path,
     read_json_file,
     settings_of,
+    settings_with_database,
     tell_load_elsewhere,
     with_row_files,
 )
@@ -188,9 +189,7 @@ def compare_runs(
 ) -> None:
     """Put finished runs side by side, also with results of other tools."""
     ids, baseline = compared_ids(",".join(runs), None)
-    settings = settings_of(context, db)
-    if not settings.db.exists():
-        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    settings = settings_with_database(context, db)
     with connect(settings) as dashboard:
         try:
             comparison = dashboard.compare(ids, baseline)
@@ -241,7 +240,7 @@ def decide_experiment(
 
     Without a dashboard it is measured here and now.
     """
-    settings = settings_of(context, db)
+    settings = (settings_with_database if confirm else settings_of)(context, db)
     if listed:
         _list_bundled(settings, as_json=as_json)
         return

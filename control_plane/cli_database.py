@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from control_plane.analysis.prose.experiment_report import judged_step, trend_list_lines
-from control_plane.cli_options import AsJson, DatabaseOption, connect, full_path, settings_of
+from control_plane.cli_options import (
+    AsJson,
+    DatabaseOption,
+    connect,
+    full_path,
+    settings_of,
+    settings_with_database,
+)
 from control_plane.cli_output import complain, print_json, print_line, print_table
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.errors import SettingsError
@@ -79,7 +86,7 @@ def follow_trend(
     query = {name: value for name, value in query.items() if value}
     query |= {} if margin is None else {"margin": margin}
     told = as_json if once is None else once
-    with connect(_settings_with_database(context, db)) as looplab:
+    with connect(settings_with_database(context, db)) as looplab:
         found = _listed(looplab, query) if spec is None else looplab.trend(spec, query, told=told)
     if as_json:
         print_json(found)
@@ -97,14 +104,6 @@ def _listed(dashboard: DashboardClient, query: Mapping[str, str | float]) -> Doc
         options = sorted("--by-commit" if name == "x" else f"--{name}" for name in of_one)
         raise SettingsError(f"Name a spec: {', '.join(options)} is asked of one trend.")
     return dashboard.trends(suspect="suspect" in query, machine=str(query.get("machine", "")))
-
-
-def _settings_with_database(context: typer.Context, db: Path | None) -> Settings:
-    """Return the settings. Raises SettingsError where there is no database."""
-    settings = settings_of(context, db)
-    if not settings.db.exists():
-        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
-    return settings
 
 
 def _print_trends(found: Document) -> None:
@@ -179,7 +178,7 @@ def export_results(
     query = ({"metric": metric} if metric else {}) | ({"suspect": "true"} if suspect else {})
     if query and (html is None or [*map(is_digest, ids or ())] != [True]):
         raise SettingsError("--metric and --suspect are of the page of a trend: SPEC --html FILE.")
-    settings = _settings_with_database(context, db)
+    settings = settings_with_database(context, db)
     if html is not None:
         _export_page(settings, html, ids or [], query, as_json=as_json)
     elif bundle is not None:
@@ -241,6 +240,7 @@ def import_results(
 
     The ids of a bundle stay, and each run is marked. What is here already with the same content
     stays as it is; with another, nothing is imported. A result of another tool is never judged.
+    While the dashboard measures, the command waits, because this would disturb the run.
     """
     if not file.is_file():
         raise SettingsError(f"{file} is no file.")
@@ -249,7 +249,7 @@ def import_results(
     told = told_of_file(file.name, kind, unit, title)
     settings = settings_of(context, db)
     with connect(settings) as dashboard:
-        found = dashboard.import_file(file, told)
+        found = dashboard.import_file(file, told, complain)
     if as_json:
         print_json(found)
     elif found["peers"] and not found["holds"]:
@@ -309,7 +309,7 @@ def back_up_database(
 
     A copy of the file alone would lack what its log (runs.db-wal) holds.
     """
-    database = full_path(settings_of(context, db))
+    database = full_path(settings_with_database(context, db))
     from control_plane.store.schema import back_up
 
     back_up(database, file)
@@ -363,7 +363,7 @@ def print_audit_log(
     db: DatabaseOption = None,
 ) -> None:
     """List who started, cancelled and deleted what, the newest first."""
-    entries = _entries(full_path(settings_of(context, db)), limit)
+    entries = _entries(full_path(settings_with_database(context, db)), limit)
     if as_json:
         print_json({"entries": entries})
     else:
@@ -375,8 +375,6 @@ def _entries(database: Path, limit: int) -> list[Document]:
     if holder is not None and holder.url:
         found: list[Any] = RemoteDashboard(holder.url, holder.token).audit(limit)["entries"]
         return found
-    if not database.exists():
-        raise SettingsError(f"There is no database at {database}: name one with --db.")
     from control_plane.store.store import open_store
 
     store = open_store(database)

@@ -324,7 +324,7 @@ def _subject_of(named: str, result: str, of_bundle: str, dashboard: DashboardCli
 
     if not is_sqlite(file):
         raise SettingsError(f"{file.name} is no bundle: looplab export --bundle makes one.")
-    holds: list[str] = dashboard.import_file(file, ToldOfFile(file.name))["holds"]
+    holds: list[str] = dashboard.import_file(file, ToldOfFile(file.name), complain)["holds"]
     if of_bundle in holds or (len(holds) == 1 and not of_bundle):
         return of_bundle or holds[0]
     told = f"{file.name} holds {number_of(len(holds), 'result')}"

@@ -22,6 +22,7 @@ from control_plane.cli_output import complain
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
 from control_plane.domain.errors import FieldError, InvalidInput, SettingsError, refuse
 from control_plane.domain.experiment import laid_over, read_experiment, rounded_blocks
+from control_plane.domain.ids import is_id
 from control_plane.domain.limits import Limits
 from control_plane.domain.request_bodies_and_values import as_object
 from control_plane.domain.row_files import UnreadableRows, decoded
@@ -40,6 +41,21 @@ def settings_of(context: typer.Context, db: Path | None) -> Settings:
     """Return the settings of a command, with the database that it names."""
     settings: Settings = context.obj
     return replace(settings, db=db) if db else settings
+
+
+def settings_with_database(context: typer.Context, db: Path | None) -> Settings:
+    """Return the settings of a command that asks for what is stored.
+
+    Raises SettingsError where there is no database, before one is made.
+    """
+    settings = settings_of(context, db)
+    _refuse_without_database(settings)
+    return settings
+
+
+def _refuse_without_database(settings: Settings) -> None:
+    if not full_path(settings).exists():
+        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
 
 
 def full_path(settings: Settings) -> Path:
@@ -77,8 +93,8 @@ def connect_to_look(result: str, settings: Settings, *, start: bool) -> Iterator
     whole that comes later. Raises SettingsError for an id where there is no database to look into.
     """
     if start or not Path(result).is_file():
-        if not start and not settings.db.exists():
-            raise SettingsError(f"There is no database {settings.db} to look into.")
+        if is_id(result):
+            _refuse_without_database(settings)
         with connect(settings) as dashboard:
             yield dashboard
         return

@@ -16,6 +16,7 @@ from unicodedata import category
 from urllib.parse import quote, urlencode, urlsplit
 
 from control_plane.domain.errors import (
+    Conflict,
     FieldError,
     InvalidInput,
     LooplabError,
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
 
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
+Notice = Callable[[str], None]
+"""Called with a line that a person should read meanwhile."""
 
 REPORT_S = 1.0
-NOT_FOUND = 404
+NOT_FOUND, CONFLICT = 404, 409
 ANSWERS_S, IMPORTS_S = 60, 600
 
 
@@ -78,10 +81,11 @@ class DashboardClient(Protocol):
         Raises NotFound, or InvalidInput where one is not over.
         """
 
-    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
         """Take over a bundle, or the result of another tool.
 
-        Raises InvalidInput, also where an id has another content here.
+        Waits as long as a run measures, which `tell` is told.
+        Raises InvalidInput, and Conflict where an id has another content here.
         """
 
     def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
@@ -181,11 +185,30 @@ class RemoteDashboard:
                 return self._response("GET", place).content
         return self._response("GET", places[-1]).content
 
-    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
         query = urlencode({name: value for name, value in asdict(told).items() if value})
-        with file.open("rb") as content:
-            response = self._response("POST", f"/api/import?{query}", content=content)
-        return self._document(response)
+        was_free = False
+        while True:
+            try:
+                with file.open("rb") as content:
+                    response = self._response("POST", f"/api/import?{query}", content=content)
+                return self._document(response)
+            except Conflict:
+                # The run that was in the way may have ended before it was looked for.
+                waited = self._waited_for_runs(tell)
+                if was_free and not waited:
+                    raise
+                was_free = not waited
+
+    def _waited_for_runs(self, tell: Notice) -> bool:
+        """Return once no run works or waits; False where none did."""
+        waited = False
+        while (queue := self._request("GET", "/healthz"))["running"] or queue["queued"]:
+            if not waited:
+                tell(f"{self.url} measures: the file is taken over as soon as no run waits.")
+            waited = True
+            time.sleep(REPORT_S)
+        return waited
 
     def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
         address = f"/api/repeats/{quote(subject, safe='')}"
@@ -265,6 +288,8 @@ class RemoteDashboard:
         document = self._document(response)
         if response.status_code == NOT_FOUND:
             raise NotFound(document["message"])
+        if response.status_code == CONFLICT:
+            raise Conflict(document["message"])
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
 

@@ -17,7 +17,7 @@ from control_plane.analysis.prose.experiment_document import (
     trend_list_document,
 )
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
-from control_plane.dashboard_client import REPORT_S, Report
+from control_plane.dashboard_client import REPORT_S, Notice, Report
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
@@ -34,8 +34,9 @@ from control_plane.jobs.progress import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import Submissions
+from control_plane.other_tools import recognized_format
 from control_plane.settings import Settings
-from control_plane.store.store import Store, open_store
+from control_plane.store.store import Store, open_store, refuse_unknown_file
 from control_plane.targets.configurations import resolved
 from control_plane.targets.run_environment import SHARED_CORES, run_environment
 
@@ -61,13 +62,13 @@ class LocalDashboard:
         return open_store(self._settings.db)
 
     def submit(self, document: Document) -> Document:
-        if not self._settings.db.exists():
+        if not self._settings.db.expanduser().exists():
             _submissions(self._settings).resolve(document)
         (run,) = self._started().submit([document])
         return run_document(run, None)
 
     def submit_experiment(self, document: Document) -> Document:
-        if not self._settings.db.exists():
+        if not self._settings.db.expanduser().exists():
             _submissions(self._settings).planned_arms(read_experiment(document), _usual_seconds)
         made = self._started().submit_experiment(document)
         return {"id": made.id, "url": experiment_address(made.id)}
@@ -125,7 +126,10 @@ class LocalDashboard:
         compared = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
         return reports.comparison(compared).encode()
 
-    def import_file(self, file: Path, told: ToldOfFile) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
+        del tell
+        if not self._settings.db.expanduser().exists():
+            refuse_unknown_file(file, told, recognized_format)
         return asdict(self._runner.run(self._started().import_file(file, told)))
 
     def trends(self, *, suspect: bool, machine: str) -> Document:

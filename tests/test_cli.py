@@ -14,9 +14,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from control_plane import __version__
-from control_plane.cli import main
+from control_plane.cli import cli, main
 from control_plane.domain.run import State
 from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
@@ -25,6 +27,7 @@ from tests.builders.states import in_state
 from tests.builders.trends import P50S, repeated
 from tests.dashboard import (
     BARE,
+    DashboardProcess,
     forked_dashboard,
     instance_of,
     items_spec,
@@ -243,6 +246,7 @@ def test_run_hands_in_at_the_dashboard_that_has_the_database(
             assert unknown.returncode == 2
             assert f"Looked in {tmp_path / (chosen[-1] if chosen else 'runs.db')}" in unknown.stderr
         spec_file.write_text(json.dumps(long_spec(**BARE)))
+        file_waits_for_the_run(started, tmp_path)
         with (tmp_path / "told").open("w") as told_to:
             streams = (0, 1, told_to.fileno())
             waiting = forked(["run", str(spec_file), "--wait"], tmp_path, {}, streams)
@@ -297,6 +301,62 @@ def test_a_wrong_call_is_one_readable_line(
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def file_waits_for_the_run(started: DashboardProcess, folder: Path) -> None:
+    """What would disturb a run is taken over when it is over."""
+    run_id = started.submit(long_spec(**BARE))
+    started.until_state(run_id, {"running"})
+    with (folder / "imported").open("w") as told_to:
+        streams = (0, told_to.fileno(), told_to.fileno())
+        waiting = forked(["import", str(WRK)], folder, {}, streams)
+        told = f"{started.url} measures: the file is taken over as soon as no run waits.\n"
+        until(lambda: (folder / "imported").read_text() == told, "it waits")
+        assert started.get("/api/peers").json()["peers"] == []
+        started.cancel(run_id)
+        assert waiting.wait(30) == 0
+    assert "is imported, and never judged" in (folder / "imported").read_text()
+    assert len(started.get("/api/peers").json()["peers"]) == 1
+
+
+READING = (
+    ["compare", "zzzzzzzzzz"],
+    ["trend"],
+    ["trend", "zzzzzzzzzz", "--once"],
+    ["export", "zzzzzzzzzz", "--html", "page.html"],
+    ["export", "--bundle", "all.looplab"],
+    ["repeat", "zzzzzzzzzz"],
+    ["repeat", "zzzzzzzzzz", "--start"],
+    ["experiment", "--confirm", "zzzzzzzzzz"],
+    ["experiment", "--confirm", "zzzzzzzzzz", "--markdown", "comment.md"],
+    ["backup", "runs.bak"],
+    ["audit"],
+)
+"""What asks for something stored, each way in which it does."""
+WITHOUT = {"run", "noise-floor", "ceiling", "import", "restore", "doctor", "login"}
+"""Commands that make a database, or ask for nothing of one."""
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_what_reads_makes_no_database(call: Call, tmp_path: Path, arguments: list[str]) -> None:
+    done = call([*arguments, "--db", "away/runs.db"])
+    told = "There is no database at away/runs.db: name one with --db.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_that_reads_is_tried() -> None:
+    group = get_command(cli)
+    assert isinstance(group, TyperGroup)
+    assert {arguments[0] for arguments in READING} == group.commands.keys() - WITHOUT
+
+
+def test_a_file_that_is_refused_makes_no_database(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("bought 3 lemons")
+    for arguments in (["import", "notes.txt"], ["import", "notes.txt", "--kind", "wrk"]):
+        done = call(arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_wrong_file_of_applications_is_one_readable_line(call: Call, tmp_path: Path) -> None:

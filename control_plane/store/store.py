@@ -73,9 +73,8 @@ class Store(
         self, file: Path, told: ToldOfFile, recognize: ToolFileRecognizer
     ) -> None:
         """Raise InvalidInput for what does not begin as a bundle or as a file of a known tool."""
-        if not self._takes_as_bundle(file, told):
-            with file.open("rb") as opened:
-                recognize(opened, told.kind, told.unit)
+        if not self._database.lies_at(file):
+            refuse_unknown_file(file, told, recognize)
 
     def _takes_as_bundle(self, file: Path, told: ToldOfFile) -> bool:
         return self._database.lies_at(file) or (told.kind is None and is_sqlite(file))
@@ -96,6 +95,13 @@ class Store(
         return self.runs(
             limit=LOOKED_AT, configuration=RESPONDER_NAME, state=state, strategy=strategy
         ).runs
+
+
+def refuse_unknown_file(file: Path, told: ToldOfFile, recognize: ToolFileRecognizer) -> None:
+    """Raise InvalidInput for what does not begin as a bundle or as a file of a known tool."""
+    if told.kind is not None or not is_sqlite(file):
+        with file.open("rb") as opened:
+            recognize(opened, told.kind, told.unit)
 
 
 def open_store(path: Path) -> Store:
