@@ -23,6 +23,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     ExperimentHeadline,
     experiment_headline,
     experiment_sentence,
+    failures_text,
     ratio_with_interval,
 )
 from control_plane.analysis.run_labels import RunLabel, arm_labels
@@ -331,5 +332,6 @@ def _told(metric: JudgedMetric) -> str:
     word = (metric.held or verdict.finding).replace("_", " ")
     within = verdict.within_90 if metric.role == "guardrail" else verdict.within_95
     if verdict.effect is None or within is None:
-        return f"{word}: {REASONS[verdict.reason]}" if verdict.reason else word
+        why = REASONS[verdict.reason] if verdict.reason else failures_text(metric)
+        return f"{word}: {why}" if why else word
     return f"{word}, {' '.join(ratio_with_interval(verdict.effect.ratio, within))}"

@@ -16,6 +16,7 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose import joined
+from control_plane.analysis.prose.experiment_report import verdict_text
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.run_labels import arm_labels, called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
@@ -277,14 +278,14 @@ def experiment_grid(found: Document) -> Table:
     """Return a table for a spreadsheet, with a row for each metric and contender."""
     columns = (
         "metric", "role", "baseline", "arm", "unit", "baseline_value", "arm_value", "ratio",
-        "low_95", "high_95", "verdict", "validity",
+        "low_95", "high_95", "verdict", "validity", "told",
     )  # fmt: skip
     validity = {run["arm"]: run["validity"] or run["state"] for run in found["runs"]}
     rows = (
         (
             each["metric"], each["role"], each["baseline"], each["contender"], each["unit"],
             *each["values"], each["ratio"], each["low"], each["high"], each["verdict"],
-            validity[each["contender"]],
+            validity[each["contender"]], verdict_text(each),
         )
         for each in found["verdicts"]
     )  # fmt: skip

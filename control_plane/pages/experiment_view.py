@@ -19,6 +19,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     attempt_sentence,
     experiment_headline,
+    failures_text,
     prediction_numbers,
     ratio_with_interval,
     sentences_with_all,
@@ -378,10 +379,8 @@ def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:
 
 def _both_values(metric: JudgedMetric) -> str:
     """Return `8,770 /s against 8,740 /s`: geometric means over blocks, the contender's first."""
-    if metric.gaps and metric.values == (0, 0):
-        if metric.held != "undecided":
-            return "none failed on either side"
-        bound, margin = share(metric.gaps[1].high), share(metric.margin)
-        return f"none failed on either side; so few requests leave up to {bound}, margin {margin}"
+    told = failures_text(metric)
+    if metric.values == (0, 0) and told:
+        return told
     baseline, contender = (WRITTEN[metric.metric.unit](value) for value in metric.values)
-    return f"{contender} against {baseline}"
+    return f"{contender} against {baseline}{f'; {told}' if told else ''}"

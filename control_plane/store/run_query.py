@@ -365,7 +365,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
 
 
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
-    """Return the runs of a page, and the ids of those that cannot be read."""
+    """Return the runs of a page, and the ids of those that are there and cannot be read."""
     with suppress(UnreadableRun), readable("of a page"):
         page = runs_in_order(session, seqs)
         if len(page) == len(seqs):
@@ -373,14 +373,14 @@ def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list
     runs: list[Run] = []
     spoiled: list[str] = []
     for seq in seqs:
-        run_id = session.exec(select(RunRow.id).where(RunRow.seq == seq)).one()
+        run_id = str(session.exec(select(RunRow.id).where(RunRow.seq == seq)).first() or "")
         try:
             with readable(run_id):
                 (run,) = runs_in_order(session, [seq])
                 runs.append(run)
         except UnreadableRun:
             spoiled.append(run_id)
-    return runs, spoiled
+    return runs, [*filter(None, spoiled)]
 
 
 def runs_in_order(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:

@@ -16,6 +16,7 @@ from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.prose.experiment_sentences import (
     attempt_sentence,
     experiment_sentence,
+    failures_text,
     prediction_numbers,
     sentences_with_all,
 )
@@ -144,6 +145,7 @@ def _verdict_document(judged: JudgedExperiment, metric: JudgedMetric) -> dict[st
         "blocks": effect.blocks if effect else judged.blocks,
         "verdict": metric.held or verdict.finding,
         "reason": verdict.reason,
+        "told": failures_text(metric),
         "more_blocks": verdict.more_blocks,
     }
 

@@ -146,8 +146,9 @@ def verdict_text(verdict: Document) -> str:
     # numpy takes a while to import, which no other command waits for.
     from control_plane.analysis.prose.experiment_sentences import REASONS
 
-    word = str(verdict["verdict"]).replace("_", " ")
-    return f"{word}: {REASONS[verdict['reason']]}" if verdict["reason"] else word
+    word, told = str(verdict["verdict"]).replace("_", " "), verdict["told"]
+    why = REASONS[verdict["reason"]] if verdict["reason"] else told
+    return f"{word}: {why}" if why else word
 
 
 def suspect_text(found: Document, *arms: str) -> str:

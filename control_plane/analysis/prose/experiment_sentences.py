@@ -113,6 +113,23 @@ def verdict_sentence(judged: JudgedMetric, baseline: str, margin: float) -> str:
     }[verdict.finding]
 
 
+def failures_text(judged: JudgedMetric) -> str:
+    """Return what two shares of failures tell beside their values, and why they decide nothing.
+
+    `none failed on either side`; "" where there is nothing to add, and of other metrics.
+    """
+    if judged.gaps is None:
+        return ""
+    none = judged.values == (0, 0)
+    told = "none failed on either side" if none else ""
+    if judged.held != "undecided":
+        return told
+    bound, margin = share(judged.gaps[1].high), share(judged.margin)
+    if none:
+        return f"{told}; so few requests leave up to {bound}, margin {margin}"
+    return f"the trials leave up to {bound} of requests more, margin {margin}"
+
+
 _FARTHEST = 1_000.0
 """An interval that reaches further says nothing."""
 

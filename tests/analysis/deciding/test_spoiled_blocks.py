@@ -1,5 +1,6 @@
 """Blocks that are set aside, an end by precision, and places in a block: from chosen numbers."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,9 +15,11 @@ from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown
 from control_plane.analysis.prose.experiment_sentences import experiment_headline
 from control_plane.analysis.run_labels import arm_labels
+from control_plane.cli_experiment import print_experiment
 from control_plane.domain.experiment import ExperimentBlock
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
+from control_plane.pages.experiment_pages import experiment_grid
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 from tests.builders.trials import histogram, run, summary, trial, with_spaces
@@ -134,12 +137,13 @@ def test_place_counts_where_it_ends_inside_a_square() -> None:
 
 @pytest.mark.parametrize(("requests", "held"), [(300, "undecided"), (50_000, "held")])
 def test_a_guardrail_on_errors_says_why_none_at_all_decides_nothing(
-    requests: int, held: str
+    capsys: pytest.CaptureFixture[str], requests: int, held: str
 ) -> None:
     few = replace(summary(), completed=requests, requests=requests)
     trials = tuple(trial(few, block=block) for block in range(4))
     runs = [run(f"000000000{place}", trials=trials, streams=(few,)) for place in range(2)]
-    part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
+    found = judge_experiment(experiment(), runs)
+    part = experiment_part(found, lambda _: (), lambda _: 6.0)
     (errors,) = [mark for group in part.groups for mark in group.marks if "failed" in mark.text]
     assert errors.verdict == held
     told = with_spaces(errors.text)
@@ -147,6 +151,31 @@ def test_a_guardrail_on_errors_says_why_none_at_all_decides_nothing(
     assert ("so few requests leave up to" in told, "margin 0.1" in told) == (
         held == "undecided",
         held == "undecided",
+    )
+    document = experiment_document(found)
+    (verdict,) = [each for each in document["verdicts"] if each["metric"] == "error_share"]
+    assert (verdict["verdict"], verdict["told"]) == (held, errors.text)
+    everywhere = f"{held}: {errors.text}"
+    assert f"| {everywhere} |" in experiment_markdown(document)
+    assert [row[-1] for row in experiment_grid(document).rows if row[0] == "error_share"] == [
+        everywhere
+    ]
+    print_experiment(document, None)
+    assert everywhere in capsys.readouterr().out
+
+
+def test_a_guardrail_on_errors_says_why_some_decide_nothing() -> None:
+    runs = []
+    for place, failed in enumerate((2, 3)):
+        some = replace(summary(), completed=900, requests=900 + failed, errors={"timeout": failed})
+        trials = tuple(trial(some, block=block) for block in range(4))
+        runs.append(run(f"000000000{place}", trials=trials, streams=(some,)))
+    document = experiment_document(judge_experiment(experiment(), runs))
+    (verdict,) = [each for each in document["verdicts"] if each["metric"] == "error_share"]
+    assert verdict["verdict"] == "undecided"
+    assert re.fullmatch(
+        r"the trials leave up to [\d.]+ % of requests more, margin 0\.10 %",
+        with_spaces(verdict["told"]),
     )
 
 
