@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
@@ -23,6 +24,7 @@ _ZERO = (1_023 + _HALF_BITS - 1) << _HALF_BITS
 """The exponent of a double is stored with 1,023 added; that of the first full half is ten."""
 
 Counts = NDArray[np.int64]
+Integers = NDArray[np.integer[Any]]
 
 
 def bucket(values_ns: Counts) -> Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -10,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from control_plane.domain.histogram import Counts, Histogram
+    from control_plane.domain.histogram import Counts, Histogram, Integers
 
 
 ERROR_CLASSES = (
@@ -198,15 +199,24 @@ class StreamRecord(WindowTotals, WorkerUsage):
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """The response times of each second, sparse: three columns of shape (n,).
+    """The response times of each second, sparse; whole numbers of any width.
 
-    In `second`, `counts` requests took as long as bucket `indices` says. Seconds before the window
-    are negative. Buckets are those of the histogram.
+    `seconds` had responses, in as many buckets as `sizes` says: both of shape (n,), those before
+    the window negative. `counts` of them took as long as bucket `indices` of the histogram says:
+    both of shape (m,), those of the first second before those of the next.
     """
 
-    second: Counts
-    indices: Counts
-    counts: Counts
+    seconds: Integers
+    sizes: Integers
+    indices: Integers
+    counts: Integers
+
+    @property
+    def begins(self) -> Counts:
+        """Where the buckets of each second begin, and where the last ones end: shape (n + 1,)."""
+        import numpy as np
+
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.sizes, dtype=np.int64)])
 
     @staticmethod
     def of(seconds: Sequence[Second]) -> Slices:
@@ -215,17 +225,59 @@ class Slices:
         return Slices.joined(parts)
 
     @staticmethod
-    def joined(parts: Sequence[tuple[int, Counts, Counts]]) -> Slices:
+    def joined(parts: Sequence[tuple[int, Integers, Integers]]) -> Slices:
         """Join parts: each is a second, its buckets, and the requests in each of them."""
         import numpy as np
 
-        none = np.zeros(0, np.int64)
-        lengths = [len(indices) for _, indices, _ in parts]
+        none = np.zeros(0, np.uint8)
         return Slices(
-            np.repeat(np.array([index for index, _, _ in parts], np.int64), lengths),
+            np.array([index for index, _, _ in parts], np.int64),
+            np.array([len(indices) for _, indices, _ in parts], np.int64),
             np.concatenate([none, *(indices for _, indices, _ in parts)]),
             np.concatenate([none, *(counts for _, _, counts in parts)]),
         )
+
+    def to_bytes(self) -> bytes:
+        """Return the columns for storage, in narrow numbers of which few differ.
+
+        Of the buckets it is how far each lies from the one before it, modulo 2^16.
+        """
+        import numpy as np
+
+        indices = self.indices.astype(np.int64)
+        steps = np.ediff1d(indices, to_begin=indices[:1])
+        width = np.min_scalar_type(self.counts.max(initial=0)).itemsize
+        columns: tuple[Integers, ...] = (self.seconds, self.sizes, steps, self.counts)
+        kinds = _column_kinds(width)
+        packed = (part.astype(kind).tobytes() for part, kind in zip(columns, kinds, strict=True))
+        return _HEAD.pack(len(self.seconds), len(steps), width) + b"".join(packed)
+
+    @staticmethod
+    def from_bytes(raw: bytes) -> Slices:
+        """Return what `to_bytes` wrote. Raises ValueError or struct.error for anything else.
+
+        The numbers stay narrow: memory for wider ones takes longer than unpacking them.
+        """
+        import numpy as np
+
+        seconds, buckets, width = _HEAD.unpack_from(raw)
+        columns, at = [], _HEAD.size
+        lengths = (seconds, seconds, buckets, buckets)
+        for kind, length in zip(_column_kinds(width), lengths, strict=True):
+            columns.append(np.frombuffer(raw, kind, length, at))
+            at += columns[-1].nbytes
+        second, sizes, steps, counts = columns
+        if at != len(raw) or sizes.sum() != buckets:
+            raise ValueError(f"{len(raw)} bytes of {buckets} buckets in {seconds} seconds")
+        return Slices(second, sizes, np.cumsum(steps, dtype=np.uint16), counts)
+
+
+_HEAD = struct.Struct("<IIB")
+
+
+def _column_kinds(width: int) -> tuple[str, ...]:
+    """Return the types of the columns of stored slices; counts have so many bytes."""
+    return "<i4", "<u4", "<u2", f"<u{width}"
 
 
 def merge_records(parts: Sequence[StreamRecord]) -> StreamRecord:

@@ -34,7 +34,7 @@ from control_plane.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from control_plane.domain.histogram import Counts, Histogram
+    from control_plane.domain.histogram import Histogram, Integers
 
 log = logging.getLogger("looplab.store")
 
@@ -69,7 +69,9 @@ _HEADER = struct.Struct("<Iqq16s")
 _SECOND = struct.Struct("<iq")
 _LEVEL = 1
 _MOST_BYTES = 512_000_000
-"""An hour of seconds, each with its thousands of buckets twice, is below."""
+"""An hour of seconds, each with its thousands of buckets, is far below."""
+_BY_COLUMNS = b"\x01"
+"""Stands before the columns of slices; without it zlib's own first byte, 0x78, is the first."""
 _MOST_BYTES_OF_ONE = _HEADER.size + 10 * 2**16
 """A bucket has an index of 16 bits and a count of 64."""
 
@@ -89,21 +91,18 @@ def unpack_histogram(blob: bytes) -> "Histogram":
 
 
 def pack_seconds(seconds: Sequence[Second], most: int = _MOST_BYTES) -> bytes | None:
-    """Return all seconds of one window as one blob; None where it would be too large to read."""
-    packing, packed, size = zlib.compressobj(_LEVEL), [], 0
-    for second in seconds:
-        part = _SECOND.pack(second.index, second.errors)
-        part += _raw(second.service) + _raw(second.response)
-        size += len(part)
-        if size > most:
-            log.warning("the response times of each second are not kept: %s bytes", f"{size:,}")
-            return None
-        packed.append(packing.compress(part))
-    return b"".join([*packed, packing.flush()])
+    """Return the response times of each second as one blob; None where it is too large to read."""
+    raw = Slices.of(seconds).to_bytes()
+    if len(raw) > most:
+        log.warning("the response times of each second are not kept: %s bytes", f"{len(raw):,}")
+        return None
+    return _BY_COLUMNS + zlib.compress(raw, _LEVEL)
 
 
 def unpack_slices(blob: bytes) -> Slices:
-    """Return the response times alone of what `pack_seconds` packed."""
+    """Return what `pack_seconds` packed, also that of before schema 0026."""
+    if blob.startswith(_BY_COLUMNS):
+        return Slices.from_bytes(_inflated(blob[len(_BY_COLUMNS) :]))
     return Slices.joined(list(_slices(_inflated(blob))))
 
 
@@ -116,7 +115,8 @@ def _inflated(blob: bytes, most: int = _MOST_BYTES) -> bytes:
     return raw
 
 
-def _slices(raw: bytes) -> "Iterator[tuple[int, Counts, Counts]]":
+def _slices(raw: bytes) -> "Iterator[tuple[int, Integers, Integers]]":
+    """Yield each second, skipping its service times, which were stored in front of the others."""
     import numpy as np
 
     at = 0

@@ -281,6 +281,10 @@ def list_experiments(op: Operations) -> None:
         op.create_index(f"ix_experiment_{column}", "experiment", [column])
 
 
+def write_seconds_by_columns(_: Operations) -> None:
+    """Change nothing: blobs of before are read as they are, and older versions read no new ones."""
+
+
 UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0001": run_migrations.create_first_tables,
     "0002": create_configurations,
@@ -307,4 +311,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0023": create_trends,
     "0024": add_verdicts_and_trial_rates,
     "0025": list_experiments,
+    "0026": write_seconds_by_columns,
 }

@@ -126,8 +126,9 @@ def within(detail: RunDetail, stream: str, span: Span) -> RunDetail:
     for timeline, slices in zip(
         detail.timelines.get(stream, ()), detail.slices.get(stream, ()), strict=False
     ):
-        begins_s = slices.second + timeline.opens_s
-        chosen = (slices.second >= 0) & (begins_s + 1 > span[0]) & (begins_s < span[1])
+        begins_s = slices.seconds + timeline.opens_s
+        inside = (slices.seconds >= 0) & (begins_s + 1 > span[0]) & (begins_s < span[1])
+        chosen = np.repeat(inside, slices.sizes)
         found = np.bincount(slices.indices[chosen], slices.counts[chosen], len(counts))
         found[: len(counts)] += counts
         counts = found.astype(np.int64)

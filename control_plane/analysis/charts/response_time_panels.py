@@ -113,7 +113,7 @@ def heat_panel(stream: StreamSeries, title: str, weight: float, pixels: float) -
     ]
     if not full:
         return None
-    ends = [min(indices.min() for indices in full), max(indices.max() for indices in full)]
+    ends = [int(min(map(np.min, full))), int(max(map(np.max, full)))]
     bounds = log_range(*(float(max(end, 1)) / 1e9 for end in middle_ns(np.array(ends))))
     names = _drawn_percentiles(stream, several=True)
     steps = {name: _unjoined(step_line(stream.segments, percentile_values(name))) for name in names}

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from control_plane.analysis.charts.heat_map import MOST_COLUMNS, SHADES, heat_map, shades
+from control_plane.analysis.charts.heat_map import (
+    MOST_COLUMNS,
+    SECONDS_AT_ONCE,
+    SHADES,
+    heat_map,
+    shades,
+)
 from control_plane.analysis.charts.response_time_panels import trend_labels, trend_lines
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.analysis.charts.trial_axis import TrialSegment
@@ -44,10 +50,11 @@ def test_each_request_is_counted_where_it_ended():
 
 def test_cells_are_counted_as_each_entry_alone_would_be():
     rng = np.random.default_rng(3)
-    rows = [second(index, *spread(20, 30, index + 2)) for index in range(-1, 4)]
+    rows = [second(index, *spread(20, 3, index + 2)) for index in range(-1, SECONDS_AT_ONCE + 4)]
     whole = Slices.of(rows)
     slices = Slices(
-        np.concatenate([whole.second, rng.integers(-9, 99, 5)]),
+        np.concatenate([whole.seconds, rng.integers(-9, 99, 5)]),
+        np.concatenate([whole.sizes, [1] * 5]),
         np.concatenate([whole.indices, rng.integers(0, 20_000, 5)]),
         np.concatenate([whole.counts, [1] * 5]),
     )
@@ -56,11 +63,12 @@ def test_cells_are_counted_as_each_entry_alone_would_be():
     warmed = replace(segment.timeline, warmup=warmup)
     (heat,) = heat_map([replace(segment, timeline=warmed, slices=slices)], BOUNDS, PIXELS)
     expected = np.zeros((len(heat["z"]), len(heat["z"][0])), int)
-    edges = np.array(heat["y"])
-    for at, bucket, count in zip(slices.second, slices.indices, slices.counts, strict=True):
+    edges, last = np.array(heat["y"]), len(heat["x"]) - 2
+    seconds = np.repeat(slices.seconds, slices.sizes)
+    for at, bucket, count in zip(seconds, slices.indices, slices.counts, strict=True):
         middle_s = max(int(middle_ns(np.array([bucket]))[0]), 1) / 1e9
         row = np.clip(np.searchsorted(edges, middle_s, "right") - 1, 0, len(expected) - 1)
-        column = np.clip(np.searchsorted(heat["x"], max(at, -1) + 1e-3, "right") - 1, 0, 4)
+        column = np.clip(np.searchsorted(heat["x"], max(int(at), -1) + 1e-3, "right") - 1, 0, last)
         expected[row, column] += count
     assert [[value or 0 for value in line] for line in heat["z"]] == expected.tolist()
 
