@@ -34,8 +34,8 @@ P_VALUE, WEAK_P_VALUE, HIDING_P_VALUE = 0.001, 0.01, 0.0001
 WILD_SDS = 5
 """So far from the points and the median around it a point is wild."""
 
-WILD_SHARE = 0.05
-"""Where more points than that are far off, they are no exceptions but a level that comes back."""
+MOST_WILD, WILD_SHARE = 2, 0.05
+"""Where more points than both are far off, they are no exceptions but a level that comes back."""
 
 SAME_STEP = 5
 """A step that is found so many points from where it was before is the same one."""
@@ -155,7 +155,7 @@ def _tamed(values: Levels, least_variance: float) -> Levels:
     row = np.arange(len(values))
     low, high = near[row, (many - 1) // 2], near[row, many // 2]
     tamed = np.where(alone, np.clip(values, low - far, high + far), values)
-    most = max(1, WILD_SHARE * len(values))
+    most = max(MOST_WILD, WILD_SHARE * len(values))
     return tamed if np.count_nonzero(tamed != values) <= most else values
 
 

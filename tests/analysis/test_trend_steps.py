@@ -80,6 +80,20 @@ def test_a_wild_night_hides_no_step_of_a_short_trend(wild: float) -> None:
     assert found >= 0.95 * SERIES
 
 
+def test_two_wild_nights_hide_no_step_of_a_short_trend_and_make_none() -> None:
+    """Wherever they are; what is noise alone has no more steps for that."""
+    found, false = 0, 0
+    for seed in range(SERIES):
+        chance = np.random.default_rng(seed)
+        wild = np.zeros(13)
+        wild[chance.choice(13, 2, replace=False)] = chance.uniform(15, 60, 2)
+        steps = find_steps(tuple(noisy(seed, (7, 0), (6, 20)) + wild))
+        found += [abs(step.at - 7) < LEAST_SIDE for step in steps] == [True]
+        false += bool(find_steps(tuple(noisy(seed, (13, 0)) + wild)))
+    assert found >= 0.8 * SERIES
+    assert false <= 0.05 * SERIES
+
+
 @pytest.mark.parametrize(
     ("noise", "apart", "share"),
     [(0.02, 0.3, 0.3), (0.02, 0.3, 0.05), (0.0, 0.02, 0.3)],
