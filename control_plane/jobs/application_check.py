@@ -15,7 +15,7 @@ from control_plane.domain.spec import BUNDLED, AnyTarget, Target
 from control_plane.domain.units import number_of
 from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import STOP_GRACE_S
-from control_plane.jobs.queue import IdleTasks
+from control_plane.jobs.queue import GIVEN_UP, IdleTasks
 from control_plane.targets.application import (
     SUCCESS,
     Application,
@@ -36,7 +36,7 @@ from control_plane.targets.interpreter_packages import (
     standing_in,
 )
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.openapi_operations import Offer, Operation, operations_of
+from control_plane.targets.openapi_operations import Offer, operations_of
 from control_plane.targets.run_environment import (
     CHECKOUT,
     application_revision,
@@ -47,8 +47,6 @@ from control_plane.targets.target_requests import get
 
 if TYPE_CHECKING:
     from control_plane.analysis.differences import MeasuredCommit
-
-__all__ = ["ApplicationChecks", "Checkup", "Finding", "Offer", "OpenApiCache", "Operation"]
 
 PATHS = ("/openapi.json", "/schema/openapi.json")
 """Where documents are by default: that of FastAPI and most others, then that of Litestar."""
@@ -96,21 +94,21 @@ class OpenApiCache:
     async def read(self, target: AnyTarget) -> Offer:
         """Start the application, or go to the URL, and read its OpenAPI document.
 
-        Raises Conflict while a run measures, or when one needed the machine; InvalidInput with what
-        is wrong with the response or the start.
+        Raises Conflict while a run measures, or when it was given up; InvalidInput with what is
+        wrong with the response or the start.
         """
         of = target.url or str(target.application)
 
         async def work() -> None:
             self._keep(await self._read(target, of))
 
-        task = self._idle_tasks.begin(work, f"openapi {of}")
+        task = await self._idle_tasks.begin(work, f"openapi {of}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.cancelled():
                 raise
-            raise Conflict("A run needed the machine: read it again after the run.") from None
+            raise Conflict(f"{GIVEN_UP}: read it again.") from None
         except TargetFailed as fault:
             raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
         return self.entries[of]
@@ -321,11 +319,14 @@ class ApplicationChecks:
         job = self._jobs.get(name)
         return job.checkup if job else None
 
-    def start(self, application: Application) -> None:
-        """Begin a check. Raises Conflict while a run measures or another idle task lasts."""
+    async def start(self, application: Application) -> None:
+        """Begin a check, in the place of one of it that lasts.
+
+        Raises Conflict while a run measures or another idle task lasts.
+        """
         checkup = Checkup(application.name, datetime.now(UTC))
         job = ApplicationCheck(application, checkup, self._runtime, self._openapi_cache)
-        task = self._idle_tasks.begin(job.execute, f"check {application.name}")
+        task = await self._idle_tasks.begin(job.execute, f"check {application.name}")
         self._jobs[application.name] = job
         task.add_done_callback(lambda task: _settle(task, job))
 

@@ -29,6 +29,9 @@ _LOADED = (State.WARMING, State.RUNNING)
 _SPOILED = "internal error: what Looplab keeps of this run cannot be used, its log says more"
 
 
+GIVEN_UP = "This was given up, because a run needed the machine or it was begun anew"
+
+
 @dataclass(frozen=True)
 class QueueStatus:
     """What the top bar tells: the run that works now, its progress, how many wait."""
@@ -72,6 +75,11 @@ class RunQueue:
     def busy(self) -> bool:
         """Whether a run works now, is about to, or the queue is held."""
         return self._job is not None or self._taking.locked()
+
+    @property
+    def works(self) -> bool:
+        """Whether a run works now."""
+        return self._job is not None
 
     @property
     def loads(self) -> bool:
@@ -234,14 +242,18 @@ class IdleTasks:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
+    async def begin(self, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
         """Start the work as a task that is cancelled as soon as a run waits.
 
-        Raises Conflict while a run measures or another task lasts.
+        What lasts under the same name is given up for it: who asks again changed something. Raises
+        Conflict while a run measures or another task lasts.
         """
-        if self._task is not None:
-            raise Conflict("An application is being looked at: wait until that is done.")
-        if self._queue.busy:
+        while (lasting := self._lasting) is not None:
+            if lasting.get_name() != name:
+                raise Conflict("An application is being looked at: wait until that is done.")
+            self._stop()
+            await asyncio.wait([lasting])
+        if self._queue.works:
             raise Conflict("A run measures now, and this would disturb it: do it after the run.")
         self._task = asyncio.create_task(self._execute(work), name=name)
         return self._task
@@ -252,18 +264,19 @@ class IdleTasks:
 
     async def close(self) -> None:
         """Give up the task that lasts, and wait until it ended."""
-        task = self._task
+        lasting = self._lasting
         self._stop()
-        if task is not None:
-            await asyncio.wait([task])
+        if lasting is not None:
+            await asyncio.wait([lasting])
+
+    @property
+    def _lasting(self) -> asyncio.Task[None] | None:
+        return None if self._task is None or self._task.done() else self._task
 
     async def _execute(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            async with self._queue.reserve():
-                await work()
-        finally:
-            self._task = None
+        async with self._queue.reserve():
+            await work()
 
     def _stop(self) -> None:
-        if self._task is not None and not self._task.cancelling():
-            self._task.cancel()
+        if (lasting := self._lasting) is not None and not lasting.cancelling():
+            lasting.cancel()

@@ -16,7 +16,7 @@ from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
-from control_plane.jobs.application_check import ApplicationChecks, Offer, OpenApiCache
+from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
@@ -46,12 +46,13 @@ from control_plane.targets.interpreter_packages import (
     target_of_choice,
 )
 from control_plane.targets.launch import shown_command
+from control_plane.targets.openapi_operations import Offer, Operation
 from control_plane.targets.run_environment import SHARED_CORES, cpu_model, run_environment
 
 if TYPE_CHECKING:
     from control_plane.jobs.smoke_test import TriedTarget
 
-__all__ = ["Application", "Configuration", "QueueStatus", "RunService"]
+__all__ = ["Application", "Configuration", "Offer", "Operation", "QueueStatus", "RunService"]
 
 
 class RunService:

@@ -20,7 +20,7 @@ from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import OpenApiCache
 from control_plane.jobs.before_requests import BeforeRequests, Prepared, one_line, sent, told
 from control_plane.jobs.manual_targets import STOP_GRACE_S
-from control_plane.jobs.queue import IdleTasks
+from control_plane.jobs.queue import GIVEN_UP, IdleTasks
 from control_plane.load.request_source import Numbering, Request, RequestFactory
 from control_plane.load.responses import UserCookies
 from control_plane.load.worker_protocol import WHOLE, seeds_of
@@ -81,7 +81,7 @@ class SmokeTests:
     async def check(self, drafts: Sequence[Draft]) -> tuple[TriedTarget, ...]:
         """Send the requests of runs once, where several ask the same of a target only those of one.
 
-        Raises Conflict while a run measures, or when one needed the machine.
+        Raises Conflict while a run measures, or when it was given up.
         """
         found: list[TriedTarget] = []
 
@@ -91,13 +91,13 @@ class SmokeTests:
                 check = _SmokeTest(draft, secrets, self._runtime, self._openapi_cache)
                 found.insert(0, await check.execute())
 
-        task = self._idle_tasks.begin(work, "requests of a form")
+        task = await self._idle_tasks.begin(work, "requests of a form")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.cancelled():
                 raise
-            raise Conflict("A run needed the machine: check again after the run.") from None
+            raise Conflict(f"{GIVEN_UP}: check again.") from None
         return tuple(found)
 
 

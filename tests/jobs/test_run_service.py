@@ -171,6 +171,43 @@ async def test_no_idle_task_begins_before_a_run_that_waits(service: RunService) 
             pass
 
 
+async def test_an_idle_task_waits_while_the_queue_only_looks(service: RunService) -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    async with service._queue.reserve():  # noqa: SLF001 - as a look for the oldest run holds it
+        task = await service._idle_tasks.begin(work, "a check")  # noqa: SLF001 - what checks begin
+        assert not done.is_set()
+    await task
+    assert done.is_set()
+
+
+async def test_who_asks_again_gets_a_new_look_in_the_place_of_the_one_that_lasts(
+    service: RunService,
+) -> None:
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            await asyncio.Event().wait()
+
+    begin = service._idle_tasks.begin  # noqa: SLF001 - what checks begin
+    first = await begin(work, "a check")
+    await until(lambda: begun == [1])
+    with pytest.raises(Conflict, match="is being looked at"):
+        await begin(work, "another")
+    second = await begin(work, "a check")
+    assert first.cancelled()
+    await second
+    assert begun == [1, 1]
+    lost, last = await begin(work, "a check"), await begin(work, "a check")
+    await last
+    assert (lost.cancelled(), begun) == (True, [1, 1, 1])
+
+
 async def test_a_file_is_imported_while_the_queue_is_held(
     service: RunService, tmp_path: Path
 ) -> None:

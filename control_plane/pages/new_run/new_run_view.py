@@ -14,8 +14,13 @@ from control_plane.domain.spec_json import Document
 from control_plane.domain.target_addresses import may_be_asked
 from control_plane.experiments import Preset, preset_catalogue
 from control_plane.experiments.pasted_requests import Pasted
-from control_plane.jobs.application_check import Offer, Operation
-from control_plane.jobs.run_service import Application, Configuration, RunService
+from control_plane.jobs.run_service import (
+    Application,
+    Configuration,
+    Offer,
+    Operation,
+    RunService,
+)
 from control_plane.pages.form import FormData, without_list
 from control_plane.pages.form.arms import varied_fields
 from control_plane.pages.form.field_types import FormParser, Section

@@ -150,7 +150,7 @@ def checkup(request: Request, name: str, service: RunServiceDep) -> Response:
 @router.post("/targets/applications/{name}/checkup")
 async def check_application(name: str, service: RunServiceDep) -> Response:
     """Begin a look at it, which its page shows. 409 while a run measures."""
-    service.application_checks.start(service.application(name))
+    await service.application_checks.start(service.application(name))
     return RedirectResponse(application_url(name, "checkup"), 303)
 
 
