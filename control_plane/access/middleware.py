@@ -269,8 +269,8 @@ NOT_COMPRESSED = (
     "application/octet-stream",
     "application/vnd.sqlite3",
 )
-_LEVEL, _LEVEL_OF_FILES = 4, 9
-"""A page is compressed each time, a file once: the last tenth of its size is worth more there."""
+_LEVEL, _LEVEL_OF_FILES = 2, 9
+"""A page is compressed each time, a file once: the last tenths of its size are worth more there."""
 
 Busy = Callable[[Scope], bool]
 """Whether nothing may be compressed now, because processor time would disturb what is measured."""

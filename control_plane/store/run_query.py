@@ -367,7 +367,7 @@ def _wrong(field: str, message: str) -> InvalidInput:
 def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list[str]]:
     """Return the runs of a page, and the ids of those that are there and cannot be read."""
     with suppress(UnreadableRun), readable("of a page"):
-        page = runs_in_order(session, seqs)
+        page = runs_in_order(session, seqs) if seqs else ()
         if len(page) == len(seqs):
             return list(page), []
     runs: list[Run] = []

@@ -363,6 +363,8 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
 
 def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
     """Return what can be read of the experiments by their `seq`, in three queries."""
+    if not seqs:
+        return {}
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)

@@ -72,6 +72,7 @@ const HOVER = {
   $share: each((value) => `${figures(100 * value, value < 0.995 ? 2 : 3)}\u00a0%`),
   $percentile: ({ x, y }) =>
     x.map((place, at) => `p${Number((100 * (1 - 10 ** -place)).toPrecision(4))}: ${time(y[at])}`),
+  $own: ({ z }) => z,
   $requests: ({ y, z }) => z.map((row, index) => cells(row, Math.sqrt(y[index] * y[index + 1]))),
 };
 
@@ -94,9 +95,12 @@ function cells(row, seconds) {
   );
 }
 
-function worded(trace) {
+// Rows of cells that say what is `full` are coloured by their part of it; hovering shows their own values.
+function worded({ full, ...trace }) {
   const write = typeof trace.text === "string" && HOVER[trace.text];
-  return write ? { ...trace, text: write(trace) } : trace;
+  const text = write ? { text: write(trace) } : {};
+  const parts = (row, at) => row.map((value) => (value === null ? null : value / full[at]));
+  return { ...trace, ...text, ...(full ? { z: trace.z.map(parts) } : {}) };
 }
 
 // What the style sheet knows, and room for tick labels that are wider than the margin.

@@ -76,14 +76,14 @@ _COLOURS = [[0.0, "$well"], [BUSY_SHARE - 0.001, "$ink-3"], [BUSY_SHARE, "$cause
 class UtilizationStrip:
     """How near one part was to its limit in each second of a trial.
 
-    `values` in the unit of `head`; `loads` as parts of the limit, from 0.
-    `shown` stands for the whole trial; `limit` says that this is at the limit, else it is empty.
+    `values` in the unit of `head`, as `full` is: the limit. `shown` stands for the whole trial;
+    `limit` says that this is at the limit, else it is empty.
     """
 
     name: str
     head: str
     values: list[float | None]
-    loads: list[float | None]
+    full: float
     shown: str
     limit: str
 
@@ -182,7 +182,7 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Uti
         name=f"{role} CPU",
         head=f"{role} CPU, %",
         values=scaled(used, 100),
-        loads=scaled(used, 1 / (cores or 1)),
+        full=100 * (cores or 1),
         shown=share(typical),
         limit=", the limit" if full else "",
     )
@@ -201,7 +201,7 @@ def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> Utilizat
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),
-        loads=scaled(lags, 1 / BLOCKED_LOOP_S),
+        full=1e3 * BLOCKED_LOOP_S,
         shown=f"up to {seconds(max(known))}",
         limit=", blocked" if blocked and over >= BLOCKED_SHARE * len(known) else "",
     )
@@ -344,8 +344,9 @@ def _strip_traces(lane: RunLane) -> list[Plot]:
             "type": "heatmap",
             "x": [*range(len(lane.strips[0].values)), round(lane.segment.end_s, 3)],
             "y": [strip.head for strip in lane.strips],
-            "z": [strip.loads for strip in lane.strips],
-            "text": [strip.values for strip in lane.strips],
+            "z": [strip.values for strip in lane.strips],
+            "full": [strip.full for strip in lane.strips],
+            "text": "$own",
             "hovertemplate": f"%{{x:.0f}}{SPACE}s, %{{y}}: %{{text}}<extra></extra>",
             "zmin": 0,
             "zmax": 1,
@@ -386,12 +387,12 @@ def _percentile_marks(lane: RunLane, *, linear: bool) -> list[EndLabel]:
 
 def _table(lane: RunLane) -> Table:
     timeline, completed = lane.segment.timeline, lane.segment.timeline.completed
-    window = slice(int(timeline.opens_s), int(timeline.opens_s) + len(completed))
-    used = [strip.values[window] for strip in lane.strips]
+    opens = int(timeline.opens_s)
 
-    def rows() -> Iterator[tuple[TableValue, ...]]:
-        p50, p99 = (scaled(values, 1e3) for values in (timeline.p50, timeline.p99))
-        return zip(range(len(completed)), completed, p50, p99, *used, strict=True)
+    def rows(most: int) -> Iterator[tuple[TableValue, ...]]:
+        p50, p99 = (scaled(values[:most], 1e3) for values in (timeline.p50, timeline.p99))
+        used = [strip.values[opens:][: len(p50)] for strip in lane.strips]
+        return zip(range(len(p50)), completed[:most], p50, p99, *used, strict=True)
 
     heads = ("second", "completed", "p50, ms", "p99, ms", *(strip.head for strip in lane.strips))
     return Table(heads, LazyRows(len(completed), rows))

@@ -119,21 +119,28 @@ WORKER_COLUMNS = (
 
 
 class LazyRows(Sequence[tuple[TableValue, ...]]):
-    """Rows of a table that are made when they are looked at: a page shows the first of many."""
+    """Rows of a table that are made when they are looked at: a page shows the first of many.
 
-    def __init__(self, length: int, rows: Callable[[], Iterator[tuple[TableValue, ...]]]) -> None:
+    `rows` makes at least so many of the first.
+    """
+
+    def __init__(
+        self, length: int, rows: Callable[[int], Iterator[tuple[TableValue, ...]]]
+    ) -> None:
         self._length, self._rows = length, rows
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[tuple[TableValue, ...]]:
-        return self._rows()
+        return self._rows(self._length)
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
-            return tuple(islice(self._rows(), *at.indices(self._length)))
-        return next(islice(self._rows(), range(self._length)[at], None))
+            begin, end, step = at.indices(self._length)
+            return tuple(islice(self._rows(end), begin, end, step))
+        place = range(self._length)[at]
+        return next(islice(self._rows(place + 1), place, None))
 
 
 def timeline_table(detail: RunDetail, selection: slice) -> Table:
@@ -149,9 +156,10 @@ def timeline_table(detail: RunDetail, selection: slice) -> Table:
         for trial, timeline in enumerate(timelines[selection], start=(selection.start or 0) + 1)
     ]
 
-    def rows() -> Iterator[tuple[TableValue, ...]]:
+    def rows(most: int) -> Iterator[tuple[TableValue, ...]]:
         for named, timeline in parts:
-            yield from _rows(named, timeline, _cells(detail.gauges, named[0], columns, timeline))
+            cells = _cells(detail.gauges, named[0], columns, min(most, len(timeline.completed)))
+            yield from _rows(named, timeline, cells, most)
 
     length = sum(
         len(part.completed)
@@ -164,36 +172,40 @@ def timeline_table(detail: RunDetail, selection: slice) -> Table:
 
 
 def _cells(
-    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], timeline: Timeline
+    gauges: Sequence[Gauges], trial: int, columns: Sequence[GaugeColumn], length: int
 ) -> list[list[TableValue]]:
-    """Return cells by column, then by second of the window."""
-    length = len(timeline.completed)
+    """Return cells by column, then by so many seconds of the window."""
     if trial > len(gauges):
         return [[None] * length for _ in columns]
     return [column.cells(gauges[trial - 1], length) for column in columns]
 
 
 def _rows(
-    named: tuple[int, str], timeline: Timeline, cells: Sequence[Sequence[TableValue]]
+    named: tuple[int, str],
+    timeline: Timeline,
+    cells: Sequence[Sequence[TableValue]],
+    most: int,
 ) -> Iterator[tuple[TableValue, ...]]:
+    """Yield the rows of warm-up and window, so many of each at most."""
     trial, name = named
     parts: list[tuple[SecondColumns, Sequence[Sequence[TableValue]]]] = [(timeline, cells)]
     if warmup := timeline.warmup:
-        unknown = [None] * len(warmup.completed)
+        unknown = [None] * min(most, len(warmup.completed))
         parts.insert(0, (warmup, [unknown for _ in cells]))
     for part, columns in parts:
-        length = len(part.completed)
-        first = -length if part is timeline.warmup else 0
+        whole = len(part.completed)
+        length = min(most, whole)
+        first = -whole if part is timeline.warmup else 0
         numbers = range(first, first + length)
         named_columns = repeat(trial, length), numbers, repeat(name, length)
-        yield from zip(*named_columns, *_response_columns(part), *columns, strict=True)
+        yield from zip(*named_columns, *_response_columns(part, length), *columns, strict=True)
 
 
-def _response_columns(part: SecondColumns) -> Iterator[Sequence[TableValue]]:
-    yield part.completed
-    yield part.errors
-    yield from (scaled(values, 1e3) for values in (part.p50, part.p95, part.p99))
-    sizes = part.body_bytes or [None] * len(part.completed)
+def _response_columns(part: SecondColumns, length: int) -> Iterator[Sequence[TableValue]]:
+    yield part.completed[:length]
+    yield part.errors[:length]
+    yield from (scaled(values[:length], 1e3) for values in (part.p50, part.p95, part.p99))
+    sizes = part.body_bytes[:length] or [None] * length
     yield [None if size is None else round(size, 1) for size in sizes]
 
 

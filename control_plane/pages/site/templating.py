@@ -113,19 +113,16 @@ def cell(value: str | float | None) -> str:
         return value
     if isinstance(value, float):
         return units.figures(value, 4)
-    return units.count(value)
-
-
-_BETWEEN = "\0"
-"""No text has it: none with it is stored."""
+    return units.NONE if value is None else f"{value:,}"
 
 
 def cells(row: Sequence[str | float | None], between: str) -> Markup:
     """Return the cells of a row of a table, with markup of the template `between` them.
 
-    They are escaped at once, in a fraction of the time that many small texts take.
+    Texts are escaped, numbers have nothing to escape: most tables are thousands of these.
     """
-    return Markup(str(escape(_BETWEEN.join(map(cell, row)))).replace(_BETWEEN, between))
+    texts = [escape(value) if isinstance(value, str) else cell(value) for value in row]
+    return Markup(between.join(texts))
 
 
 FILTERS = {

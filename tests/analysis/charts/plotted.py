@@ -17,7 +17,7 @@ TOKENS = {
 CRAMPED = re.compile(r"\} ?(?:s|ms|µs|MB|%(?!\{))")
 """A unit that hovering would set without a no-break space before it."""
 
-HOVERS = {"$time", "$rate", "$share", "$percentile", "$requests"}
+HOVERS = {"$time", "$rate", "$share", "$percentile", "$requests", "$own"}
 """What the page's script writes of each value, point or cell."""
 
 TOKEN = re.compile(r"\$([a-z0-9-]+)(?:/([0-9.]+))?")
@@ -41,6 +41,9 @@ def resolved(node: Any) -> Any:
 def checked(figure: Figure) -> go.Figure:
     """Raises ValueError where Plotly knows no such key or value; also for the narrow layout."""
     plot = resolved(json.loads(json.dumps(figure.plot, allow_nan=False)))
+    for trace in plot["data"]:
+        # The page's script takes it out.
+        assert len(trace.pop("full", trace.get("z", ()))) == len(trace.get("z", ()))
     go.Figure(data=plot["data"], layout={**plot["layout"], **plot["narrow"]})
     assert set(plot) == {"data", "layout", "narrow"}
     assert not any(CRAMPED.search(trace.get("hovertemplate", "")) for trace in plot["data"])

@@ -131,8 +131,8 @@ def test_the_limit_of_a_target_is_that_of_its_workers():
     chosen = replace(spec(), target=Target(workers=4))
     only = replace(of("a", 1.0, 3, spec=chosen), gauges=(gauges(6, target=2.0),))
     (figure,) = figures(only)
-    strips = figure.plot["data"][-1]["z"]
-    assert strips[1] == [0.5, 0.5, 0.5]
+    strips = figure.plot["data"][-1]
+    assert (strips["z"][1], strips["full"][1]) == ([200, 200, 200], 400)
     assert "target CPU 200 %" in with_spaces(figure.label)
     assert "limit" not in figure.label
 
