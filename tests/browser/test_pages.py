@@ -59,6 +59,19 @@ def test_nothing_keeps_people_out(
     assert too_wide(page) == []
 
 
+def test_the_description_of_the_api_keeps_nobody_out(
+    open_page: OpenPage, looplab: Dashboard, problems
+) -> None:
+    problems.expect("/vendor/pico.min.css")
+    for scheme in ("light", "dark"):
+        page = open_page(color_scheme=scheme, bypass_csp=True)
+        page.goto(f"{looplab.url}/docs")
+        page.get_by_role("button", name="/api/runs/{run_id}", exact=False).first.click()
+        expect(page.get_by_text("Ten characters.")).to_be_visible()
+        assert violations(page, {}) == []
+        assert too_wide(page) == []
+
+
 def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path) -> None:
     facts = [{"kernel": f"6.1.{n // 15}", "commit": f"{n // 4:07x}"} for n in range(24)]
     (run_id, *_) = repeated(tmp_path / "runs.db", [0.01] * 12 + [0.012] * 12, facts)

@@ -26,7 +26,7 @@ def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
     for bundled in list(every.values())[:6]:
         shown = card(page, bundled.slug)
         assert shown.by_role("heading", bundled.question)
-        assert "Not answered on this machine yet." in shown.text
+        assert "Not tested on this machine yet." in shown.text
         assert re.search(r"\d+ .+ quick · \d+ .+ full", shown.text)
         assert [button.name for button in shown.by_role("button")] == ["Full", "Quick"]
     assert card(empty.get("/experiments").text, list(every)[-1])

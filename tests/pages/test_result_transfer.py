@@ -28,6 +28,8 @@ def test_runs_go_to_another_dashboard_and_are_marked(stored: Stored, elsewhere: 
     told = elsewhere.client.post("/import", files={"file": ("a.looplab", file.content)})
     assert "4 runs are new here" in words(told.text)
     assert file.headers["x-content-sha256"] in told.text
+    twice = elsewhere.client.post("/import", files={"file": ("a.looplab", file.content)})
+    assert "All of it was here already" in words(twice.text)
     again = elsewhere.client.post("/api/import", content=file.content)
     assert (again.status_code, again.json()["known"], again.json()["runs"]) == (200, 4, [])
     # The same pages as at home, each with where it comes from.

@@ -111,10 +111,7 @@ def plot(
         "shapes": list(shapes),
         **axes,
     }
-    narrow = {
-        "margin": _margin(46, texts.narrow_right),
-        "annotations": list(texts.narrow),
-    }
+    narrow = {"margin": _margin(46, texts.narrow_right), "annotations": list(texts.narrow)}
     return {"data": list(data), "layout": layout, "narrow": narrow}
 
 
@@ -136,8 +133,7 @@ def x_axis(**keys: Any) -> Plot:
 
 def y_axis(**keys: Any) -> Plot:
     """Return a y axis with a horizontal grid and no line; any key may be given anew."""
-    own = {"showgrid": True, "gridcolor": "$line", "zeroline": False, "fixedrange": True}
-    return {**own, **keys}
+    return {"showgrid": True, "gridcolor": "$line", "zeroline": False, "fixedrange": True, **keys}
 
 
 def line(
@@ -177,10 +173,13 @@ def label_room(texts: Iterable[str], least: int) -> int:
     return max(least, BESIDE + math.ceil(LETTER * max(map(len, texts), default=0)))
 
 
-def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
+def spread(
+    places: Sequence[float], gap: float = LABEL_GAP, within: tuple[float, float] | None = None
+) -> list[float]:
     """Move places apart until neighbours are `gap` from each other; order and middle are kept.
 
-    Groups that touch are merged and centred on their mean, as in isotonic regression.
+    Groups that touch are merged and centred on their mean, as in isotonic regression. They stay
+    `within` the bounds where all have room there.
     """
     order = sorted(range(len(places)), key=lambda index: places[index])
     groups: list[tuple[float, list[int]]] = []
@@ -196,6 +195,10 @@ def spread(places: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
     for middle, members in groups:
         for rank, index in enumerate(members):
             moved[index] = middle + gap * (rank - (len(members) - 1) / 2)
+    if within and within[1] - within[0] >= gap * (len(places) - 1):
+        for rank, index in enumerate(order):
+            highest = within[1] - gap * (len(places) - 1 - rank)
+            moved[index] = max(min(moved[index], highest), within[0] + gap * rank)
     return moved
 
 
@@ -236,7 +239,8 @@ def end_labels(
     """
     low, high = axis["range"]
     per_unit = pixels / (high - low)
-    moved = spread([label.place * per_unit for label in labels], gap)
+    within = (low * per_unit, high * per_unit)
+    moved = spread([label.place * per_unit for label in labels], gap, within)
     return [
         annotation(
             label.short if short else label.text,
@@ -306,11 +310,8 @@ def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
     The first of these that gives at most `most` ticks.
     """
     decades = range(math.floor(low), math.ceil(high) + 1)
-    choices = [
-        ((1, 2, 5), 1),
-        ((1, 5), 1),
-        *(((1,), every) for every in range(1, len(decades) + 1)),
-    ]
+    coarser = (((1,), every) for every in range(1, len(decades) + 1))
+    choices = [((1, 2, 5), 1), ((1, 5), 1), *coarser]
     for steps, every in choices:
         values = [float(f"{step}e{decade}") for decade in decades[::every] for step in steps]
         shown = [value for value in values if low <= math.log10(value) <= high]
@@ -391,10 +392,9 @@ _POWERS = np.array([float(f"1e{place}") for place in range(23)])
 
 def scale_of(value_s: float) -> tuple[float, str]:
     """Return the factor and unit that make a time readable: (1000, "ms")."""
-    size = abs(value_s)
-    if size >= 1:
+    if abs(value_s) >= 1:
         return 1.0, "s"
-    return (1e3, "ms") if size >= 0.001 else (1e6, "µs")
+    return (1e3, "ms") if abs(value_s) >= 0.001 else (1e6, "µs")
 
 
 def milliseconds(value_s: float | None) -> float | None:

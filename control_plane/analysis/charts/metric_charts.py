@@ -10,17 +10,12 @@ from control_plane.analysis.charts.curve import FADED, nines
 from control_plane.analysis.charts.figure import (
     CHART_HEIGHT,
     FIRST,
-    RIGHT,
-    Annotations,
+    EndLabel,
     Figure,
     Plot,
     Table,
-    annotation,
-    label_room,
     line,
-    plot,
-    plot_height,
-    spread,
+    line_plot,
     x_axis,
     y_axis,
 )
@@ -72,14 +67,14 @@ def metric_ratios(comparison: Comparison, stream: str) -> Figure:
     names_of_lines = [
         f"{label.text}, invalid" if label.id in doubted else label.text for label in lines
     ]
-    drawn = plot(
+    drawn = line_plot(
         [_trace(label, found[label.id], invalid=label.id in doubted) for label in lines],
-        {"xaxis": _metric_axis(names, short=False), "yaxis": _ratio_axis(bounds)},
-        Annotations(
-            _labels(lines, found, bounds, names_of_lines),
-            _labels(lines, found, bounds, [label.letter for label in lines]),
-            label_room(names_of_lines, RIGHT),
-        ),
+        (_metric_axis(names, short=False), _ratio_axis(bounds)),
+        [
+            EndLabel(text, label.letter, label.text_colour, math.log10(_last(found[label.id])))
+            for label, text in zip(lines, names_of_lines, strict=True)
+        ],
+        CHART_HEIGHT,
     )
     drawn["narrow"]["xaxis"] = _metric_axis(names, short=True)
     return Figure(
@@ -159,26 +154,9 @@ def _trace(label: RunLabel, values: Sequence[float | None], *, invalid: bool) ->
     )
 
 
-def _labels(
-    lines: Sequence[RunLabel],
-    found: dict[str, list[float | None]],
-    bounds: tuple[float, float],
-    texts: Sequence[str],
-) -> list[Plot]:
-    per_decade = plot_height(CHART_HEIGHT) / (bounds[1] - bounds[0])
-    ends = [
-        math.log10(next(value for value in reversed(found[label.id]) if value)) for label in lines
-    ]
-    moved = spread([end * per_decade for end in ends])
-    return [
-        annotation(
-            text,
-            label.text_colour,
-            y=round(end, 4),
-            shift=round(place - end * per_decade, 1),
-        )
-        for label, text, end, place in zip(lines, texts, ends, moved, strict=True)
-    ]
+def _last(ratios: Sequence[float | None]) -> float:
+    """Return the last of them that is known."""
+    return next(value for value in reversed(ratios) if value)
 
 
 def _message(

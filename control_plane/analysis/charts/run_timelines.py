@@ -240,7 +240,7 @@ def run_timelines(
     known = [value for lane in lanes for value in (_extremes(lane) if heats else _ends(lane))]
     low, high = log_range(min(known, default=0.001), max(known, default=1.0))
     bounds = (low - (0 if heats else LABEL_DECADES), high)
-    most = 5 if heats else 3
+    most = 5 if heats else 2
     y = linear_time_axis(bounds, most) if view.linear else time_axis(bounds, most)
     return tuple(_figure(lane, (x, y), bounds, heats=heats) for lane in lanes)
 

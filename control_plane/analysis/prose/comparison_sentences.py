@@ -241,9 +241,9 @@ def _differs(field: Difference, runs: Sequence[str]) -> bool:
 
 def sessions_text(comparison: Comparison) -> str:
     """Return how many sessions the spec of each run has: `3 sessions of A, 1 session of B`."""
-    counts = comparison.sessions.items()
-    each = (f"{number_of(n, 'session')} of {comparison.label(run).letter}" for run, n in counts)
-    return ", ".join(each)
+    counts = {comparison.label(run).letter: n for run, n in comparison.sessions.items()}
+    shown = counts if len({*counts.values()}) != 1 else {"each": max(counts.values())}
+    return ", ".join(f"{number_of(n, 'session')} of {which}" for which, n in shown.items())
 
 
 def session_lines(comparison: Comparison, metrics: Sequence[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -288,13 +289,15 @@ def error_page(
     code: str = "",
 ) -> Response:
     """Return the page of an error. It needs neither store nor run service: they may have failed."""
+    hint = "" if code in _TO_WAIT or "was deleted" in message else _HINTS.get(status, "")
+    if hint and message == HTTPStatus(status).phrase:
+        message, hint = hint, ""
     view = ErrorPage(
         status=status,
         kind=_kind(status),
         title=_WAIT if code in _TO_WAIT else _TITLES.get(status, "Looplab could not answer"),
         message=message,
-        hint=" ".join(field.message for field in fields if field.message not in message)
-        or ("" if code in _TO_WAIT else _HINTS.get(status, "")),
+        hint=" ".join(field.message for field in fields if field.message not in message) or hint,
         remedy=_remedy(request, status),
     )
     return plain_page(request, view, status)
@@ -310,4 +313,8 @@ def _remedy(request: Request, status: int) -> ErrorAction:
     if status >= 500 and request.method == "GET":
         again = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return ErrorAction("Try again", again)
-    return ErrorAction("New run", NEW_RUN) if request.method == "POST" else _HISTORY
+    path = request.url.path
+    if request.method == "POST" and (path in {"/runs", "/runs/spec"} or path.startswith(NEW_RUN)):
+        return ErrorAction("New run", NEW_RUN)
+    inside = (link for link in quiet_shell(request).places if link.current)
+    return next((ErrorAction(link.name, link.href) for link in inside), _HISTORY)

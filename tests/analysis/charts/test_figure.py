@@ -107,6 +107,18 @@ def test_neighbours_are_moved_apart_and_keep_their_place_on_the_axis():
     assert (lower["text"], lower["font"]["color"]) == ("one", "$ink")
 
 
+def test_many_labels_near_the_top_stay_beside_the_plotting_area():
+    many = [EndLabel(f"run {at}", "", "$ink", 96 + at / 4) for at in range(12)]
+    places = [
+        2 * label["y"] + label["yshift"] for label in end_labels(many, AXIS, 200, short=False)
+    ]
+    assert places[-1] == pytest.approx(200, abs=0.1)
+    assert [b - a for a, b in pairwise(places)] == pytest.approx([LABEL_GAP] * 11, abs=0.1)
+    crowd = [*many, *many]
+    placed = end_labels(crowd, AXIS, 200, short=False)
+    assert len({2 * label["y"] + label["yshift"] for label in placed}) == 24
+
+
 def test_a_mark_without_a_short_text_is_left_out_of_the_narrow_layout():
     marks = [EndLabel("long", "", "$ink", 1), EndLabel("other", "o", "$ink", 90)]
     assert [label["text"] for label in end_labels(marks, AXIS, 200, short=True)] == ["o"]

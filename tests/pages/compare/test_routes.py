@@ -379,7 +379,7 @@ def test_sessions_of_both_specs_decide(tmp_path: Path) -> None:
         markdown = looplab.get(f"/compare.md?runs={first},{second}").text
         alone = looplab.get(f"/compare?runs={ids[0][0]},{ids[0][1]}").text
     assert "B slow against A quick: worse, ÷" in document["sentence"]
-    assert "3 sessions of A, 3 sessions of B" in words(page)
+    assert "3 sessions of each" in words(page)
     (table,) = [
         each for each in read_html(page).by_role("table") if each.attributes.get("id") == "sessions"
     ]

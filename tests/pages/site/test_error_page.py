@@ -33,6 +33,29 @@ def test_an_error_is_a_page_with_a_way_on(
     assert f"Status {status}" in main
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/experiments/x/start", "Experiments"),
+        ("/targets/start", "Targets"),
+        ("/pins/remove", "History"),
+        ("/runs/tag", "History"),
+        ("/runs/spec", "New run"),
+    ],
+)
+def test_the_way_on_leads_to_where_the_form_stood(looplab: Dashboard, path: str, name: str) -> None:
+    answer = looplab.post_form(path, [("id", "0000000000")])
+    assert answer.status_code in {400, 404, 422}
+    (way,) = read_html(answer.text).by_role("main")[0].by_role("link")
+    assert way.text == name
+
+
+def test_no_hint_repeats_what_is_said(looplab: Dashboard) -> None:
+    main = looplab.get("/nothing/here").text.partition("<main")[2]
+    assert "Not Found" not in main
+    assert main.count("It may have been deleted") == 1
+
+
 def test_what_was_asked_for_is_escaped(looplab: Dashboard) -> None:
     page = looplab.get("/runs/%3Cscript%3Ex").text
     assert "<script>x" not in page
