@@ -276,6 +276,8 @@ def engine(path: Path, *, begin: str, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=2 * BUSY_S,
+        # Those that few need stay without pages of the file in their memory.
+        pool_use_lifo=True,
     )
 
     @event.listens_for(made, "connect")

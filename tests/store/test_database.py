@@ -95,6 +95,17 @@ def test_readers_do_not_wait_for_a_writer(path: Path) -> None:
             assert reading.exec(select(RunRow)).all() == []
 
 
+def test_who_reads_one_after_another_shares_a_connection(path: Path) -> None:
+    """Each keeps up to 2 MB of the file in memory."""
+    prepare(path)
+    used = set()
+    with closing(Database(path)) as opened:
+        for _ in range(4):
+            with opened.read() as session:
+                used.add(session.connection().connection.driver_connection)
+    assert len(used) == 1
+
+
 def test_many_threads_read_while_one_writes(store: Store) -> None:
     done = finished(store, items(trials=1), ASYNC)
     stop = threading.Event()
