@@ -40,14 +40,17 @@ def test_an_error_is_a_page_with_a_way_on(
         ("/targets/start", "Targets"),
         ("/pins/remove", "History"),
         ("/runs/tag", "History"),
-        ("/runs/spec", "New run"),
     ],
 )
 def test_the_way_on_leads_to_where_the_form_stood(looplab: Dashboard, path: str, name: str) -> None:
     answer = looplab.post_form(path, [("id", "0000000000")])
-    assert answer.status_code in {400, 404, 422}
-    (way,) = read_html(answer.text).by_role("main")[0].by_role("link")
-    assert way.text == name
+    assert answer.status_code in {404, 422}
+    assert way_on(answer.text) == name
+
+
+def way_on(page: str) -> str:
+    (way,) = read_html(page).by_role("main")[0].by_role("link")
+    return way.text
 
 
 def test_no_hint_repeats_what_is_said(looplab: Dashboard) -> None:
@@ -63,7 +66,10 @@ def test_what_was_asked_for_is_escaped(looplab: Dashboard) -> None:
 
 @pytest.mark.parametrize("path", ["/runs", "/runs/new", "/runs/spec", "/runs/tag", "/runs/delete"])
 def test_only_forms_are_taken_as_forms(looplab: Dashboard, path: str) -> None:
-    assert looplab.post(path, {"a": 1}).status_code == 415
+    answer = looplab.client.post(path, json={"a": 1}, headers={"Accept": "text/html"})
+    assert answer.status_code == 415
+    forms = {"/runs", "/runs/new", "/runs/spec"}
+    assert way_on(answer.text) == ("New run" if path in forms else "History")
 
 
 def test_an_unknown_experiment(looplab: Dashboard) -> None:
