@@ -193,7 +193,7 @@ class Experiments:
         )
         with self._database.read() as session:
             pairs = session.exec(chosen).all()
-            found = whole_experiments(session, {seq for _, seq in pairs})
+            found = whole_experiments(session, {seq for _, seq in pairs}) if pairs else {}
             return {run_id: found[seq] for run_id, seq in pairs if seq in found}
 
     def latest_experiments(self) -> dict[str, Experiment]:
@@ -363,8 +363,6 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
 
 def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
     """Return what can be read of the experiments by their `seq`, in three queries."""
-    if not seqs:
-        return {}
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)

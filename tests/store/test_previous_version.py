@@ -143,10 +143,19 @@ def traces(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def drawn_by(trace: dict[str, Any]) -> dict[str, Any]:
-    """A trace without its words; strips are named now where they had numbers."""
-    kept = {key: value for key, value in trace.items() if key not in {"text", "hovertemplate"}}
-    if trace["type"] == "heatmap" and isinstance(trace["y"][0], str):
+    """A trace without its words; strips are named now where they had numbers.
+
+    They hold their own values now, where they had parts of what is full.
+    """
+    said = {"text", "hovertemplate", "full"}
+    kept = {key: value for key, value in trace.items() if key not in said}
+    if trace["type"] == "heatmap" and len(trace["y"]) == len(trace["z"]):
         kept["y"] = [*range(len(trace["y"]))]
+        full = trace.get("full", [1] * len(trace["z"]))
+        kept["z"] = [
+            [None if value is None else float(f"{value / limit:.3g}") for value in row]
+            for row, limit in zip(trace["z"], full, strict=True)
+        ]
     return kept
 
 

@@ -378,10 +378,8 @@ def _four_figures(values: Floats) -> Floats:
     """Round by exact powers of ten, so that each result is the number nearest to its digits."""
     known = np.isfinite(values) & (values != 0)
     decades = np.floor(np.log10(np.abs(values), out=np.zeros(values.shape), where=known))
-    most = len(_POWERS) - 1
-    places = np.minimum(np.maximum(3 - decades, -most), most).astype(np.int64)
-    finer = _POWERS[np.maximum(places, 0)]
-    coarser = 1.0 if places.min(initial=0) >= 0 else _POWERS[np.maximum(-places, 0)]
+    places = np.minimum(np.maximum(3 - decades, 1 - len(_POWERS)), len(_POWERS) - 1).astype(int)
+    finer, coarser = _POWERS[np.maximum(places, 0)], _POWERS[np.maximum(-places, 0)]
     rounded: Floats = np.rint(values * finer / coarser) / finer * coarser
     return rounded
 
