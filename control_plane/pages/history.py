@@ -355,7 +355,8 @@ def history(
     query: Annotated[HistoryQuery, Query()],
 ) -> Response:
     """Show the list of runs."""
-    return page(request, history_page(query, store, service, answers))
+    with store.one_view():
+        return page(request, history_page(query, store, service, answers))
 
 
 @router.get("/runs", include_in_schema=False)

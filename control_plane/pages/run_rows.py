@@ -5,7 +5,7 @@ for each trial, its phase as text.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Literal
@@ -237,7 +237,7 @@ class RunListRow:
     cause: str
     machine: str
     created_at: datetime
-    pin: str = ""
+    pin: str
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,10 @@ def run_list_groups(
         experiment = experiments.get(found[0].id)
         answer = answers.listed(experiment, store) if experiment else None
         rows = (
-            replace(
-                run_list_row(run, None if run.state.terminal else service.progress(run.id)),
-                pin="" if answer else pins.get(run.id, ""),
+            run_list_row(
+                run,
+                None if run.state.terminal else service.progress(run.id),
+                "" if answer else pins.get(run.id, ""),
             )
             for run in found
         )
@@ -288,8 +289,8 @@ def run_list_groups(
     return tuple(groups)
 
 
-def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
-    """Return a run as a row; `progress` of one that is not over."""
+def run_list_row(run: Run, progress: Progress | None = None, pin: str = "") -> RunListRow:
+    """Return a run as a row; `progress` of one that is not over, `pin` of one that has a name."""
     outcome = run.validity.outcome if run.validity else None
     summary = run.streams[0] if run.streams and run.state is State.FINISHED else None
     return RunListRow(
@@ -308,6 +309,7 @@ def run_list_row(run: Run, progress: Progress | None = None) -> RunListRow:
         cause="; ".join(filter(None, (_objectives(run), _cause(run)))),
         machine=run.origin.machine if run.origin else "",
         created_at=run.created_at,
+        pin=pin,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import delete, or_, text, update
@@ -16,7 +17,7 @@ from control_plane.store.audit_log import record, record_each
 from control_plane.store.database import Database
 from control_plane.store.mapping import deleted_run_of, readable
 from control_plane.store.reader import find_row, whole_run
-from control_plane.store.run_search import index_runs
+from control_plane.store.run_search import among, index_runs
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -89,12 +90,12 @@ class Pins:
 
     def pinned(self, run_ids: Sequence[str]) -> dict[str, str]:
         """Return the names under which these runs, or their experiments, are pinned, by id."""
-        chosen = sqlalchemy.select(col(RunRow.seq), col(RunRow.id)).where(
-            col(RunRow.id).in_(run_ids)
-        )
+        columns: tuple[Any, ...] = (RunRow.id, RunRow.seq)
         with self._database.read() as session:
-            ids = dict(iter(session.connection().execute(chosen)))
-            return {ids[seq]: name for seq, name in pin_names(session, list(ids)).items()}
+            names = pin_names(session)
+            pinned = sqlalchemy.select(*columns).where(among(RunRow.seq, names))
+            seqs: dict[str, int] = dict(iter(session.connection().execute(pinned)))
+        return {run_id: names[seqs[run_id]] for run_id in run_ids if run_id in seqs}
 
 
 def read_pins(session: Session, spec: Spec | None = None) -> list[Pin]:
@@ -106,23 +107,20 @@ def read_pins(session: Session, spec: Spec | None = None) -> list[Pin]:
     return [pin for row in session.exec(chosen).all() for pin in _read(session, row)]
 
 
-def pin_names(session: Session, seqs: Sequence[int | None]) -> dict[int, str]:
+def pin_names(session: Session) -> dict[int, str]:
     """Return the names under which runs, or experiments that they are arms of, are pinned."""
     run = sqlalchemy.func.coalesce(col(PinRow.run), col(ExperimentArmRow.run))
     arm = col(ExperimentArmRow.experiment) == col(PinRow.experiment)
     named = sqlalchemy.select(run, col(PinRow.name)).outerjoin(ExperimentArmRow, arm)
-    found = session.connection().execute(named.where(run.in_(seqs)))
-    return dict(iter(found))
+    return dict(iter(session.connection().execute(named)))
 
 
 def refuse_pinned(session: Session, rows: Sequence[RunRow]) -> None:
     """Raise Conflict where one of these runs is pinned."""
-    names = pin_names(session, [row.seq for row in rows])
+    names = pin_names(session)
     for row in rows:
-        if row.seq in names:
-            raise Conflict(
-                f"Run {row.id} is pinned as {names[row.seq]!r}: unpin it before you delete it."
-            )
+        if name := names.get(row.seq or 0):
+            raise Conflict(f"Run {row.id} is pinned as {name!r}: unpin it before you delete it.")
 
 
 def _experiment_row(session: Session, subject_id: str) -> ExperimentRow | None:

@@ -1,8 +1,6 @@
 """Pages of the history: its filters as SQL, and the runs of a page."""
 
-import json
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +14,6 @@ from sqlalchemy import (
     Connection,
     Select,
     exists,
-    func,
     literal,
     or_,
     tuple_,
@@ -28,7 +25,14 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
 from control_plane.domain.run import Run, State
 from control_plane.store.mapping import readable, run_of
-from control_plane.store.run_search import SEARCHED, having_words, text_conditions
+from control_plane.store.run_search import (
+    READ_AT_ONCE,
+    SEARCHED,
+    among,
+    having_words,
+    refuse_unstorable,
+    text_conditions,
+)
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
@@ -42,7 +46,11 @@ MAX_PAGE = 200
 MOST_COUNTED = 1_000
 """Where more runs match, nobody waits until all are counted."""
 MANY = 2_000
-"""So many texts are read to find words in them, before the index of texts is gone through."""
+"""So many runs at most are looked at in one go."""
+COMMON = 0.25
+"""Words that this share of runs has are soon found by reading texts, however rare the runs are."""
+LOOKED_UP = 3.5
+"""So many runs that have words are asked for conditions in the time in which one text is read."""
 _CURSOR = re.compile(r"[0-9a-f]{1,15}")
 
 Condition = ColumnElement[bool]
@@ -240,25 +248,31 @@ def _first(
 ) -> list[int]:
     """Return the first runs that match, behind the run `last`, in the order of `seq`.
 
-    With words and conditions those that meet the conditions are read, as long as they are few or
-    many of them have the words; else those that have the words are gone through.
+    With words and conditions the texts of those that meet the conditions are read, as long as that
+    is quicker than to go through all that have the words.
     """
 
-    def found(every: Select[Any], limit: int) -> list[int]:
+    def found(every: Select[Any], limit: int, last: int | None) -> list[int]:
         (seq,) = every.selected_columns
         if last is not None:
             every = every.where(seq > last if ascending else seq < last)
         in_order = every.order_by(seq.asc() if ascending else seq.desc())
-        return list(connection.scalars(in_order.limit(limit)))
+        return [*connection.scalars(in_order.limit(limit)).all()]
 
     if not query.words:
-        return found(query.whatever_words, most)
-    if query.of_run:
-        seqs = found(query.whatever_words, MANY + 1)
-        matching = having_words(connection, seqs, query.words, most)
-        if len(seqs) <= MANY or len(matching) == most:
+        return found(query.whatever_words, most, last)
+    matching, is_quicker, some = list[int](), bool(query.of_run), READ_AT_ONCE
+    while is_quicker and len(matching) < most:
+        seqs = found(query.whatever_words, some, last)
+        having = having_words(connection, seqs, query.words, most - len(matching))
+        matching += having
+        if len(seqs) < some:
             return matching
-    return found(query.by_words, most)
+        last, among_all = seqs[-1], some / (1 + abs(seqs[0] - seqs[-1]))
+        is_quicker = len(having) > some * min(COMMON, LOOKED_UP * among_all)
+        left = (most - len(matching)) * some // max(1, len(having))
+        some = max(READ_AT_ONCE, min(MANY, left + left // 10))
+    return matching + found(query.by_words, most - len(matching), last)
 
 
 def _by_number(
@@ -287,21 +301,15 @@ def _by_number(
     keys = (number.asc(), _run_seq.asc()) if order.ascending else (number.desc(), _run_seq.desc())
     known, unknown = known.order_by(*keys), unknown.order_by(_run_seq.desc())
     if not few and query.words:
-        nearest = list(connection.scalars(known.limit(MANY)))
+        nearest = connection.scalars(known.limit(MANY)).all()
         matching = having_words(connection, nearest, query.words, wanted, *query.of_run)
         if len(matching) == wanted:
             return matching
-    matches = [_among(counted)] if few else _matches(query)
+    matches = [among(_run_seq, counted)] if few else _matches(query)
     seqs = list(connection.scalars(known.where(*matches).limit(wanted)))
     if len(seqs) < wanted:
         seqs += connection.scalars(unknown.where(*matches).limit(wanted - len(seqs)))
     return seqs
-
-
-def _among(seqs: Sequence[int]) -> Condition:
-    """Return the condition that a run is one of many, which are too many for a parameter each."""
-    known = func.json_each(json.dumps(seqs)).table_valued("value")
-    return _run_seq.in_(sqlalchemy.select(known.c.value))
 
 
 def _matches(query: RunQuery) -> list[Condition]:
@@ -321,12 +329,6 @@ def _number_of(connection: Connection, sort: RunSort, seq: int | None) -> Any:
     if (row := connection.execute(number).first()) is None:
         raise _wrong("cursor", _NO_CURSOR)
     return row[0]
-
-
-def refuse_unstorable(field: str, value: str) -> None:
-    """Raise InvalidInput for NUL and lone surrogates, which SQLite cannot take."""
-    if any(char == "\x00" or unicodedata.category(char) == "Cs" for char in value):
-        raise _wrong(field, "Control characters cannot be used here.")
 
 
 def _of_run(filters: Filters) -> list[Condition]:
@@ -384,17 +386,15 @@ def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list
 
 
 def runs_in_order(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
-    """Return runs without trials in the order given, in two queries however many they are."""
-    summaries: dict[int | None, list[str]] = defaultdict(list)
-    streams = select(RunStream.run, RunStream.summary).where(col(RunStream.run).in_(seqs))
-    for seq, summary in session.exec(streams.order_by(col(RunStream.run), col(RunStream.place))):
-        summaries[seq].append(summary)
-    together = select(RunRow, RunFacts).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-    rows = session.exec(together.where(col(RunRow.seq).in_(seqs)))
-    found = {row.seq: run_of(row, facts, summaries[row.seq]) for row, facts in rows}
+    """Return runs without trials in the order given, in three queries however many they are."""
+    connection, summaries = session.connection(), defaultdict[int, list[str]](list)
+    summary: tuple[Any, ...] = (RunStream.run, RunStream.summary)
+    streams = sqlalchemy.select(*summary).where(among(summary[0], seqs))
+    for seq, told in connection.execute(streams.order_by(summary[0], col(RunStream.place))).all():
+        summaries[seq].append(told)
+    # A connection gives rows and no objects, which take longer to make than to fill.
+    facts: Any = connection.execute(sqlalchemy.select(RunFacts).where(among(RunFacts.run, seqs)))
+    rows: Any = connection.execute(sqlalchemy.select(RunRow).where(among(_run_seq, seqs))).all()
+    row_of = {row.seq: row for row in rows}
+    found = {part.run: run_of(row_of[part.run], part, summaries[part.run]) for part in facts.all()}
     return tuple(found[seq] for seq in seqs if seq in found)
-
-
-def finished(*outcomes: str) -> tuple[Condition, ...]:
-    """Return the conditions of runs that finished with one of these outcomes."""
-    return (col(RunRow.state) == State.FINISHED.value, col(RunRow.outcome).in_(outcomes))

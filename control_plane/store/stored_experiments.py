@@ -34,6 +34,7 @@ from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, readable
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
+from control_plane.store.run_search import among
 from control_plane.store.tables import (
     DELETED,
     BlockVarianceRow,
@@ -186,14 +187,17 @@ class Experiments:
 
     def experiments_of(self, run_ids: Sequence[str]) -> dict[str, Experiment]:
         """Return the experiment of each of these runs that is an arm of one."""
-        chosen = (
-            select(RunRow.id, ExperimentArmRow.experiment)
-            .join(ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq))
-            .where(col(RunRow.id).in_(run_ids), RunRow.state != DELETED)
-        )
+        columns: tuple[Any, ...] = (RunRow.id, ExperimentArmRow.experiment)
+        arms = sqlalchemy.select(*columns).join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
+        chosen = arms.where(among(RunRow.id, run_ids), col(RunRow.state) != DELETED)
         with self._database.read() as session:
+<<<<<<< HEAD
             pairs = session.exec(chosen).all()
             found = whole_experiments(session, {seq for _, seq in pairs}) if pairs else {}
+=======
+            pairs = session.connection().execute(chosen).all()
+            found = whole_experiments(session, {seq for _, seq in pairs})
+>>>>>>> c9c545e0 (Read and draw a list of the history in less processor time)
             return {run_id: found[seq] for run_id, seq in pairs if seq in found}
 
     def latest_experiments(self) -> dict[str, Experiment]:
@@ -363,28 +367,32 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
 
 def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
     """Return what can be read of the experiments by their `seq`, in three queries."""
+<<<<<<< HEAD
+=======
+    connection = session.connection()
+>>>>>>> c9c545e0 (Read and draw a list of the history in less processor time)
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)
     chosen = sqlalchemy.select(*columns).outerjoin(RunRow, stands)
-    placed = chosen.where(columns[0].in_(seqs)).order_by(col(ExperimentArmRow.place))
-    for seq, name, run_id in session.connection().execute(placed):
+    placed = chosen.where(among(columns[0], seqs)).order_by(col(ExperimentArmRow.place))
+    for seq, name, run_id in connection.execute(placed).all():
         arms[seq].append(ExperimentArm(name, run_id))
-    blocks: dict[int, list[ExperimentBlock]] = defaultdict(list)
-    begun = select(ExperimentBlockRow).where(col(ExperimentBlockRow.experiment).in_(seqs))
-    for block in session.exec(begun.order_by(col(ExperimentBlockRow.number))):
-        told = block.model_dump(exclude={"experiment"})
-        blocks[block.experiment].append(adapter(ExperimentBlock).validate_python(told))
+    blocks: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    begun = select(ExperimentBlockRow).where(among(ExperimentBlockRow.experiment, seqs))
+    for block in connection.execute(begun.order_by(col(ExperimentBlockRow.number))).all():
+        told = block._asdict()
+        blocks[told.pop("experiment")].append(told)
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
     for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):
-            found[row.seq or 0] = Experiment(
+            found[row.seq] = Experiment(
                 id=row.id,
                 question=row.question,
                 design=adapter(ExperimentDesign).validate_json(row.document),
-                arms=tuple(arms[row.seq or 0]),
+                arms=tuple(arms[row.seq]),
                 created_at=row.created_at,
-                blocks=tuple(blocks[row.seq or 0]),
+                blocks=adapter(tuple[ExperimentBlock, ...]).validate_python(blocks[row.seq]),
                 sessions=row.sessions,
                 sentence=row.sentence,
                 noise=None if row.noise is None else noise.validate_json(row.noise),
@@ -393,8 +401,8 @@ def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[in
     return found
 
 
-def _readable_rows(session: Session, seqs: Collection[int | None]) -> Sequence[ExperimentRow]:
-    chosen = select(ExperimentRow).where(col(ExperimentRow.seq).in_(seqs))
+def _readable_rows(session: Session, seqs: Collection[int | None]) -> Sequence[Any]:
+    chosen = select(ExperimentRow).where(among(ExperimentRow.seq, seqs))
     with suppress(UnreadableRun), readable(*map(str, seqs), kind="experiment"):
-        return session.exec(chosen).all()
-    return [] if len(seqs) == 1 else [row for seq in seqs for row in _readable_rows(session, [seq])]
+        return session.connection().execute(chosen).all()
+    return [] if len(seqs) < 2 else [row for seq in seqs for row in _readable_rows(session, [seq])]

@@ -28,7 +28,7 @@ from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
 from control_plane.store.database import Database
 from control_plane.store.mapping import pack_histogram, readable, unpack_histogram
-from control_plane.store.run_query import refuse_unstorable
+from control_plane.store.run_search import refuse_unstorable
 from control_plane.store.tables import ToolResultRow, ToolSamplesRow
 from control_plane.store.writer import checked_title
 

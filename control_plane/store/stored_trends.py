@@ -39,7 +39,8 @@ from control_plane.store.database import Database
 from control_plane.store.mapping import readable
 from control_plane.store.reader import find_row
 from control_plane.store.retention import read_pins
-from control_plane.store.run_query import Condition, finished
+from control_plane.store.run_query import Condition
+from control_plane.store.run_search import finished
 from control_plane.store.tables import (
     ExperimentBlockRow,
     RunFacts,

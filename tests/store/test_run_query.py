@@ -147,18 +147,22 @@ def _has(text: str, word: str) -> bool:
     return (2 * "\x1f" + word if short else word).casefold() in text.casefold()
 
 
-@pytest.mark.parametrize(("many", "most"), [(0, 3), (20, 8), (60, 30), (2_000, 1_000)])
+@pytest.mark.parametrize(
+    ("many", "most", "common"), [(0, 3, 0.25), (20, 8, 2), (60, 30, 0), (2_000, 1_000, 0.25)]
+)
 @pytest.mark.parametrize("seed", range(12))
 def test_what_is_found_is_what_a_plain_search_finds(
-    path: Path, history: Store, monkeypatch: pytest.MonkeyPatch, seed: int, many: int, most: int
+    path: Path, history: Store, monkeypatch: pytest.MonkeyPatch, seed: int, many, most, common
 ) -> None:
-    """In pages, in each order, whether few are read, all with a word are, or none is counted on.
+    """In pages, in each order, whether texts are read, the index of words, or one and the other.
 
     A few texts are read at once, so that many do not come first.
     """
     monkeypatch.setattr(run_search, "READ_AT_ONCE", 7)
+    monkeypatch.setattr(run_query, "READ_AT_ONCE", 7)
     monkeypatch.setattr(run_query, "MANY", many)
     monkeypatch.setattr(run_query, "MOST_COUNTED", most)
+    monkeypatch.setattr(run_query, "COMMON", common)
     drawn = random.Random(seed)
     asked = asked_by_chance(drawn)
     for sort, direction in product(SORTS, DIRECTIONS):

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import median
 
 from control_plane.analysis.charts.curve import FADED, nines
 from control_plane.analysis.charts.figure import (
@@ -311,7 +310,7 @@ def trial_sparkline(rates_per_s: Sequence[float]) -> Sparkline:
 
     A flat line is one of trials that agree.
     """
-    if len(rates_per_s) < 2 or not (middle := float(np.median(rates_per_s))):
+    if len(rates_per_s) < 2 or not (middle := median(rates_per_s)):
         return Sparkline((), "one trial")
     shares = [rate_per_s / middle - 1 for rate_per_s in rates_per_s]
     half = max(LEAST_SPREAD, *map(abs, shares))
@@ -322,6 +321,12 @@ def trial_sparkline(rates_per_s: Sequence[float]) -> Sparkline:
     )
     ends = f"{figures(min(rates_per_s))} to {rate(max(rates_per_s))}"
     return Sparkline(points, f"throughput of {len(shares)} trials: {ends}")
+
+
+_PLACES = {
+    name: round(100 * (nines(part) - FIRST) / (nines(PERCENTILES["p999"]) - FIRST), 2)
+    for name, part in PERCENTILES.items()
+}
 
 
 def sparkline(times: Times | None) -> Sparkline:
@@ -336,11 +341,7 @@ def sparkline(times: Times | None) -> Sparkline:
         for name in PERCENTILES
         if times.support.get(name, 0) >= GREYED and (value := times.percentile(name))
     }
-    width = nines(PERCENTILES["p999"]) - FIRST
-    points = tuple(
-        (round(100 * (nines(PERCENTILES[name]) - FIRST) / width, 2), _y(factor))
-        for name, factor in known.items()
-    )
+    points = tuple((_PLACES[name], _y(factor)) for name, factor in known.items())
     if len(points) < 2:
         return Sparkline((), "too few samples")
     last, factor = list(known.items())[-1]
