@@ -191,13 +191,8 @@ class Experiments:
         arms = sqlalchemy.select(*columns).join(RunRow, col(RunRow.seq) == ExperimentArmRow.run)
         chosen = arms.where(among(RunRow.id, run_ids), col(RunRow.state) != DELETED)
         with self._database.read() as session:
-<<<<<<< HEAD
-            pairs = session.exec(chosen).all()
-            found = whole_experiments(session, {seq for _, seq in pairs}) if pairs else {}
-=======
             pairs = session.connection().execute(chosen).all()
-            found = whole_experiments(session, {seq for _, seq in pairs})
->>>>>>> c9c545e0 (Read and draw a list of the history in less processor time)
+            found = whole_experiments(session, {seq for _, seq in pairs}) if pairs else {}
             return {run_id: found[seq] for run_id, seq in pairs if seq in found}
 
     def latest_experiments(self) -> dict[str, Experiment]:
@@ -367,10 +362,7 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
 
 def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
     """Return what can be read of the experiments by their `seq`, in three queries."""
-<<<<<<< HEAD
-=======
     connection = session.connection()
->>>>>>> c9c545e0 (Read and draw a list of the history in less processor time)
     arms: dict[int, list[ExperimentArm]] = defaultdict(list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)
