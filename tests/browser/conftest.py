@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from tests.dashboard import forked_dashboard
 from tests.pages.stored import Filled, Stored, copied
@@ -43,6 +44,13 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 OpenPage = Callable[..., Page]
+FIRST: ViewportSize = {"width": 1280, "height": 720}
+"""Playwright's own."""
+NOTHING = "<link rel=icon href='data:,'>"
+"""Without it the browser asks for a picture."""
+POLL_MS = 100
+"""For what takes seconds: asked at each frame, as Playwright does, the page draws each frame."""
+FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
 
 
 @dataclass
@@ -55,21 +63,48 @@ class Problems:
     def expect(self, part: str) -> None:
         self.expected.append(part)
 
-    def watch(self, context: BrowserContext) -> None:
-        context.add_init_script(REPORT_VIOLATIONS)
-        context.on("console", self._console)
-        context.on("weberror", lambda error: self.seen.append(f"uncaught: {error.error}"))
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.seen.append(f"{message.type}: {message.text} ({message.location['url']})")
-
     def unexpected(self) -> list[str]:
         return [
             complaint
             for complaint in self.seen
             if not any(part in complaint for part in self.expected)
         ]
+
+
+@dataclass
+class Window:
+    """A page in a context of its own, for one test after the other."""
+
+    page: Page
+    options: dict[str, Any]
+    problems: Problems
+
+    def watch(self) -> None:
+        context = self.page.context
+        context.add_init_script(REPORT_VIOLATIONS)
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.problems.seen.append(f"uncaught: {error.error}"))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.problems.seen.append(f"{message.type}: {message.text} ({message.location['url']})")
+
+    def forget(self) -> None:
+        """Make it as it was opened: nothing stored, nothing shown.
+
+        It stays at its address, because the browser starts another process for a blank page.
+        """
+        page, context = self.page, self.page.context
+        for other in context.pages[1:]:
+            other.close()
+        page.evaluate(FORGET)
+        context.clear_cookies()
+        nowhere = urljoin(page.url, "/nowhere")
+        page.route(nowhere, lambda route: route.fulfill(content_type="text/html", body=NOTHING))
+        page.goto(nowhere)
+        page.unroute(nowhere)
+        page.emulate_media(color_scheme=self.options.get("color_scheme", "light"), media="null")
+        page.set_viewport_size(self.options.get("viewport", FIRST))
 
 
 def chromium() -> str:
@@ -105,25 +140,40 @@ def problems() -> Problems:
     return Problems()
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> list[Window]:
+    """Those that wait for a test with the same options: a new one is half of what a test costs."""
+    return []
+
+
 @pytest.fixture
-def open_page(browser: Browser, problems: Problems) -> Iterator[OpenPage]:
+def open_page(browser: Browser, windows: list[Window], problems: Problems) -> Iterator[OpenPage]:
     """Call it for a page in a context of its own; takes Playwright's options of a context.
 
     For example `open_page(java_script_enabled=False)`, `open_page(color_scheme="dark")` or
     `open_page(viewport={"width": 390, "height": 844})`. The test fails on any console error
     or warning, uncaught exception or policy violation that `problems.expect` does not name.
     """
-    contexts: list[BrowserContext] = []
+    opened: list[Window] = []
 
     def new(**options: Any) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        problems.watch(context)
-        return context.new_page()
+        window = next((window for window in windows if window.options == options), None)
+        if window:
+            windows.remove(window)
+            window.problems = problems
+        else:
+            window = Window(browser.new_context(**options).new_page(), options, problems)
+            window.watch()
+        opened.append(window)
+        return window.page
 
     yield new
-    for context in contexts:
-        context.close()
+    for window in opened:
+        if window.page.url.startswith("http"):
+            window.forget()
+            windows.append(window)
+        else:
+            window.page.context.close()
     assert problems.unexpected() == []
 
 

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from control_plane.store.share_links import ShareSubject
 from control_plane.store.store import open_store
-from tests.browser.conftest import OpenPage
+from tests.browser.axe import violations
+from tests.browser.conftest import POLL_MS, OpenPage
 from tests.builders.trends import P50S, repeated
 from tests.dashboard import BARE, Dashboard, forked_dashboard
 from tests.pages.stored import copied
@@ -49,12 +49,12 @@ def test_nothing_keeps_people_out(
     problems.expect("/nothing")
     page = open_page(color_scheme="light", bypass_csp=True)
     page.goto(looplab.url + path)
-    light = violations(page, {})
+    light = violations(page)
     page.emulate_media(color_scheme="dark")
     page.evaluate(
         "Promise.all(document.getAnimations().map((each) => each.finished)).then(() => 0)"
     )
-    dark = violations(page, {"runOnly": COLOURS})
+    dark = violations(page, runOnly=COLOURS)
     assert (light, dark) == ([], [])
     assert too_wide(page) == []
 
@@ -80,14 +80,14 @@ def test_a_trend_keeps_nobody_out(open_page: OpenPage, problems, tmp_path: Path)
         page = open_page(color_scheme="light", bypass_csp=True)
         page.goto(f"{looplab.url}/trends/{run_id}")
         expect(page.locator("#trend .main-svg").first).to_be_visible()
-        assert violations(page, {}) == []
+        assert violations(page) == []
         assert too_wide(page) == []
         page.set_viewport_size({"width": 1_440, "height": 900})
         page.locator("summary", has_text="Add a step").click()
         fold = page.locator("#add")
         expect(fold.get_by_label("Before run")).to_be_visible()
         expect(fold.get_by_role("button", name="Add")).to_be_visible()
-        assert violations(page, {}) == []
+        assert violations(page) == []
         page.get_by_role("button", name="Reject").click()
         expect(page.get_by_text("Rejected 1")).to_be_visible()
 
@@ -138,14 +138,6 @@ def too_wide(page: Page) -> list[tuple[int, int]]:
     return [(width, wide) for width, wide in found if wide > width]
 
 
-def violations(page: Page, options: dict[str, list[str]]) -> list[tuple[str, str]]:
-    """The rule and the first element of each."""
-    found = (
-        Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
-    )
-    return [(violation["id"], violation["nodes"][0]["html"]) for violation in found]
-
-
 def test_an_experiment_is_decided_while_it_is_looked_at(
     open_page: OpenPage, looplab: Dashboard, problems
 ) -> None:
@@ -156,18 +148,20 @@ def test_an_experiment_is_decided_while_it_is_looked_at(
     }
     arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
     common = {**BARE, "workload": {"streams": [stream]}, "warmup_s": 0}
-    document = {"question": "Which loop?", "blocks": 4, "spec": common, "arms": arms}
+    document = {"question": "Which loop?", "blocks": 3, "spec": common, "arms": arms}
     made = looplab.post("/api/experiments", document).json()
     problems.expect("/vendor/pico.min.css")
     page = open_page(bypass_csp=True)
     page.goto(looplab.url + made["url"])
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.wait_for_function(
-        """() => !document.querySelector("#experiment").hasAttribute("hx-get")""", timeout=60_000
+        """() => !document.querySelector("#experiment").hasAttribute("hx-get")""",
+        timeout=60_000,
+        polling=POLL_MS,
     )
     expect(page.locator("#effects td.verdict").first).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
-    assert violations(page, {}) == []
+    assert violations(page) == []
     assert too_wide(page) == []
 
 

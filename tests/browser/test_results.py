@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from control_plane.analysis.charts.figure import short_time
 from control_plane.domain.units import number_of, rate, share
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
-from tests.browser.conftest import OpenPage, Problems
+from tests.browser.axe import violations
+from tests.browser.conftest import POLL_MS, OpenPage, Problems
 from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.pages.stored import Stored
@@ -68,8 +68,7 @@ def test_a_result_of_elsewhere_is_measured_here_by_a_click(
     expect(page.get_by_role("heading", name="What it starts here")).to_be_visible()
     assert problems.unexpected() == []
     problems.expect("inline")
-    found = Axe().run(page, options={"preload": False, "resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page, preload=False) == []
     page.get_by_role("button", name="Start it").click()
     expect(page.get_by_text("Side by side, without a ratio: two machines")).to_be_visible(
         timeout=30_000
@@ -99,8 +98,7 @@ def test_nothing_stands_in_the_way_of_anyone(
     assert problems.unexpected() == []
     # axe measures with inline styles, which the policy blocks.
     problems.expect("inline")
-    found = Axe().run(page, options={"preload": False, "resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
+    assert violations(page, preload=False) == []
     if name in {"run", "blocked", "compare", "refused"}:
         is_never_wider_than_its_window(page)
 
@@ -267,8 +265,7 @@ def test_a_result_is_copied_and_shared(
     is_never_wider_than_its_window(guest)
     problems.expect("inline")
     for shown in (page, guest):
-        found = Axe().run(shown, options={"preload": False, "resultTypes": ["violations"]})
-        assert found.violations_count == 0, found.generate_report()
+        assert violations(shown, preload=False) == []
 
 
 def seconds_and_a_row_are_chosen_by_hand(page: Page) -> None:
@@ -342,7 +339,9 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored:
       window.kept = document.querySelector("#live-throughput .js-plotly-plot");
       window.before = window.kept.data[0].x.length;
     }""")
-    page.wait_for_function("() => window.kept.data[0].x.length > window.before", timeout=10_000)
+    page.wait_for_function(
+        "() => window.kept.data[0].x.length > window.before", timeout=10_000, polling=POLL_MS
+    )
     assert page.evaluate(
         """() => window.kept === document.querySelector("#live-throughput .js-plotly-plot")"""
     )
@@ -393,6 +392,8 @@ def test_a_comparison_fills_while_it_is_looked_at(page: Page, stored: Stored) ->
     page.goto(f"{looplab.url}/compare?runs={','.join(ids)}")
     expect(page.locator("#percentiles .main-svg").first).to_be_attached(timeout=30_000)
     page.wait_for_function(
-        """() => !document.querySelector("#compare").hasAttribute("hx-get")""", timeout=30_000
+        """() => !document.querySelector("#compare").hasAttribute("hx-get")""",
+        timeout=30_000,
+        polling=POLL_MS,
     )
     expect(page.locator("#numbers tbody tr")).to_have_count(2)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request, expect
 
 from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
+from tests.browser.axe import violations
 from tests.browser.conftest import OpenPage
 from tests.builders import own
 from tests.dashboard import Dashboard, forked_dashboard
@@ -75,8 +75,7 @@ def test_it_works_without_script_and_keeps_nobody_out(
     seen = open_page(bypass_csp=True)
     seen.goto(looplab.url + "/targets")
     expect(seen.locator("#by-hand").get_by_role("button", name="Stop")).to_be_visible()
-    found = Axe().run(seen).response["violations"]
-    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
+    assert violations(seen) == []
     page.get_by_role("button", name=f"Stop {NAME}").click()
     expect(page.locator("#by-hand")).to_contain_text("stopped by hand")
 
