@@ -256,7 +256,8 @@ class SharedExperiment(SharedResult):
 
     def picture(self) -> Picture:
         marks = self._part.groups[0].marks if self._part.groups else ()
-        return self._picture(drawn_marks([mark for mark in marks if mark.at is not None]))
+        ticks = [(tick.at, tick.text) for tick in self._part.ticks]
+        return self._picture(drawn_marks([mark for mark in marks if mark.at is not None], ticks))
 
     @cached_property
     def _curves(self) -> ExperimentCurves:

@@ -119,6 +119,9 @@ NAME_GAP, MOST_MARKS = 28.0, 5
 LEFT, RIGHT_END, TOP_END, BOTTOM_END = 130.0, 930.0, 250.0, 550.0
 """Where the figure stands in the picture."""
 
+BELOW, FAR_BELOW = 30.0, 60.0
+"""How far below it the texts of its axis stand, and what they are of."""
+
 PICTURE_SIZE = (1200, 630)
 """What Slack, Teams and mail show whole."""
 
@@ -144,11 +147,10 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
         for trace in plot["data"]
         if trace.get("mode") == "lines" and "fill" not in trace
     )
-    columns = tuple(
-        PictureText(text, x_of(value), BOTTOM_END + 30, INK, "mm")
-        for value, text in zip(across["tickvals"], across["ticktext"], strict=True)
-        if across["range"][0] <= value <= across["range"][1]
-    )
+    ticks = zip(across["tickvals"], across["ticktext"], strict=True)
+    first, last = across["range"]
+    shown = [(x_of(value), text, BELOW) for value, text in ticks if first <= value <= last]
+    shown.append(((LEFT + RIGHT_END) / 2, "response time at each percentile", FAR_BELOW))
     rows = _rows(up, lambda value: y_of(on_axis(value)))
     named = [label for label in layout["annotations"] if label["yref"] == "y"]
     places = spread([y_of(label["y"]) for label in named], NAME_GAP)
@@ -156,7 +158,12 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
         PictureText(label["text"], RIGHT_END + 16, round(y, 1), _colour(label["font"]["color"]))
         for label, y in zip(named, places, strict=True)
     )
-    return Drawn(lines, names, columns, rows)
+    return Drawn(lines, names, _columns(shown), rows)
+
+
+def _columns(shown: Sequence[tuple[float, str, float]]) -> tuple[PictureText, ...]:
+    """Return texts around their places across, below the figure."""
+    return tuple(PictureText(text, x, BOTTOM_END + below, INK, "mm") for x, text, below in shown)
 
 
 def _rows(axis: Mapping[str, Any], y_of: Scale) -> tuple[PictureText, ...]:
@@ -185,14 +192,10 @@ def drawn_trend(plot: Mapping[str, Any]) -> Drawn:
     y_of = _scale(up["range"], BOTTOM_END, TOP_END)
     places = [None if x is None else x_of(_place(x)) for x in levels["x"]]
     symbols = marks["marker"]["symbol"]
+    each = symbols if isinstance(symbols, list) else [symbols] * len(marks["x"])
     dots = tuple(
         PictureDot((x_of(_place(x)), y_of(y)), COLOURS[0], "open" not in symbol, 5)
-        for x, y, symbol in zip(
-            marks["x"],
-            marks["y"],
-            symbols if isinstance(symbols, list) else [symbols] * len(marks["x"]),
-            strict=True,
-        )
+        for x, y, symbol in zip(marks["x"], marks["y"], each, strict=True)
     )
     lines = tuple(
         PictureLine(((left, y_of(y)), (right, y_of(y))), STRONG_INK)
@@ -250,36 +253,33 @@ def _trend_columns(
 ) -> Iterator[PictureText]:
     """Yield the days of the first and the last point, or some of the commits."""
     if "tickvals" in axis:
-        for value, text in zip(axis["tickvals"], axis["ticktext"], strict=True):
-            yield PictureText(text, x_of(value), BOTTOM_END + 30, INK, "mm")
+        ticks = zip(axis["tickvals"], axis["ticktext"], strict=True)
+        yield from _columns([(x_of(value), text, BELOW) for value, text in ticks])
         return
     days = [datetime.fromisoformat(str(end)).strftime("%-d %b %Y") for end in (x[0], x[-1])]
-    yield PictureText(days[0], LEFT, BOTTOM_END + 30, INK)
+    yield PictureText(days[0], LEFT, BOTTOM_END + BELOW, INK)
     if days[1] != days[0]:
-        yield PictureText(days[1], RIGHT_END, BOTTOM_END + 30, INK, "rm")
+        yield PictureText(days[1], RIGHT_END, BOTTOM_END + BELOW, INK, "rm")
 
 
-def drawn_marks(marks: Sequence[PictureMark]) -> Drawn:
-    """Return the intervals of contenders, right is better, with their ratios."""
-    x_of, middle = _scale((0, 100), LEFT, RIGHT_END), (LEFT + RIGHT_END) / 2
-    lines, dots, labels = (
-        [PictureLine(((middle, TOP_END), (middle, BOTTOM_END)), INK, width=2)],
-        [],
-        [],
-    )
-    shown = marks[:MOST_MARKS]
-    gap = (BOTTOM_END - TOP_END) / max(len(shown), 3)
-    for place, mark in enumerate(shown):
+def drawn_marks(marks: Sequence[PictureMark], ticks: Sequence[tuple[float, str]]) -> Drawn:
+    """Return the intervals of contenders with their ratios, right is better.
+
+    `ticks` are those of the ratios, at places as of the marks.
+    """
+    x_of = _scale((0, 100), LEFT, RIGHT_END)
+    upright = [(x_of(at), GRID) for at, _ in ticks] + [(x_of(50), INK)]
+    lines = [PictureLine(((x, TOP_END), (x, BOTTOM_END)), ink, width=2) for x, ink in upright]
+    dots, labels = [], []
+    gap = (BOTTOM_END - TOP_END) / max(len(marks[:MOST_MARKS]), 3)
+    for place, mark in enumerate(marks[:MOST_MARKS]):
         y, colour = TOP_END + gap * (place + 0.6), _colour(mark.label.colour)
         lines.append(PictureLine(((x_of(mark.low), y), (x_of(mark.high), y)), colour))
         dots.append(PictureDot((x_of(mark.at or 0.0), y), colour, mark.decided))
         labels.append(PictureText(f"{mark.text} {mark.interval}", RIGHT_END + 16, y, colour))
         labels.append(PictureText(mark.label.text[:60], _MARGIN, y - 26, colour))
-    axis = (
-        PictureText("worse", LEFT, BOTTOM_END + 30, INK, "mm"),
-        PictureText("same", middle, BOTTOM_END + 30, INK, "mm"),
-        PictureText("better", RIGHT_END, BOTTOM_END + 30, INK, "mm"),
-    )
+    shown = [(x_of(at), text, BELOW) for at, text in (*ticks, (50, "same"))]
+    axis = _columns([*shown, (LEFT, "worse", FAR_BELOW), (RIGHT_END, "better", FAR_BELOW)])
     return Drawn(tuple(lines), tuple(labels), axis, dots=tuple(dots))
 
 

@@ -1,5 +1,6 @@
 """The picture beside a link: its texts can be read, and what is too long is cut."""
 
+from dataclasses import dataclass
 from io import BytesIO
 from time import process_time
 
@@ -13,8 +14,10 @@ from control_plane.analysis.charts.preview_picture import (
     Picture,
     PictureText,
     _cut,
+    drawn_marks,
     png_of,
 )
+from control_plane.analysis.run_labels import RunLabel
 from control_plane.pages.sharing import PICTURE_FONTS
 from control_plane.settings import Settings
 
@@ -102,3 +105,25 @@ def test_a_doubt_is_amber_and_what_is_invalid_is_red() -> None:
     (valid, _), (suspect, towards_yellow), (invalid, towards_pink) = shades
     assert valid < 30 < suspect < 100 < invalid
     assert towards_pink < 40 < 60 < towards_yellow
+
+
+@dataclass(frozen=True)
+class Mark:
+    label: RunLabel
+    at: float | None
+    low: float
+    high: float
+    text: str = "×2"
+    interval: str = "[1.9, 2.1]"
+    decided: bool = True
+
+
+def test_a_picture_of_ratios_has_their_scale_without_one_text_upon_another() -> None:
+    label = RunLabel(0, "0000000000", "A", "async", "circle", hollow=False)
+    drawn = drawn_marks([Mark(label, 75, 70, 80)], [(25, "÷2"), (75, "×2")])
+    assert [text.text for text in drawn.columns] == ["÷2", "×2", "same", "worse", "better"]
+    tick = next(text for text in drawn.columns if text.text == "×2")
+    assert tick.x == drawn.dots[0].at[0]
+    assert any(line.points[0][0] == tick.x == line.points[1][0] for line in drawn.lines)
+    assert len({(text.x, text.y) for text in drawn.columns}) == 5
+    assert all(text.y < PICTURE_SIZE[1] - 15 for text in drawn.columns)
