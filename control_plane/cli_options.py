@@ -20,8 +20,9 @@ import typer
 from control_plane import collect_from_now
 from control_plane.cli_output import complain
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
+from control_plane.domain.documents import laid_over
 from control_plane.domain.errors import FieldError, InvalidInput, SettingsError, refuse
-from control_plane.domain.experiment import laid_over, read_experiment, rounded_blocks
+from control_plane.domain.experiment import read_experiment, rounded_blocks
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import Limits
 from control_plane.domain.request_bodies_and_values import as_object

@@ -191,3 +191,13 @@ def _row(row: ComparedRow) -> Document:
         "unanswered": list(row.unanswered),
     }
     return document | {name: value for name, value in optional.items() if value}
+
+
+def laid_over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
+    """Return `base` with `patch` over it: tables are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in patch.items():
+        known = merged.get(key)
+        both = isinstance(known, dict) and isinstance(value, dict)
+        merged[key] = laid_over(known or {}, value) if both else value
+    return merged

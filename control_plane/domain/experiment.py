@@ -19,7 +19,7 @@ from control_plane.domain.metrics_and_objectives import (
     Prediction,
 )
 from control_plane.domain.run import State
-from control_plane.domain.spec_json import Document, adapter, field_error
+from control_plane.domain.spec_json import adapter, field_error
 
 MOST_ARMS = 64
 ERROR_SHARE = "error_share"
@@ -208,6 +208,12 @@ class Experiment:
     attempts: tuple[Attempt, ...] = ()
     headline: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where it has no arms, or foretells something of an arm it lacks."""
+        foretold = {prediction.arm for prediction in self.design.predictions}
+        if not self.arms or foretold - {arm.name for arm in self.arms}:
+            raise ValueError("the arms are not those of the question")
+
     @property
     def confirmations(self) -> tuple[Attempt, ...]:
         """The attempts on fresh blocks: all but the first."""
@@ -333,16 +339,6 @@ def _wrong_claims(submitted: SubmittedExperiment, arms: Sequence[str]) -> Iterat
             yield FieldError(f"{field}.arm", f"There is no arm {objective.arm[:60]}.")
     for place, prediction in enumerate(submitted.predictions):
         yield from prediction.wrong(f"predictions.{place}", arms)
-
-
-def laid_over(base: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
-    """Return `base` with `patch` over it: tables are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in patch.items():
-        known = merged.get(key)
-        both = isinstance(known, dict) and isinstance(value, dict)
-        merged[key] = laid_over(known or {}, value) if both else value
-    return merged
 
 
 MOST_WHOLE_SQUARE = 6

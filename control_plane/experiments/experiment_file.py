@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from control_plane.domain.documents import laid_over
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.experiment import Experiment, ExperimentDesign, laid_over
+from control_plane.domain.experiment import Experiment, ExperimentDesign
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED

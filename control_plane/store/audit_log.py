@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.documents import moment
 from control_plane.domain.spec_json import Document
-from control_plane.store.database import Database
+from control_plane.store.database import Database, read_each
 from control_plane.store.tables import AuditRow
 
 Action = Literal[
@@ -29,6 +29,7 @@ Action = Literal[
     "marked",
 ]
 
+_KINDS = {"run", "experiment", "comparison", "peer", "trend"}
 KEPT_ENTRIES = 10_000
 """How many entries are kept; the oldest go."""
 
@@ -113,12 +114,7 @@ class AuditLog:
         """Return the last deeds, newest first."""
         with self._database.read() as session:
             query = select(AuditRow).order_by(col(AuditRow.seq).desc()).limit(limit)
-            return [
-                AuditEntry(
-                    row.at, Actor(row.name, row.peer), row.action, row.kind, row.subject, row.title
-                )
-                for row in session.exec(query)
-            ]
+            return read_each(session, query, "entry of the log of actions", _entry_of)
 
     def record_action(
         self, action: Action, subject: str, title: str, *, experiment: bool = False
@@ -126,3 +122,10 @@ class AuditLog:
         """Write down what the actor did to a run or an experiment in more than one transaction."""
         with self._database.write() as session:
             record(session, action, subject, title, experiment=experiment)
+
+
+def _entry_of(row: AuditRow) -> AuditEntry:
+    if row.kind not in _KINDS:
+        raise ValueError(f"{row.kind} is no kind")
+    actor = Actor(row.name, row.peer)
+    return AuditEntry(row.at, actor, row.action, row.kind, row.subject, row.title)

@@ -9,20 +9,26 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
+from sqlmodel.sql.expression import SelectOfScalar
 
-from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError
+from control_plane.domain.errors import DatabaseBusy, DatabaseFull, StoreError, UnreadableRun
 from control_plane.store import write_ahead_log
+from control_plane.store.mapping import readable
+from control_plane.store.tables import StoredTable
+
+Row = TypeVar("Row", bound=StoredTable)
+Made = TypeVar("Made")
 
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_BUSY", DatabaseBusy, "is busy: another process holds its lock"),
@@ -75,6 +81,33 @@ def sqlite_error(path: Path, error: BaseException | None) -> StoreError:
 def _store_error(kind: type[StoreError], path: Path | str, text: str) -> StoreError:
     """Return an error that names the file in its message, and the database in its plain text."""
     return kind(f"{path} {text}", f"The database {text}")
+
+
+def read_each(
+    session: Session, chosen: SelectOfScalar[Row], kind: str, make: Callable[[Row], Made]
+) -> list[Made]:
+    """Return what `make` makes of each row of a table; odd ones are left out, and logged.
+
+    So that what something else changed in one row costs no list that it stands in.
+    """
+    with suppress(UnreadableRun), readable("of a list", kind=kind):
+        return [make(checked_row(row)) for row in session.exec(chosen)]
+    table: type[Row] = chosen.column_descriptions[0]["entity"]
+    keys = chosen.with_only_columns(*inspect(table).primary_key)
+    found = []
+    for key in session.connection().execute(keys):
+        with suppress(UnreadableRun), readable(str(key[0]), kind=kind):
+            found.append(make(checked_row(session.get_one(table, tuple(key)))))
+    return found
+
+
+def checked_row(row: Row) -> Row:
+    """Return the row. Raises TypeError for what its table does not hold: SQLite takes any type."""
+    for name, field in type(row).model_fields.items():
+        kind: Any = field.annotation
+        if not isinstance(value := getattr(row, name), kind):
+            raise TypeError(f"{type(value).__name__} in the place of {kind} as {name}")
+    return row
 
 
 BUSY_S = 5.0

@@ -58,8 +58,9 @@ def readable(*ids: str, kind: str = "run") -> Iterator[None]:
     try:
         yield
     except _ODD as fault:
-        log.warning("what the database holds of %s %s: %s", kind, ", ".join(ids), fault)
-        which = f"{kind.capitalize()} {ids[0]}" if len(ids) == 1 else f"One of {', '.join(ids)}"
+        named = ", ".join(map(str, ids))
+        log.warning("what the database holds of %s %s: %s", kind, named, fault)
+        which = f"{kind.capitalize()} {named}" if len(ids) == 1 else f"One of {named}"
         raise UnreadableRun(
             f"{which} cannot be read: something else changed what the database holds of it."
         ) from fault
@@ -215,7 +216,8 @@ def run_of(
 
     `summaries` and `trials` are the documents of its streams and trials, in order.
     """
-    _refuse_blobs(row.title, row.note, row.reason, row.configuration, row.given_name, facts.command)
+    texts = (row.id, row.title, row.note, row.reason, row.configuration, row.given_name)
+    refuse_blobs(*texts, facts.command)
     spec = stored_spec(facts.spec)
     told = (adapter(Summary).validate_json(summary) for summary in summaries)
     return Run(
@@ -251,7 +253,7 @@ def stored_environment(text: str | None) -> Environment | None:
     return adapter(dict[str, Any]).validate_json(text) if text else None
 
 
-def _refuse_blobs(*texts: object) -> None:
+def refuse_blobs(*texts: object) -> None:
     """Raise TypeError where a column of texts holds something else: SQLite takes any type."""
     for text in texts:
         if not isinstance(text, str | None):

@@ -14,8 +14,8 @@ from control_plane.domain.limits import TEXT_LENGTHS, bounded_text
 from control_plane.domain.run import DeletedRun, Pin, State, pinned_for
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import record, record_each
-from control_plane.store.database import Database
-from control_plane.store.mapping import deleted_run_of, readable
+from control_plane.store.database import Database, read_each
+from control_plane.store.mapping import deleted_run_of, readable, refuse_blobs
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_search import among, index_runs
 from control_plane.store.tables import (
@@ -104,7 +104,8 @@ def read_pins(session: Session, spec: Spec | None = None) -> list[Pin]:
     if spec is not None:
         application, workload = pinned_for(spec)
         chosen = chosen.where(PinRow.application == application, PinRow.workload == workload)
-    return [pin for row in session.exec(chosen).all() for pin in _read(session, row)]
+    found = read_each(session, chosen, "pin", lambda row: [*_read(session, row)])
+    return [pin for pins in found for pin in pins]
 
 
 def pin_names(session: Session) -> dict[int, str]:
@@ -177,6 +178,7 @@ def _read(session: Session, row: PinRow) -> Iterator[Pin]:
     chosen = or_(col(RunRow.seq) == row.run, col(RunRow.seq).in_(of_experiment))
     run = session.exec(select(RunRow).where(chosen, RunRow.state != DELETED)).first()
     if run is not None:
+        refuse_blobs(run.id, run.title)
         experiment = session.get(ExperimentRow, row.experiment) if row.experiment else None
         yield _pin(row, run, experiment.id if experiment else None)
 

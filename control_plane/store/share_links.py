@@ -22,7 +22,7 @@ from sqlmodel import Session, col, func, select
 
 from control_plane.domain.errors import ComeAgain, Conflict, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
-from control_plane.domain.ids import is_id, new_id
+from control_plane.domain.ids import new_id
 from control_plane.domain.observations import Gauges
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
 from control_plane.domain.result import Summary, Trial
@@ -30,7 +30,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.bundles import Bundle, bundle_of, digest_of
-from control_plane.store.database import Database, engine, store_errors
+from control_plane.store.database import Database, engine, read_each, store_errors
 from control_plane.store.mapping import (
     causes_text,
     environment_text,
@@ -156,9 +156,10 @@ class ShareLinks:
         """
         link_id, given, now = token[:10], _digest(token), datetime.now(UTC)
         with self._database.read() as session:
-            row = session.get(ShareLinkRow, link_id) if is_id(link_id) else None
-            same = hmac.compare_digest(row.digest if row else _NO_DIGEST, given)
-            link = _link_of(row) if row else None
+            of_id = select(ShareLinkRow).where(ShareLinkRow.id == link_id)
+            found = read_each(session, of_id, "share link", _with_digest)
+        digest, link = found[0] if found else (_NO_DIGEST, None)
+        same = hmac.compare_digest(digest.encode(), given.encode())
         if not same or link is None or link.ended(now):
             return None
         if link.used_at is None or (now - link.used_at).total_seconds() >= _USE_NOTED_S:
@@ -217,7 +218,7 @@ class ShareLinks:
         if of is not None:
             query = query.where(ShareLinkRow.kind == of[0], ShareLinkRow.subject == of[1])
         with self._database.read() as session:
-            return [_link_of(row) for row in session.exec(query)]
+            return read_each(session, query, "share link", _link_of)
 
     def revoke_share_link(self, link_id: str) -> None:
         """End a link; one that has ended stays as it is. Raises NotFound."""
@@ -346,6 +347,10 @@ def _forget_ended(session: Session, now: datetime) -> None:
     before = now - timedelta(days=ENDED_LISTED_DAYS)
     old = or_(col(ShareLinkRow.expires_at) < before, col(ShareLinkRow.revoked_at) < before)
     session.exec(delete(ShareLinkRow).where(old))
+
+
+def _with_digest(row: ShareLinkRow) -> tuple[str, "ShareLink"]:
+    return row.digest, _link_of(row)
 
 
 def _link_of(row: ShareLinkRow) -> ShareLink:

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
-from control_plane.store.database import Database
+from control_plane.store.database import Database, read_each
 from control_plane.store.tables import AddedConfigurationRow
 
 MAX_ADDED = 100
@@ -18,6 +18,10 @@ MAX_ADDED = 100
 
 RunKind = tuple[str, str, str]
 """Strategy, configuration by the name of its parts, and path of the first request class."""
+
+
+def _configuration_of(row: AddedConfigurationRow) -> tuple[str, Target]:
+    return row.name, adapter(Target).validate_json(row.target)
 
 
 class KnownConfigurations:
@@ -32,10 +36,8 @@ class KnownConfigurations:
     def configurations(self) -> list[tuple[str, Target]]:
         """Return each with its name, in the order of the names."""
         with self._database.read() as session:
-            rows = session.exec(
-                select(AddedConfigurationRow).order_by(col(AddedConfigurationRow.name))
-            ).all()
-            return [(row.name, adapter(Target).validate_json(row.target)) for row in rows]
+            chosen = select(AddedConfigurationRow).order_by(col(AddedConfigurationRow.name))
+            return read_each(session, chosen, "configuration", _configuration_of)
 
     def add_configuration(self, name: str, target: Target) -> None:
         """Store a target under a name.

@@ -31,7 +31,7 @@ from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
 from control_plane.store.database import Database
-from control_plane.store.mapping import Draft, readable
+from control_plane.store.mapping import Draft, readable, refuse_blobs
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
 from control_plane.store.run_search import among
@@ -362,14 +362,13 @@ def whole_experiment(session: Session, row: ExperimentRow) -> Experiment:
 
 def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[int, Experiment]:
     """Return what can be read of the experiments by their `seq`, in three queries."""
-    connection = session.connection()
-    arms: dict[int, list[ExperimentArm]] = defaultdict(list)
+    connection, arms = session.connection(), defaultdict[int, list[dict[str, Any]]](list)
     columns: tuple[Any, ...] = (ExperimentArmRow.experiment, ExperimentArmRow.name, RunRow.id)
     stands = (col(RunRow.seq) == ExperimentArmRow.run) & (RunRow.state != DELETED)
     chosen = sqlalchemy.select(*columns).outerjoin(RunRow, stands)
     placed = chosen.where(among(columns[0], seqs)).order_by(col(ExperimentArmRow.place))
     for seq, name, run_id in connection.execute(placed).all():
-        arms[seq].append(ExperimentArm(name, run_id))
+        arms[seq].append({"name": name, "run_id": run_id})
     blocks: dict[int, list[dict[str, Any]]] = defaultdict(list)
     begun = select(ExperimentBlockRow).where(among(ExperimentBlockRow.experiment, seqs))
     for block in connection.execute(begun.order_by(col(ExperimentBlockRow.number))).all():
@@ -378,14 +377,15 @@ def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[in
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
     for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):
+            refuse_blobs(row.id, row.question, row.sentence, row.headline)
             found[row.seq] = Experiment(
                 id=row.id,
                 question=row.question,
                 design=adapter(ExperimentDesign).validate_json(row.document),
-                arms=tuple(arms[row.seq]),
+                arms=adapter(tuple[ExperimentArm, ...]).validate_python(arms[row.seq]),
                 created_at=row.created_at,
                 blocks=adapter(tuple[ExperimentBlock, ...]).validate_python(blocks[row.seq]),
-                sessions=row.sessions,
+                sessions=int(row.sessions),
                 sentence=row.sentence,
                 noise=None if row.noise is None else noise.validate_json(row.noise),
                 headline=row.headline,

@@ -26,7 +26,7 @@ from control_plane.domain.tool_result import (
 )
 from control_plane.store.audit_log import record_each
 from control_plane.store.bundles import digest_of
-from control_plane.store.database import Database
+from control_plane.store.database import Database, checked_row, read_each
 from control_plane.store.mapping import pack_histogram, readable, unpack_histogram
 from control_plane.store.run_search import refuse_unstorable
 from control_plane.store.tables import ToolResultRow, ToolSamplesRow
@@ -83,9 +83,9 @@ class ToolResults:
     def tool_result(self, peer_id: str) -> ToolResult:
         """Return a result with its histograms. Raises NotFound, or UnreadableRun."""
         with self._database.read() as session:
-            row = _find(session, peer_id)
-            query = select(ToolSamplesRow).where(ToolSamplesRow.result == row.seq)
-            with readable(row.id):
+            with readable(peer_id):
+                row = checked_row(_find(session, peer_id))
+                query = select(ToolSamplesRow).where(ToolSamplesRow.result == row.seq)
                 packed = {found.place: found.samples for found in session.exec(query)}
                 report = adapter(ToolReport).validate_json(row.report)
                 samples = tuple(
@@ -106,8 +106,7 @@ class ToolResults:
         """
         query = select(ToolResultRow).order_by(col(ToolResultRow.seq).desc())
         with self._database.read() as session:
-            rows = session.exec(query.limit(most)).all()
-            return [_result(row, _listed_report(row), ()) for row in rows]
+            return read_each(session, query.limit(most), "result of another tool", _listed)
 
     def search_tool_results(self, text: str, most: int) -> list[tuple[str, str]]:
         """Return id and title of the newest results with all words in title, file or id."""
@@ -258,6 +257,10 @@ def _add(session: Session, title: str, source: ToolFile, reading: ToolReading) -
         if samples is not None
     )
     return row.id
+
+
+def _listed(row: ToolResultRow) -> ToolResult:
+    return _result(row, _listed_report(row), ())
 
 
 def _result(

@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import delete, func, text
 from sqlmodel import Session, col, select
 
-from control_plane.domain.errors import Conflict, NotFound, refuse
+from control_plane.domain.errors import Conflict, NotFound, UnreadableRun, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import TEXT_LENGTHS, bounded_text, known_name
 from control_plane.domain.metrics_and_objectives import START_TIME, TREND_METRICS, stored_number
@@ -35,7 +35,7 @@ from control_plane.domain.trend_runs import (
     TrendRuns,
 )
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
-from control_plane.store.database import Database
+from control_plane.store.database import Database, checked_row, read_each
 from control_plane.store.mapping import readable
 from control_plane.store.reader import find_row
 from control_plane.store.retention import read_pins
@@ -90,7 +90,7 @@ class Trends:
         with self._database.read() as session:
             refuse(known_name("machine", machine, [*_machines(session), ""]))
             rows = session.connection().execute(grouped).all()
-            return [_listed(session, row, outcomes) for row in rows]
+            return [each for row in rows for each in _listed(session, row, outcomes)]
 
     def left_out_of_trends(self, *, suspect: bool = False) -> LeftOutOfTrends:
         """Return how many runs make no trend; with `suspect` no such run is left out."""
@@ -379,22 +379,20 @@ def _of_key(key: TrendKey) -> list[Condition]:
 
 
 def _marks(session: Session, key: TrendKey) -> list[StepMark]:
-    rows = session.exec(select(StepMarkRow).where(*_of_key(key)).order_by(col(StepMarkRow.id)))
-    return [StepMark(**row.model_dump(exclude=set(asdict(key)))) for row in rows]
+    chosen, left = select(StepMarkRow).where(*_of_key(key)), set(asdict(key))
+    chosen = chosen.order_by(col(StepMarkRow.id))
+    return read_each(session, chosen, "step", lambda row: StepMark(**row.model_dump(exclude=left)))
 
 
-def _listed(session: Session, grouped: Any, outcomes: Sequence[str]) -> ListedTrend:
+def _listed(session: Session, grouped: Any, outcomes: Sequence[str]) -> Iterator[ListedTrend]:
+    """Yield the trend, unless its newest run cannot be read."""
     spec, machine, runs, newest = grouped
-    row, p50 = session.get_one(RunRow, newest), col(RunRow.first_p50_s)
     of_trend = (col(RunRow.spec_digest) == spec, col(RunRow.machine) == machine)
-    numbers = sqlalchemy.select(p50).where(*of_trend, *finished(*outcomes), p50.is_not(None))
-    last = numbers.order_by(col(RunRow.seq).desc()).limit(LISTED_NUMBERS)
-    return ListedTrend(
-        spec=spec,
-        machine=machine,
-        runs=runs,
-        title=row.title,
-        application=row.application or "",
-        at=row.started_at or row.created_at,
-        numbers=tuple(reversed(list(session.connection().scalars(last)))),
-    )
+    p50, counted = col(RunRow.first_p50_s), (*of_trend, *finished(*outcomes))
+    numbers = sqlalchemy.select(p50).where(*counted, p50.is_not(None)).limit(LISTED_NUMBERS)
+    last = session.connection().scalars(numbers.order_by(col(RunRow.seq).desc()))
+    with suppress(UnreadableRun), readable(str(spec), kind="trend"):
+        row = checked_row(session.get_one(RunRow, newest))
+        at, application = row.started_at or row.created_at, row.application or ""
+        known = tuple(reversed([each for each in last if each is not None]))
+        yield ListedTrend(spec, machine, runs, row.title, application, at, known)

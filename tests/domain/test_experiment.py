@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.documents import laid_over
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import (
     BlockOutcome,
     Experiment,
+    ExperimentArm,
     ExperimentBlock,
     ExperimentDesign,
     is_whole,
-    laid_over,
     read_experiment,
     rounded_blocks,
     trial_order,
@@ -154,8 +155,9 @@ def test_what_is_spoiled_is_measured_again_at_the_end_once_and_a_few_blocks_only
             for number, (row, outcome) in enumerate(outcomes)
         )
         design = ExperimentDesign(blocks=blocks)
-        return Experiment("0000000001", "?", design, (), datetime(2026, 11, 30, tzinfo=UTC),
-                          tuple(begun))  # fmt: skip
+        arms = tuple(ExperimentArm(name, None) for name in "AB")
+        handed_in_at = datetime(2026, 11, 30, tzinfo=UTC)
+        return Experiment("0000000001", "?", design, arms, handed_in_at, tuple(begun))
 
     assert after().next_row == 0
     assert after((0, "spoiled"), (1, "discarded")).next_row == 1

@@ -4,8 +4,9 @@ from tomllib import loads as read_toml
 
 import pytest
 
+from control_plane.domain.documents import laid_over
 from control_plane.domain.errors import NotFound
-from control_plane.domain.experiment import laid_over, read_experiment
+from control_plane.domain.experiment import read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
 from control_plane.experiments.experiment_file import (

@@ -5,16 +5,25 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+from control_plane.domain.ids import new_id
+from control_plane.domain.spec import Target
+from control_plane.domain.tool_result import ToldOfFile
+from control_plane.domain.trend_runs import LEAST_TREND_POINTS, StepMark, TrendKey
+from control_plane.other_tools import read_tool_file
+from control_plane.store.share_links import ShareSubject
 from control_plane.store.store import open_store
 from tests.builders import own
-from tests.builders.runs import ASYNC, BLOCKING, THREADED, classic, decided, finished
+from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, THREADED, classic, decided, finished
+from tests.builders.trends import P50S, repeated
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.in_process import in_process
 
 WITHIN_S = 15
+WRK = Path(__file__).parents[1] / "other_tools" / "files" / "wrk.txt"
 
 
 def application(folder: Path) -> Path:
@@ -109,6 +118,48 @@ def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> 
             assert kept in looplab.get("/api/experiments/runs").text, column
             write(looplab, f"update experiment set {column} = ? {place}", before)
         assert odd in looplab.get("/experiments").text
+
+
+BESIDE: dict[str, tuple[dict[str, object], str]] = {
+    "pin": ({"pinned_at": "x", "name": b"\xff"}, "/ /history /api/pins /runs/new"),
+    "share_link": ({"kind": -1, "shown": "{", "expires_at": "", "title": b"\xff"}, "/shares"),
+    "audit_log": ({"at": "x", "kind": b"\xff", "title": b"\xff"}, "/audit /api/audit"),
+    "configuration": ({"target": "[1]", "name": b"\xff"}, "/targets /runs/new /api/configurations"),
+    "step_mark": ({"changed_at": "x", "note": b"\xff"}, "/trends/{spec} /api/trends/{spec}"),
+    "peer_result": ({"imported_at": "x", "title": b"\xff", "report": "5"}, "/peers /api/peers"),
+    "experiment_arm": ({"name": b"\xff", "place": "x"}, "/ /history /api/experiments/runs"),
+    "experiment_block": ({"outcome": b"\xff", "row": "x"}, "/ /experiments /api/experiments/runs"),
+    "run": ({"id": b"\xff", "started_at": "x"}, "/trends /api/trends /api/runs /api/pins"),
+}
+"""What else can be odd in a table, and the lists that read it."""
+
+
+def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None:
+    db = clean_after / "runs.db"
+    ids = repeated(db, P50S[:LEAST_TREND_POINTS])
+    store = open_store(db)
+    spec, made = store.trend_spec(ids[0]), decided(store, "classic", [THREADED, ASYNC, ASYNC])
+    store.begin_block(made.id, 0)
+    for subject in (ids[0], made.id):
+        store.pin(subject, f"release {subject}")
+    store.add_configuration("fast", Target())
+    store.import_tool_result(WRK, ToldOfFile("wrk.txt"), read_tool_file)
+    store.make_share_link(ShareSubject("trend", spec, "a trend"), (), 1)
+    key = TrendKey(spec, "", "response_time_s.p50", "", str(ENVIRONMENT["hostname"]))
+    store.keep_mark(key, StepMark(new_id(), None, 5, datetime.now(UTC), "a note"), "a trend")
+    store.close()
+    odd = [
+        (table, *each, paths) for table, (all_, paths) in BESIDE.items() for each in all_.items()
+    ]
+    with in_process(clean_after) as looplab:
+        for table, column, value, paths in odd:
+            place = f"where rowid = (select max(rowid) from {table})"
+            before = read(looplab, f"select {column} from {table} {place}")
+            write(looplab, f"update {table} set {column} = ? {place}", value)
+            for path in paths.format(spec=spec).split():
+                assert looplab.get(path).status_code == 200, (table, column, path)
+            write(looplab, f"update {table} set {column} = ? {place}", before)
+        assert len(looplab.get("/api/pins").json()["pins"]) == 2
 
 
 def seq_of(run_id: str) -> str:
