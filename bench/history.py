@@ -56,6 +56,8 @@ NOT_LISTED = {"service": b"", "response": b"", "first_byte": None, "log": "[]", 
 WORDS = ("checkout", "search", "login", "basket", "export", "release", "nightly", "canary")
 APART = 36
 """So many runs lie between two experiments of three arms, counted with them."""
+BLOCKS = 4
+"""So many blocks were begun of each."""
 QUERIES = {
     "all": "",
     "state": "state=finished",
@@ -284,6 +286,11 @@ class Copying:
         question = f"Is {self.word()} blocking, number {self.runs}?"
         own = {"seq": None, "id": new_id(), "question": question, "submission": None}
         experiment = copy_row(self._database, "experiment", "seq", 1, own)
+        self._database.executemany(
+            "INSERT INTO experiment_block (experiment, number, row, session, outcome)"
+            " VALUES (?, ?, ?, 1, 'complete')",
+            [(experiment, block, block) for block in range(BLOCKS)],
+        )
         arms = self._database.execute("SELECT name, run FROM experiment_arm WHERE experiment = 1")
         for place, (name, template) in enumerate(arms.fetchall()):
             titled = {"title": f"{question} {name}", "tags": '["classic"]'}

@@ -79,6 +79,16 @@ class ExperimentAnswer:
     def over(self) -> bool:
         return self.state.terminal
 
+    @property
+    def arm_ids(self) -> str:
+        """The runs of its arms, without those that were deleted."""
+        return " ".join(arm.run_id for arm in self.experiment.arms if arm.run_id)
+
+    @property
+    def arm_names(self) -> str:
+        """What these arms are called, a line for each."""
+        return "\n".join(arm.name for arm in self.experiment.arms if arm.run_id)
+
 
 @dataclass(frozen=True)
 class ExperimentCard:

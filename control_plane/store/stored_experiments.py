@@ -371,9 +371,9 @@ def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[in
         arms[seq].append({"name": name, "run_id": run_id})
     blocks: dict[int, list[dict[str, Any]]] = defaultdict(list)
     begun = select(ExperimentBlockRow).where(among(ExperimentBlockRow.experiment, seqs))
-    for block in connection.execute(begun.order_by(col(ExperimentBlockRow.number))).all():
-        told = block._asdict()
-        blocks[told.pop("experiment")].append(told)
+    result: Any = connection.execute(begun.order_by(col(ExperimentBlockRow.number)))
+    for block in result.all():
+        blocks[block.experiment].append(dict(zip(result.keys(), block, strict=True)))
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
     for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):
