@@ -2,11 +2,13 @@
 
     python -m bench.viewers [--blocks 20] [--seconds 5]
 
-Ten viewers: an experiment of the product with two arms of one spec, of which the second is watched
-whenever it is measured; its own rule says whether both are equivalent within 3 %. A hundred: the
-processor time of the control plane while one run has load, beyond what it takes unwatched, must
-stay below 3 % of a core, or the run is suspect. Viewers ask as often as the page tells them to, and
-run at a low priority. It needs two cores, and a machine that does nothing else.
+One viewer: the processor time that the control plane uses beyond what a run takes unwatched, and
+how long the page waits before it asks again: a second. Ten viewers: an experiment of the product
+with two arms of one spec, of which the second is watched whenever it is measured; its own rule says
+whether both are equivalent within 3 %. A hundred: the processor time of the control plane while one
+run has load, beyond what it takes unwatched, must stay below 3 % of a core, or the run is suspect.
+Viewers ask as often as the page tells them to, and run at a low priority. It needs two cores, and a
+machine that does nothing else.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from threading import Thread
 from typing import Any
 
@@ -28,13 +31,16 @@ from bench.pairs import verdict
 from tests.dashboard import DashboardProcess, dashboard
 
 METRIC = "throughput_per_s"
-FEW, MANY = 10, 100
+ONE, FEW, MANY = 1, 10, 100
+WANTED_S = 1.0
+"""How often the page of a run asks when nothing slows it down."""
 MARGIN = 0.03
 MOST_CORES = 0.03
 EVERY = re.compile(r'hx-trigger="every (\d+)ms"')
 """How long a page waits before it asks again."""
 WORKS_NOW = re.compile(r'href="/runs/(\w{10})"')
 """In the part of the top bar that says how the queue stands."""
+QUEUE = "/queue"
 LOOK_S = 0.5
 
 
@@ -55,6 +61,7 @@ class Viewers:
         self._url, self._number = url, number
         self.watched = ""
         self.asked = 0
+        self.waits_s: list[float] = []
         self._loop = asyncio.new_event_loop()
         self._views = self._loop.create_task(self._all())
         self._thread = Thread(target=self._look)
@@ -75,7 +82,7 @@ class Viewers:
     async def _all(self) -> None:
         limits = httpx2.Limits(max_connections=self._number)
         async with httpx2.AsyncClient(base_url=self._url, limits=limits, timeout=60) as client:
-            parts = ("/runs/{}/live", "/queue")
+            parts = ("/runs/{}/live", QUEUE)
             places = range(self._number)
             await asyncio.gather(*(self._view(client, at, part) for at in places for part in parts))
 
@@ -86,6 +93,8 @@ class Viewers:
             wait_s = LOOK_S
             if watched := self.watched:
                 wait_s = await self._ask(client, part.format(watched))
+                if part != QUEUE:
+                    self.waits_s.append(wait_s)
             await asyncio.sleep(wait_s)
 
     async def _ask(self, client: httpx2.AsyncClient, path: str) -> float:
@@ -129,6 +138,15 @@ def few_change_nothing(looplab: DashboardProcess, blocks: int, seconds: float) -
     return verdict(f"{FEW} viewers, throughput off by", off, MARGIN, most=True)
 
 
+def one_asks_each_second(looplab: DashboardProcess, seconds: float) -> bool:
+    """Watch a run alone, and tell what that costs and how long the page waited."""
+    alone_cores, _ = cores_of_run(looplab, seconds, lambda _: None)
+    with Viewers(looplab.url, ONE) as viewers:
+        cores, _ = cores_of_run(looplab, seconds, lambda run: setattr(viewers, "watched", run))
+    print(f"one viewer costs {1e3 * (cores - alone_cores):.1f} ms of processor time each second")
+    return verdict("one viewer, s between two looks", median(viewers.waits_s), WANTED_S, most=True)
+
+
 def many_cost_little(looplab: DashboardProcess, seconds: float) -> bool:
     """Compare what the control plane uses while a run is watched, and while it is not."""
     alone_cores, _ = cores_of_run(looplab, seconds, lambda _: None)
@@ -162,16 +180,17 @@ def cores_of_run(
 
 
 def main() -> int:
-    """Measure both on a dashboard of their own."""
+    """Measure all three on a dashboard of their own."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--blocks", type=int, default=20, help="at most so many, 20 are wanted")
     parser.add_argument("--seconds", type=float, default=5.0, help="the window of a trial")
     given = parser.parse_args()
     psutil.Process().nice(10)
     with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder)) as looplab:
+        alone = one_asks_each_second(looplab, max(20.0, given.seconds))
         few = few_change_nothing(looplab, given.blocks, given.seconds)
         many = many_cost_little(looplab, max(20.0, given.seconds))
-    return 0 if few and many else 1
+    return 0 if alone and few and many else 1
 
 
 if __name__ == "__main__":

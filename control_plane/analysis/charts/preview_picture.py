@@ -119,7 +119,7 @@ NAME_GAP, MOST_MARKS = 28.0, 5
 LEFT, RIGHT_END, TOP_END, BOTTOM_END = 130.0, 930.0, 250.0, 550.0
 """Where the figure stands in the picture."""
 
-BELOW, FAR_BELOW = 30.0, 60.0
+TEXT_BELOW, UNIT_BELOW = 30.0, 60.0
 """How far below it the texts of its axis stand, and what they are of."""
 
 PICTURE_SIZE = (1200, 630)
@@ -149,8 +149,8 @@ def drawn_lines(plot: Mapping[str, Any]) -> Drawn:
     )
     ticks = zip(across["tickvals"], across["ticktext"], strict=True)
     first, last = across["range"]
-    shown = [(x_of(value), text, BELOW) for value, text in ticks if first <= value <= last]
-    shown.append(((LEFT + RIGHT_END) / 2, "response time at each percentile", FAR_BELOW))
+    shown = [(x_of(value), text, TEXT_BELOW) for value, text in ticks if first <= value <= last]
+    shown.append(((LEFT + RIGHT_END) / 2, "response time at each percentile", UNIT_BELOW))
     rows = _rows(up, lambda value: y_of(on_axis(value)))
     named = [label for label in layout["annotations"] if label["yref"] == "y"]
     places = spread([y_of(label["y"]) for label in named], NAME_GAP)
@@ -254,12 +254,12 @@ def _trend_columns(
     """Yield the days of the first and the last point, or some of the commits."""
     if "tickvals" in axis:
         ticks = zip(axis["tickvals"], axis["ticktext"], strict=True)
-        yield from _columns([(x_of(value), text, BELOW) for value, text in ticks])
+        yield from _columns([(x_of(value), text, TEXT_BELOW) for value, text in ticks])
         return
     days = [datetime.fromisoformat(str(end)).strftime("%-d %b %Y") for end in (x[0], x[-1])]
-    yield PictureText(days[0], LEFT, BOTTOM_END + BELOW, INK)
+    yield PictureText(days[0], LEFT, BOTTOM_END + TEXT_BELOW, INK)
     if days[1] != days[0]:
-        yield PictureText(days[1], RIGHT_END, BOTTOM_END + BELOW, INK, "rm")
+        yield PictureText(days[1], RIGHT_END, BOTTOM_END + TEXT_BELOW, INK, "rm")
 
 
 def drawn_marks(marks: Sequence[PictureMark], ticks: Sequence[tuple[float, str]]) -> Drawn:
@@ -278,8 +278,8 @@ def drawn_marks(marks: Sequence[PictureMark], ticks: Sequence[tuple[float, str]]
         dots.append(PictureDot((x_of(mark.at or 0.0), y), colour, mark.decided))
         labels.append(PictureText(f"{mark.text} {mark.interval}", RIGHT_END + 16, y, colour))
         labels.append(PictureText(mark.label.text[:60], _MARGIN, y - 26, colour))
-    shown = [(x_of(at), text, BELOW) for at, text in (*ticks, (50, "same"))]
-    axis = _columns([*shown, (LEFT, "worse", FAR_BELOW), (RIGHT_END, "better", FAR_BELOW)])
+    shown = [(x_of(at), text, TEXT_BELOW) for at, text in (*ticks, (50, "same"))]
+    axis = _columns([*shown, (LEFT, "worse", UNIT_BELOW), (RIGHT_END, "better", UNIT_BELOW)])
     return Drawn(tuple(lines), tuple(labels), axis, dots=tuple(dots))
 
 

@@ -8,7 +8,9 @@ import pytest
 from control_plane.domain.errors import NotFound
 from control_plane.pages.site import PAGES_CPU, SLOWEST, WATCHING_CPU, PollingPace, RenderCache
 
-COST_S = 0.003
+ASKS_EACH_S = 1.0
+SHARE_S = PAGES_CPU * ASKS_EACH_S
+"""What all answers of a page that asks each second may cost, at that pace."""
 
 
 class Machine:
@@ -21,7 +23,7 @@ class Machine:
 
     def wait(self, *, loads: bool = True) -> float:
         """Let all of them ask once and wait; return how long they waited."""
-        waits_s = [self.pace.every(1.0, loads=loads) for _ in range(self.viewers)]
+        waits_s = [self.pace.every(ASKS_EACH_S, loads=loads) for _ in range(self.viewers)]
         self.spent_s += self.viewers * self.cost_s + WATCHING_CPU * waits_s[-1]
         self.now_s += waits_s[-1]
         return waits_s[-1]
@@ -36,18 +38,23 @@ class Machine:
         return (self.spent_s - spent_s) / (self.now_s - before_s) - WATCHING_CPU
 
 
-def test_all_pages_together_stay_below_their_share() -> None:
-    for viewers in (3, 10, 50):
-        assert Machine(viewers, cost_s=COST_S).used() <= PAGES_CPU * 1.1
+@pytest.mark.parametrize("viewers", [1, 3, 10, 50])
+@pytest.mark.parametrize("demand", [1.2, 4, 15])
+def test_all_pages_together_stay_below_their_share(viewers: int, demand: float) -> None:
+    """Whatever an answer costs: `demand` is how many times their share they would use."""
+    machine = Machine(viewers, cost_s=demand * SHARE_S / viewers)
+    assert machine.used() <= PAGES_CPU * 1.1
+    assert machine.wait() >= ASKS_EACH_S * demand / 1.1
 
 
-def test_few_pages_and_many_cores_wait_as_they_are_told() -> None:
-    for machine in (Machine(1, COST_S), Machine(50, COST_S, cores=4)):
-        assert [machine.wait() for _ in range(9)] == [1.0] * 9
+def test_pages_within_their_share_and_those_of_many_cores_ask_as_often_as_they_want() -> None:
+    few, many = Machine(2, 0.45 * SHARE_S), Machine(50, SHARE_S, cores=4)
+    for machine in (few, many):
+        assert [machine.wait() for _ in range(9)] == [ASKS_EACH_S] * 9
 
 
 def test_they_ask_as_before_when_nothing_measures() -> None:
-    machine = Machine(50, COST_S)
+    machine = Machine(50, 0.3 * SHARE_S)
     for _ in range(9):
         machine.wait()
     assert machine.wait() > 10
@@ -55,7 +62,7 @@ def test_they_ask_as_before_when_nothing_measures() -> None:
 
 
 def test_a_page_asks_within_half_a_minute_whatever_it_costs() -> None:
-    machine = Machine(1_000, COST_S)
+    machine = Machine(1_000, SHARE_S)
     assert max(machine.wait() for _ in range(20)) == SLOWEST
 
 
