@@ -9,9 +9,6 @@ from zlib import crc32
 import pytest
 from hypothesis import settings
 
-from tests.lanes import pytest_addoption as pytest_addoption
-from tests.lanes import pytest_runtestloop as pytest_runtestloop
-
 TESTS = Path(__file__).parent
 ORDER = (
     "domain",
@@ -88,7 +85,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.lanes > 1 or hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
         items.sort(key=lambda item: (place(item.path), shuffled(item.path)))
     else:
         items.sort(key=lambda item: rank(item.path))
