@@ -8,11 +8,14 @@ FEW = 100
 """Below so many a share in per cent looks more exact than it is."""
 
 
+_FIGURES = tuple(f"#,.{count}g" for count in range(18))
+
+
 def figures(value: float, count: int = 3) -> str:
     """Return `count` significant figures with thousands commas: 14,300, 9.61, 0.47."""
     if value == 0:
         return "0"
-    short = f"{value:#,.{count}g}"
+    short = format(value, _FIGURES[count])
     if "e" not in short:
         return short.removesuffix(".")
     text = f"{value:.{count - 1}e}"

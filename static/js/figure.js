@@ -70,8 +70,8 @@ const HOVER = {
   $time: each(time),
   $rate: each((value) => `${figures(value, 3)}\u00a0/s`),
   $share: each((value) => `${figures(100 * value, value < 0.995 ? 2 : 3)}\u00a0%`),
-  $percentile: ({ x, y }) =>
-    x.map((place, at) => `p${Number((100 * (1 - 10 ** -place)).toPrecision(4))}: ${time(y[at])}`),
+  $percentile: ({ x, y }) => x.map((place, at) => `${percentile(place)}: ${time(y[at])}`),
+  $shift: ({ x, y }) => x.map((place, at) => `${percentile(place)}: ${signed(y[at])}`),
   $own: ({ z }) => z,
   $requests: ({ y, z }) => z.map((row, index) => cells(row, Math.sqrt(y[index] * y[index + 1]))),
 };
@@ -80,6 +80,17 @@ function figures(value, count) {
   const text = value.toPrecision(count);
   if (value === 0) return "0";
   return text.includes("e") ? Number(text).toLocaleString("en") : text;
+}
+
+function percentile(place) {
+  return `p${Number((100 * (1 - 10 ** -place)).toPrecision(4))}`;
+}
+
+function signed(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const rounded = Number(size >= 1000 ? size.toFixed() : size.toPrecision(3));
+  return `${value > 0 ? "+" : "−"}${rounded.toLocaleString("en", { maximumSignificantDigits: 21 })}`;
 }
 
 function time(seconds) {

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -50,20 +51,6 @@ KINDS_FROM = 100
 
 
 @dataclass(frozen=True)
-class Bins:
-    """The requests of one curve by response time.
-
-    `edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,); `spans`
-    are the edges as texts, those of one chart the same for all curves.
-    """
-
-    curve: Curve
-    edges: Floats
-    shares: Floats
-    spans: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Mode:
     """A heap of requests between two valleys: its share and the middle of its highest bar.
 
@@ -83,26 +70,40 @@ class Mode:
         return self.near >= MOSTLY_NEAR * self.share and self.beyond < HUMP * self.height
 
 
-def modes(bins: Bins) -> list[Mode]:
-    """Return heaps of at least 3 % of the requests, the quickest first."""
-    centres = (bins.edges[:-1] + bins.edges[1:]) / 2
-    full = np.concatenate([[False], bins.shares >= VALLEY, [False]])
-    turns = np.flatnonzero(full[1:] != full[:-1])
-    found = []
-    for start, end in zip(turns[::2], turns[1::2], strict=True):
-        part = bins.shares[start:end]
-        top = start + int(part.argmax())
-        close = np.abs(centres[start:end] - centres[top]) <= NEAR_DECADES
-        found.append(
-            Mode(
-                share=float(part.sum()),
-                near=float(part[close].sum()),
-                at_s=float(10 ** centres[top]),
-                height=float(part.max()),
-                beyond=float(part[~close].max(initial=0.0)),
+@dataclass(frozen=True)
+class Bins:
+    """The requests of one curve by response time.
+
+    `edges` in decades of a second, shape (n + 1,); `shares` of all requests, shape (n,); `spans`
+    are the edges as texts, those of one chart the same for all curves.
+    """
+
+    curve: Curve
+    edges: Floats
+    shares: Floats
+    spans: Sequence[str] = ()
+
+    @cached_property
+    def modes(self) -> list[Mode]:
+        """Heaps of at least 3 % of the requests, the quickest first."""
+        centres = (self.edges[:-1] + self.edges[1:]) / 2
+        full = np.concatenate([[False], self.shares >= VALLEY, [False]])
+        turns = np.flatnonzero(full[1:] != full[:-1])
+        found = []
+        for start, end in zip(turns[::2], turns[1::2], strict=True):
+            part = self.shares[start:end]
+            top = start + int(part.argmax())
+            close = np.abs(centres[start:end] - centres[top]) <= NEAR_DECADES
+            found.append(
+                Mode(
+                    share=float(part.sum()),
+                    near=float(part[close].sum()),
+                    at_s=float(10 ** centres[top]),
+                    height=float(part.max()),
+                    beyond=float(part[~close].max(initial=0.0)),
+                )
             )
-        )
-    return [mode for mode in found if mode.share >= SMALLEST_MODE]
+        return [mode for mode in found if mode.share >= SMALLEST_MODE]
 
 
 def described_modes(bins: Bins) -> list[Mode]:
@@ -112,7 +113,7 @@ def described_modes(bins: Bins) -> list[Mode]:
     """
     if bins.curve.samples.total < KINDS_FROM:
         return []
-    found = modes(bins)
+    found = bins.modes
     return found if len(found) <= 3 and all(mode.one_place for mode in found) else []
 
 
@@ -211,11 +212,11 @@ def _hover(bins: Bins) -> Plot:
 
 
 def _centres(bins: Bins) -> list[float]:
-    return [float(f"{value:.5g}") for value in (bins.edges[:-1] + bins.edges[1:]) / 2]
+    return [float(f"{value:.5g}") for value in ((bins.edges[:-1] + bins.edges[1:]) / 2).tolist()]
 
 
 def _percent(values: Floats) -> list[float]:
-    return [float(f"{100 * value:.3g}") for value in values]
+    return [float(f"{value:.3g}") for value in (100 * values).tolist()]
 
 
 def _time_axis(edges: Floats, most: int) -> Plot:
@@ -252,7 +253,7 @@ def _names(drawn: Sequence[Bins], *, short: bool) -> list[Plot]:
     labels: list[Plot] = []
     placed: list[Mode] = []
     for bins in drawn:
-        top = max(modes(bins), key=lambda mode: mode.height, default=None)
+        top = max(bins.modes, key=lambda mode: mode.height, default=None)
         if top is None:
             continue
         label = _above(bins, top, _shortest(bins.curve.short) if short else bins.curve.short_text)

@@ -196,14 +196,14 @@ def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> Utilizat
     known = [value for value in lags if value is not None]
     if not known:
         return None
-    over = sum(value >= BLOCKED_LOOP_S for value in known)
+    late = blocked and sum(value >= BLOCKED_LOOP_S for value in known) >= BLOCKED_SHARE * len(known)
     return UtilizationStrip(
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),
         full=1e3 * BLOCKED_LOOP_S,
         shown=f"up to {seconds(max(known))}",
-        limit=", blocked" if blocked and over >= BLOCKED_SHARE * len(known) else "",
+        limit=", blocked" if late else "",
     )
 
 

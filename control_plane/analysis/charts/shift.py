@@ -17,7 +17,6 @@ from control_plane.analysis.charts.figure import (
     Table,
     line,
     line_plot,
-    rounded,
     scale_of,
     y_axis,
 )
@@ -126,19 +125,16 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def _trace(shift: _Shift, unit: str) -> Plot:
-    texts = [
-        f"p{100 * share:.4g}: {signed(value)}{SPACE}{unit}"
-        for share, value in zip(shares(shift.places).tolist(), shift.values.tolist(), strict=True)
-    ]
+    # The page's script writes both: with as many digits as change none of the few that it shows.
     return line(
-        rounded(shift.places),
-        rounded(shift.values),
+        np.round(shift.places, 8).tolist(),
+        np.round(shift.values, 8).tolist(),
         shift.curve.colour,
         opacity=shift.curve.opacity,
         stroke={"dash": "dash"} if shift.curve.dashed else {},
         name=shift.curve.short,
-        text=texts,
-        hovertemplate="%{fullData.name} %{text}<extra></extra>",
+        text="$shift",
+        hovertemplate=f"%{{fullData.name}} %{{text}}{SPACE}{unit}<extra></extra>",
     )
 
 

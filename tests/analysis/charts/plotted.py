@@ -17,7 +17,7 @@ TOKENS = {
 CRAMPED = re.compile(r"\} ?(?:s|ms|µs|MB|%(?!\{))")
 """A unit that hovering would set without a no-break space before it."""
 
-HOVERS = {"$time", "$rate", "$share", "$percentile", "$requests", "$own"}
+HOVERS = {"$time", "$rate", "$share", "$percentile", "$shift", "$requests", "$own"}
 """What the page's script writes of each value, point or cell."""
 
 TOKEN = re.compile(r"\$([a-z0-9-]+)(?:/([0-9.]+))?")
