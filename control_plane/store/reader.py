@@ -90,6 +90,8 @@ def details_of(
         summaries = [summary for summary, *_ in merged[seq]]
         run = run_of(row, facts, summaries, [document for document, _ in trials[seq]])
         streams = zip(run.streams, merged[seq], strict=True)
+        if any(len(timelines) > len(run.trials) for timelines in lines[seq].values()):
+            raise ValueError("seconds of a trial that is not there")
         details.append(
             RunDetail(
                 run=run,

@@ -285,7 +285,7 @@ class RunsAlike:
             .order_by(col(TrialStream.block))
         )
         found: dict[str, list[Histogram]] = defaultdict(list)
-        with self._database.read() as session:
+        with self._database.read() as session, readable(*ids):
             for run_id, blob in session.connection().execute(chosen):
                 found[run_id].append(unpack_histogram(blob))
         return [found[arm.run_id or ""] for arm in experiment.arms]

@@ -100,6 +100,26 @@ def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
         assert looplab.delete(f"/api/runs/{odd}").status_code == 204
 
 
+def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
+    clean_after: Path,
+) -> None:
+    store = open_store(clean_after / "runs.db")
+    made = decided(store, "classic", [ASYNC, THREADED, BLOCKING])
+    store.close()
+    odd = made.arms[1].run_id or ""
+    place = f"where run = ({seq_of(odd)}) and block = 0"
+    with in_process(clean_after) as looplab:
+        write(looplab, f"update trial_stream set response = 'x' {place}")
+        curves = looplab.get(f"/experiments/{made.id}/percentiles")
+        assert (curves.status_code, "cannot be read" in curves.text) == (404, True)
+        write(looplab, f"delete from trial {place}")
+        for path in (f"/runs/{odd}", f"/runs/{odd}.html"):
+            answer = looplab.get(path)
+            assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
+        for path in ("/", "/history", f"/experiments/{made.id}"):
+            assert looplab.get(path).status_code == 200, path
+
+
 def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> None:
     store = open_store(clean_after / "runs.db")
     found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
