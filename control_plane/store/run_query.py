@@ -9,15 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, TypedDict, cast
 
 import sqlalchemy
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    exists,
-    literal,
-    or_,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Connection, Select, exists, literal, or_, tuple_
 from sqlalchemy.sql.expression import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 from sqlmodel import Session, col, select
@@ -283,9 +275,8 @@ def _by_number(
 ) -> list[int]:
     """Return the runs of a page: those with the number in its order, then those without.
 
-    Few are sorted; of many it is quicker to go through the index of the number until enough match.
     `of_page`: what was counted of those that match, the last run of the page before, how many are
-    wanted.
+    wanted. Few are sorted.
     """
     counted, last, wanted = of_page
     few = len(counted) <= MOST_COUNTED
@@ -300,25 +291,33 @@ def _by_number(
         known, unknown = known.where(sqlalchemy.false()), unknown.where(_run_seq < last)
     keys = (number.asc(), _run_seq.asc()) if order.ascending else (number.desc(), _run_seq.desc())
     known, unknown = known.order_by(*keys), unknown.order_by(_run_seq.desc())
-    if not few and query.words:
-        nearest = connection.scalars(known.limit(MANY)).all()
-        matching = having_words(connection, nearest, query.words, wanted, *query.of_run)
-        if len(matching) == wanted:
-            return matching
-    matches = [among(_run_seq, counted)] if few else _matches(query)
-    seqs = list(connection.scalars(known.where(*matches).limit(wanted)))
-    if len(seqs) < wanted:
-        seqs += connection.scalars(unknown.where(*matches).limit(wanted - len(seqs)))
+    seqs: list[int] = []
+    for part in (known, unknown):
+        left, sorted_few = wanted - len(seqs), part.where(among(_run_seq, counted))
+        if left and few:
+            seqs += connection.scalars(sorted_few.limit(left))
+        elif left:
+            seqs += _first_of(connection, query, part, left)
     return seqs
 
 
-def _matches(query: RunQuery) -> list[Condition]:
-    """Return what each run of a query meets; all with its words are looked up once."""
-    if not query.words:
-        return [*query.of_run]
+def _first_of(connection: Connection, query: RunQuery, part: Select[Any], wanted: int) -> list[int]:
+    """Return the first runs of an order that match, where many do.
+
+    The first of all are looked at; where too few of these match, those of a set of all that meet
+    the conditions, and then of one of all that have the words, too.
+    """
+    # With a plus, so that the order stays the one that is gone through.
+    seq, whatever_words = _scanned(RunRow.seq), query.whatever_words.correlate(None)
+    those_that_meet = part.where(seq.in_(whatever_words)) if query.of_run else part
+    most = MANY if query.words else wanted
+    for runs, limit, asked in ((part, MANY, query.of_run), (those_that_meet, most, ())):
+        seqs = connection.scalars(runs.limit(limit)).all()
+        matching = having_words(connection, seqs, query.words, wanted, *asked)
+        if len(matching) == wanted or len(seqs) < limit:
+            return matching
     texts = sqlalchemy.select(SEARCHED.c.rowid).where(*text_conditions(query.words))
-    # With a plus, so that the order of the number stays the one that is gone through.
-    return [*query.of_run, _scanned(RunRow.seq).in_(texts)]
+    return [*connection.scalars(those_that_meet.where(seq.in_(texts)).limit(wanted))]
 
 
 def _number_of(connection: Connection, sort: RunSort, seq: int | None) -> Any:

@@ -154,8 +154,8 @@ def having_words(
     looked_up = sqlalchemy.select(SEARCHED.c.rowid).where(*text_conditions(others))
     met: list[ColumnElement[bool]] = [seq.in_(looked_up)] if others else []
     met += [exists().where(col(RunRow.seq) == seq, *conditions)] if conditions else []
-    has_all = exists().where(_TEXTS.c.id == seq, *has)
-    chosen = sqlalchemy.select(seq).where(*met, has_all).order_by(known.c.key)
+    met += [exists().where(_TEXTS.c.id == seq, *has)] if has else []
+    chosen = sqlalchemy.select(seq).where(*met).order_by(known.c.key)
     found: list[int] = []
     for begin in range(0, len(seqs), READ_AT_ONCE):
         if len(found) < most:
