@@ -10,7 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
-from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
+from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError, UnreadableRun
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.redaction import HIDDEN_BY_LINK
 from control_plane.domain.run import TERMINAL
@@ -130,12 +130,26 @@ def bundle_of(address: str, file: Path, ids: Sequence[str]) -> Bundle:
     """Write a bundle of the database at an address of SQLite, as `write_bundle` does."""
     make_empty(file, address)
     try:
-        with store_errors(file), closing(_writing(file)) as bundle:
+        with store_errors(file), _odd_trials(), closing(_writing(file)) as bundle:
             runs, experiments, peers = _fill(bundle, address, ids)
         return Bundle(runs, experiments, digest_of(file), file.stat().st_size, peers)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _odd_trials() -> Iterator[None]:
+    """Raise UnreadableRun where `without_log` was given what is no trial."""
+    try:
+        yield
+    except sqlite3.OperationalError as fault:
+        if "user-defined function" not in str(fault):
+            raise
+        raise UnreadableRun(
+            "A trial of these runs cannot be read: something else changed what the database holds "
+            "of it. The page of its run says so, too."
+        ) from fault
 
 
 def digest_of(file: Path) -> str:

@@ -112,6 +112,10 @@ def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
         write(looplab, f"update trial_stream set response = 'x' {place}")
         curves = looplab.get(f"/experiments/{made.id}/percentiles")
         assert (curves.status_code, "cannot be read" in curves.text) == (404, True)
+        write(looplab, f"update trial set gauges = '[' {place}")
+        for path in (f"/runs/{odd}", f"/bundle?run={odd}"):
+            answer = looplab.get(path)
+            assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
         write(looplab, f"delete from trial {place}")
         for path in (f"/runs/{odd}", f"/runs/{odd}.html"):
             answer = looplab.get(path)
