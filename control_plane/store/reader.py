@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache
 from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
-from sqlalchemy import func, tuple_
+from sqlalchemy import Select, bindparam, func, tuple_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -16,14 +17,7 @@ from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.ids import no_run
 from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Timeline
-from control_plane.domain.run import (
-    Run,
-    RunDetail,
-    Standing,
-    State,
-    TrialResult,
-    listed_deleted,
-)
+from control_plane.domain.run import Run, RunDetail, Standing, State, TrialResult, listed_deleted
 from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import Slices
 from control_plane.store import run_search
@@ -104,35 +98,45 @@ def details_of(
     return details
 
 
+_SEQS: Any = bindparam("seqs", expanding=True)
+
+_ROWS = (
+    sqlalchemy.select(RunRow, RunFacts)
+    .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
+    .where(col(RunRow.id).in_(bindparam("ids", expanding=True)), col(RunRow.state) != DELETED)
+)
+
+
 def _rows(session: Session, ids: Sequence[str]) -> list[tuple[RunRow, RunFacts]]:
-    together = sqlalchemy.select(RunRow, RunFacts).join(
-        RunFacts, col(RunFacts.run) == col(RunRow.seq)
-    )
-    chosen = together.where(col(RunRow.id).in_(ids), col(RunRow.state) != DELETED)
-    rows = session.execute(chosen)
-    return [(row, facts) for row, facts in rows]
+    return [(row, facts) for row, facts in session.execute(_ROWS, {"ids": ids})]
+
+
+@cache
+def _stored(order: tuple[Any, ...], *columns: Any) -> Select[Any]:
+    """Return the query of some columns of one table, with the run first: the same each time.
+
+    To build a query takes as long as to ask it.
+    """
+    chosen = sqlalchemy.select(order[0], *columns)
+    return chosen.where(order[0].in_(_SEQS)).order_by(*order)
 
 
 def _streams(session: Session, seqs: Sequence[int], *, clocks: bool) -> ByRun[Any]:
     """Return summary and histograms of each stream as they are stored, in the order of the spec."""
-    columns: tuple[Any, ...] = (RunStream.run, RunStream.summary, RunStream.response)
+    columns: tuple[Any, ...] = (RunStream.summary, RunStream.response)
     columns += (RunStream.service, RunStream.first_byte) if clocks else ()
-    chosen = sqlalchemy.select(*columns).where(col(RunStream.run).in_(seqs))
-    ordered = chosen.order_by(*columns[:1], col(RunStream.place))
+    chosen = _stored((RunStream.run, RunStream.place), *columns)
     found: ByRun[Any] = defaultdict(list)
-    for seq, *stored in session.connection().execute(ordered):
+    for seq, *stored in session.connection().execute(chosen, {"seqs": seqs}):
         found[seq].append(stored)
     return found
 
 
 def _trials(session: Session, seqs: Sequence[int]) -> ByRun[tuple[str, str]]:
     """Return the documents of each trial and of its gauges."""
-    columns: tuple[Any, ...] = (TrialRow.run, TrialRow.document, TrialRow.gauges)
-    chosen = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(seqs))
+    chosen = _stored((TrialRow.run, TrialRow.block), TrialRow.document, TrialRow.gauges)
     found: ByRun[tuple[str, str]] = defaultdict(list)
-    for seq, document, gauges in session.connection().execute(
-        chosen.order_by(*columns[:1], col(TrialRow.block))
-    ):
+    for seq, document, gauges in session.connection().execute(chosen, {"seqs": seqs}):
         found[seq].append((document, gauges))
     return found
 
@@ -141,17 +145,13 @@ def _seconds(
     session: Session, seqs: Sequence[int], *, slices: bool, first: bool
 ) -> tuple[dict[int, Lines], dict[int, Blobs]]:
     """Return timelines and slices by run and stream, of trials whose timelines are kept."""
-    columns: tuple[Any, ...] = (TrialStream.run, TrialStream.name, TrialStream.timeline)
-    if slices:
-        columns += (TrialStream.seconds,)
-    kept = sqlalchemy.select(*columns).where(
-        col(TrialStream.run).in_(seqs), col(TrialStream.timeline).is_not(None)
-    )
-    order = (col(TrialStream.run), col(TrialStream.block), col(TrialStream.place))
+    order = (TrialStream.run, TrialStream.block, TrialStream.place)
+    columns = (TrialStream.name, TrialStream.timeline, *((TrialStream.seconds,) if slices else ()))
     lines: dict[int, Lines] = defaultdict(lambda: defaultdict(list))
     blobs: dict[int, Blobs] = defaultdict(lambda: defaultdict(list))
-    for seq, name, document, *packed in session.connection().execute(kept.order_by(*order)):
-        if first and lines[seq][str(name)]:
+    chosen = _stored(order, *columns)
+    for seq, name, document, *packed in session.connection().execute(chosen, {"seqs": seqs}):
+        if document is None or (first and lines[seq][str(name)]):
             continue
         lines[seq][str(name)].append(timeline_of(document))
         for blob in packed:
