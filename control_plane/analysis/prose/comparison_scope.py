@@ -383,10 +383,16 @@ def session_clauses(comparison: Comparison, row: MetricComparison) -> Iterator[S
     Of arms of one experiment `over 6 blocks`. Of what does not decide it ends in `, exploratory`.
     """
     base = comparison.label(comparison.baseline)
-    for run_id, found in row.verdicts.items():
-        told = ratio_with_interval(found.ratio, Interval(found.low, found.high))
-        word = found.verdict.replace("_", " ")
-        role = ", exploratory" if found.role == "exploratory" else ""
-        over = f" {found.over}{role}."
-        ratio = number(" ".join(told))
-        yield sentence(comparison.label(run_id), " against ", base, f": {word}, ", ratio, over)
+    for run_id in row.verdicts:
+        told = verdict_clause(row, run_id)
+        yield sentence(comparison.label(run_id), " against ", base, told, ".")
+
+
+def verdict_clause(row: MetricComparison, run_id: str) -> Sentence:
+    """Return `: better, ×1.5 [1.4, 1.6] over 6 blocks`; empty for a run without a verdict."""
+    if (found := row.verdicts.get(run_id)) is None:
+        return ()
+    ratio = " ".join(ratio_with_interval(found.ratio, Interval(found.low, found.high)))
+    role = ", exploratory" if found.role == "exploratory" else ""
+    word = found.verdict.replace("_", " ")
+    return sentence(f": {word}, ", number(ratio), f" {found.over}{role}")

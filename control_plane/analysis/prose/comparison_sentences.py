@@ -30,6 +30,7 @@ from control_plane.analysis.prose.comparison_scope import (
     session_clauses,
     unanswered_runs,
     unlike_cores,
+    verdict_clause,
 )
 from control_plane.analysis.prose.experiment_sentences import REASONS
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
@@ -228,10 +229,9 @@ def _no_field(comparison: Comparison, able: Sequence[str]) -> str:
     which = "Only the name of the stream" if len(names) > 1 else "No field"
     if any(_differs(fact, able) for fact in comparison.environment if fact.field == _COMMIT):
         return f"{which} differs, but the code does: its commit is another."
-    so = "the same spec was measured again"
-    if comparison.same_code:
-        return f"{which} differs: {so}."
-    return f"{which} differs as far as is known: {so}, but whether of the same code is not known."
+    doubt = "" if comparison.same_code else ", but whether of the same code is not known"
+    known = " as far as is known" if doubt else ""
+    return f"{which} differs{known}: the same spec was measured again{doubt}."
 
 
 def _differs(field: Difference, runs: Sequence[str]) -> bool:
@@ -258,19 +258,19 @@ def no_verdict(comparison: Comparison) -> str:
     """Return why these numbers decide nothing yet."""
     if comparison.interleaved:
         return f"No verdict: {REASONS[comparison.interleaved.undecided or 'not_judged']}."
-    if all(run.spec.trials == 1 for run in comparison.runs):
-        return "One trial gives no verdict."
-    return "Single runs without an interval give no verdict."
+    single = all(run.spec.trials == 1 for run in comparison.runs)
+    return f"{'One trial gives' if single else 'Single runs without an interval give'} no verdict."
 
 
 def _result_sentence(comparison: Comparison, row: MetricComparison) -> Sentence:
     first, *others = contenders(comparison, row)
     base = comparison.label(comparison.baseline)
     requests = f"{request_noun(comparison, row.stream)} per second"
-    second = sentence("; ", short_ratio_clause(*others[-1], base)) if others else ()
-    decided = list(session_clauses(comparison, row))[:NAMED_RATIOS]
-    last = _separated(decided, " ") or no_verdict(comparison)
-    return sentence(ratio_clause(*first, requests, base), second, ". ", *last)
+    named = [(first[0], ratio_clause(*first, requests, base))]
+    named += [(other[0], short_ratio_clause(*other, base)) for other in others[-1:]]
+    told = [sentence(clause, verdict_clause(row, label.id)) for label, clause in named]
+    end = "." if row.verdicts else f". {no_verdict(comparison)}"
+    return sentence(*_separated(told, "; "), end)
 
 
 def _suspects(comparison: Comparison) -> Iterator[Sentence]:

@@ -73,7 +73,7 @@ def test_three_sessions_of_each_side_decide() -> None:
     assert verdict.ratio == pytest.approx(1.5, rel=0.01)
     assert (verdict.sessions, dict(found.sessions)) == (3, {SLOW[2].id: 3, QUICK[2].id: 3})
     said = with_spaces(plain_text(comparison_title(found)))
-    assert "against A" in said
+    assert said.startswith("B async served 1.5 times the requests per second of A blocking here: ")
     assert ": better, ×1.5" in said
     assert "over 3 sessions of each." in said
     assert not found.row("items", "error_share").verdicts
