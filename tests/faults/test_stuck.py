@@ -151,7 +151,10 @@ BESIDE: dict[str, tuple[dict[str, object], str]] = {
     "configuration": ({"target": "[1]", "name": b"\xff"}, "/targets /runs/new /api/configurations"),
     "step_mark": ({"changed_at": "x", "note": b"\xff"}, "/trends/{spec} /api/trends/{spec}"),
     "peer_result": ({"imported_at": "x", "title": b"\xff", "report": "5"}, "/peers /api/peers"),
-    "experiment_arm": ({"name": b"\xff", "place": "x"}, "/ /history /api/experiments/runs"),
+    "experiment_arm": (
+        {"name": b"\xff", "run": b"\xff", "experiment": b"\xff"},
+        "/ /history /api/experiments/runs",
+    ),
     "experiment_block": ({"outcome": b"\xff", "row": "x"}, "/ /experiments /api/experiments/runs"),
     "run": ({"id": b"\xff", "started_at": "x"}, "/trends /api/trends /api/runs /api/pins"),
 }
