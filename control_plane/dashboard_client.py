@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[Document], None]
 """Called about once a second with the run as it stands."""
-Notice = Callable[[str], None]
+Tell = Callable[[str], None]
 """Called with a line that a person should read meanwhile."""
 
 REPORT_S = 1.0
@@ -81,7 +81,7 @@ class DashboardClient(Protocol):
         Raises NotFound, or InvalidInput where one is not over.
         """
 
-    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Tell) -> Document:
         """Take over a bundle, or the result of another tool.
 
         Waits as long as a run measures, which `tell` is told.
@@ -185,7 +185,7 @@ class RemoteDashboard:
                 return self._response("GET", place).content
         return self._response("GET", places[-1]).content
 
-    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Tell) -> Document:
         query = urlencode({name: value for name, value in asdict(told).items() if value})
         was_free = False
         while True:
@@ -200,7 +200,7 @@ class RemoteDashboard:
                     raise
                 was_free = not waited
 
-    def _waited_for_runs(self, tell: Notice) -> bool:
+    def _waited_for_runs(self, tell: Tell) -> bool:
         """Return once no run works or waits; False where none did."""
         waited = False
         while (queue := self._request("GET", "/healthz"))["running"] or queue["queued"]:

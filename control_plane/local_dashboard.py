@@ -17,7 +17,7 @@ from control_plane.analysis.prose.experiment_document import (
     trend_list_document,
 )
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
-from control_plane.dashboard_client import REPORT_S, Notice, Report
+from control_plane.dashboard_client import REPORT_S, Report, Tell
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
@@ -126,7 +126,7 @@ class LocalDashboard:
         compared = CompareQuery(standing.ids, standing.baseline, deleted=standing.deleted)
         return reports.comparison(compared).encode()
 
-    def import_file(self, file: Path, told: ToldOfFile, tell: Notice) -> Document:
+    def import_file(self, file: Path, told: ToldOfFile, tell: Tell) -> Document:
         del tell
         if not self._settings.db.expanduser().exists():
             refuse_unknown_file(file, told, recognized_format)

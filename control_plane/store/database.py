@@ -27,7 +27,7 @@ from control_plane.store import write_ahead_log
 from control_plane.store.mapping import readable
 from control_plane.store.tables import StoredTable
 
-Row = TypeVar("Row", bound=StoredTable)
+AnyRow = TypeVar("AnyRow", bound=StoredTable)
 Made = TypeVar("Made")
 
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
@@ -84,7 +84,10 @@ def _store_error(kind: type[StoreError], path: Path | str, text: str) -> StoreEr
 
 
 def read_each(
-    session: Session, chosen: SelectOfScalar[Row], kind: str, make: Callable[[Row], Made]
+    session: Session,
+    chosen: SelectOfScalar[AnyRow],
+    kind: str,
+    make: Callable[[AnyRow], Made],
 ) -> list[Made]:
     """Return what `make` makes of each row of a table; odd ones are left out, and logged.
 
@@ -92,7 +95,7 @@ def read_each(
     """
     with suppress(UnreadableRun), readable("of a list", kind=kind):
         return [make(checked_row(row)) for row in session.exec(chosen)]
-    table: type[Row] = chosen.column_descriptions[0]["entity"]
+    table: type[AnyRow] = chosen.column_descriptions[0]["entity"]
     keys = chosen.with_only_columns(*inspect(table).primary_key)
     found = []
     for key in session.connection().execute(keys):
@@ -101,7 +104,7 @@ def read_each(
     return found
 
 
-def checked_row(row: Row) -> Row:
+def checked_row(row: AnyRow) -> AnyRow:
     """Return the row. Raises TypeError for what its table does not hold: SQLite takes any type."""
     for name, field in type(row).model_fields.items():
         kind: Any = field.annotation

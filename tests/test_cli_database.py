@@ -1,0 +1,51 @@
+"""Commands around the database make none where they only read."""
+
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from control_plane.cli import cli
+from tests.test_cli import Call, call
+
+__all__ = ["call"]
+
+READING = (
+    ["compare", "zzzzzzzzzz"],
+    ["trend"],
+    ["trend", "zzzzzzzzzz", "--once"],
+    ["export", "zzzzzzzzzz", "--html", "page.html"],
+    ["export", "--bundle", "all.looplab"],
+    ["repeat", "zzzzzzzzzz"],
+    ["repeat", "zzzzzzzzzz", "--start"],
+    ["experiment", "--confirm", "zzzzzzzzzz"],
+    ["experiment", "--confirm", "zzzzzzzzzz", "--markdown", "comment.md"],
+    ["backup", "runs.bak"],
+    ["audit"],
+)
+"""What asks for something stored, each way in which it does."""
+WITHOUT = {"run", "noise-floor", "ceiling", "import", "restore", "doctor", "login"}
+"""Commands that make a database, or ask for nothing of one."""
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_what_reads_makes_no_database(call: Call, tmp_path: Path, arguments: list[str]) -> None:
+    done = call([*arguments, "--db", "away/runs.db"])
+    told = "There is no database at away/runs.db: name one with --db.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_that_reads_is_tried() -> None:
+    group = get_command(cli)
+    assert isinstance(group, TyperGroup)
+    assert {arguments[0] for arguments in READING} == group.commands.keys() - WITHOUT
+
+
+def test_a_file_that_is_refused_makes_no_database(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("bought 3 lemons")
+    for arguments in (["import", "notes.txt"], ["import", "notes.txt", "--kind", "wrk"]):
+        done = call(arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
