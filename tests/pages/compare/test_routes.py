@@ -20,10 +20,8 @@ from tests.pages.stored import Stored, figures, words
 
 def ratio_tables(page: str) -> list[Element]:
     """The tables whose rows stand beside a scale of ratios."""
-    tables = read_html(page).by_role("table")
-    return [
-        table for table in tables if any("scale" in image.name for image in table.by_role("img"))
-    ]
+    found = [(table, table.by_role("img")) for table in read_html(page).by_role("table")]
+    return [table for table, images in found if any("scale" in image.name for image in images)]
 
 
 def chosen_streams(page: str) -> list[str]:
