@@ -129,6 +129,16 @@ def test_the_history_breaks_a_long_name(
         assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
 
 
+def test_title_and_validity_share_a_line(open_page: OpenPage, looplab: Dashboard) -> None:
+    page = open_page(viewport={"width": 360, "height": 800})
+    page.goto(f"{looplab.url}/history")
+    row = page.locator("tr:has(> .judged)").first
+    tops = [
+        row.locator(part).evaluate("(cell) => cell.offsetTop") for part in (".title", ".judged")
+    ]
+    assert max(tops) - min(tops) < 12
+
+
 def too_wide(page: Page) -> list[tuple[int, int]]:
     """The widths at which the page is wider than its window, each with how wide it is then."""
     found = []

@@ -41,7 +41,7 @@ TITLE = 34
 PANELS_RIGHT = 132
 """Least pixels at the right of panels: the labels of most figures fit, whatever they say."""
 
-NARROW_PANELS_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 49
+NARROW_PANELS_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 46
 """On a small screen: pixels at the right of panels with titles, and of those with labels; letters
 of a title.
 """
