@@ -110,6 +110,10 @@ QUERIES = {
     "by p95, search": "sort=p95&order=asc&text=login",
     "by p99, search and filters": "sort=p99&text=basket&state=finished&machine=laptop",
     "by errors, search and dates": "sort=errors&text=items&since=2026-01-10&until=2026-03-20",
+    "by p50, cancelled": "sort=p50&state=cancelled",
+    "by p99, search and blocking": "sort=p99&text=number&state=finished&strategy=blocking",
+    "nothing, many filters": "text=77&state=finished&configuration=uvicorn&tag=nightly"
+    "&machine=runner",
     "oldest first, search": "order=asc&text=checkout&machine=bench",
 }
 """What is asked for; `{id}` stands for the id of a run."""
@@ -284,8 +288,8 @@ class Copying:
     def copy_experiment(self) -> None:
         """Copy the experiment with its arms and their trials, with verdicts by chance."""
         question = f"Is {self.word()} blocking, number {self.runs}?"
-        own = {"seq": None, "id": new_id(), "question": question, "submission": None}
-        experiment = copy_row(self._database, "experiment", "seq", 1, own)
+        own: Stored = {"seq": None, "id": new_id(), "question": question, "submission": None}
+        experiment = copy_row(self._database, "experiment", "seq", 1, {**own})
         self._database.executemany(
             "INSERT INTO experiment_block (experiment, number, row, session, outcome)"
             " VALUES (?, ?, ?, 1, 'complete')",
