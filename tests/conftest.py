@@ -39,6 +39,7 @@ LONG = (
     "targets/test_shown_command.py",
     "faults/test_processes.py",
     "browser/test_classic.py",
+    "browser/test_kept_results.py",
     "jobs/test_loads.py",
     "cases/test_r03.py",
     "targets/test_guard.py",
@@ -67,8 +68,11 @@ LONG = (
     "load/test_strategies.py",
 )
 """Files of ten seconds and more, of the processor or of waiting, the longest first. Where files are
-shared out among lanes these go before all others, so that no lane is left with one of them at the
-end."""
+shared out among lanes none of these begins near the end, which would leave a lane alone with it."""
+
+LONG_SHARE = 0.7
+"""The share of the files among which the long ones are spread: these wait for much of their time,
+which short ones fill, most of which compute."""
 
 YOUNG = 20_000
 """Thousands of tests are collected and kept: garbage is looked for seldom, and never among them."""
@@ -86,7 +90,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (place(item.path), shuffled(item.path)))
+        items.sort(key=lambda item: place(item.path))
     else:
         items.sort(key=lambda item: rank(item.path))
     for item in items:
@@ -114,16 +118,12 @@ def rank(path: Path) -> int:
 
 
 @cache
-def shuffled(path: Path) -> int:
-    """A number that follows no room: what waits for its runs stands beside what computes."""
-    return crc32(path.relative_to(TESTS).as_posix().encode())
-
-
-@cache
-def place(path: Path) -> int:
-    """The place among the long files; all others after them."""
+def place(path: Path) -> float:
+    """Where a file stands among all, from 0 to 1; short ones by a number that follows no room."""
     name = path.relative_to(TESTS).as_posix()
-    return LONG.index(name) if name in LONG else len(LONG)
+    if name in LONG:
+        return LONG_SHARE * LONG.index(name) / len(LONG)
+    return crc32(name.encode()) / 2**32
 
 
 @pytest.fixture(scope="session")
