@@ -40,6 +40,7 @@ LONG = (
     "faults/test_processes.py",
     "browser/test_classic.py",
     "browser/test_kept_results.py",
+    "browser/test_form.py",
     "jobs/test_loads.py",
     "cases/test_r03.py",
     "targets/test_guard.py",
