@@ -13,7 +13,8 @@ cycle: looking every 700 objects, as Python does, would be a third of a command'
 
 
 NEW_OBJECTS_OF_PAGES = 100_000
-"""The same of a dashboard: a comparison of long runs makes as many, and leaves none."""
+"""The same of a dashboard: a comparison of long runs makes as many, and leaves none. What a run
+leaves is collected before the next one."""
 
 
 def collect_from_now(new_objects: int = NEW_OBJECTS) -> None:

@@ -1,6 +1,7 @@
 """Who has the machine: runs, one at a time, first in, first out; between them idle tasks."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -177,6 +178,8 @@ class RunQueue:
 
     async def _execute(self, job: "Job") -> None:
         """Execute the job while nothing that was started by hand runs."""
+        # Of the one before: transports and what reads from them know each other.
+        gc.collect()
         async with self._manual_targets.stopped_during(job.run.id) as stopped:
             await job.execute(stopped)
 

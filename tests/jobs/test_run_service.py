@@ -1,6 +1,7 @@
 """The run service and its queue over a real database, with real targets where a run must last."""
 
 import asyncio
+import gc
 import sqlite3
 from collections import UserDict
 from collections.abc import Callable, ItemsView, Iterator
@@ -19,6 +20,7 @@ from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store, open_store
 from control_plane.targets.application import Application, bundled_application
+from control_plane.targets.observation.sampler import Sampler
 from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database
 from tests.stalled_server import stalled_server
 
@@ -253,6 +255,21 @@ async def test_again_keeps_the_name_that_somebody_gave(
     (run,) = store.add([draft])
     made = service.rerun(run)
     assert (made.given_name, made.configuration) == (given, run.configuration)
+
+
+async def test_what_a_run_leaves_in_memory_is_collected_before_the_next_one(
+    service: RunService, store: Store
+) -> None:
+    def kept() -> int:
+        return sum(isinstance(thing, Sampler) for thing in gc.get_objects())
+
+    gc.disable()
+    try:
+        for run in service.submit([items_spec(**BARE) for _ in range(3)]):
+            assert (await over(store, run)).state is State.FINISHED
+        assert kept() <= 1
+    finally:
+        gc.enable()
 
 
 async def test_a_full_queue_takes_nothing(service: RunService, store: Store) -> None:
