@@ -8,6 +8,7 @@ killed   8 kills -9 of control plane, watcher, guard, server, worker and load wo
          pairs, with each kind of server and a forking command: nothing left, nothing changed
 orders   random orders of all that is asked of the queue, of kills, locks, full disks and starts
 files    an accident with the files of the database: no damage, nothing lost that was not told
+cells    odd values in each cell of a row of one table, the next one each time: pages answer
 writes   one more write to the database that fails, while a run goes from queued to finished
 disk     the same beneath a whole dashboard
 values   500 specs with one odd value: none is answered with 500
@@ -42,6 +43,7 @@ from hypothesis import strategies as st
 from control_plane.domain.limits import Limits
 from control_plane.targets.target_files import SHARED_MEMORY
 from scripts.soak_accidents import files
+from scripts.soak_cells import cells
 from scripts.soak_kills import killed
 from tests.builders.valid_specs import experiments
 from tests.dashboard import (
@@ -293,7 +295,7 @@ def held(looplab: DashboardProcess, folder: Path) -> dict[str, int]:
 PARTS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
     part.__name__: part
     for part in (
-        *(stopped, killed, orders, files, writes, disk, values, valid),
+        *(stopped, killed, orders, files, cells, writes, disk, values, valid),
         *(silent, cancels, signals, rows, idle, growth),
     )
 }

@@ -31,6 +31,7 @@ from control_plane.domain.errors import (
     DatabaseFull,
     StoreError,
     TrialFailed,
+    UnreadableRun,
 )
 from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State, TrialResult
@@ -227,7 +228,8 @@ def _end_of_trial(fault: BaseException, causes: tuple[Cause, ...]) -> RunEnd:
 
 
 def _end_of_mistake(fault: BaseException) -> RunEnd:
-    return RunEnd(State.FAILED, _internal(fault), in_trial=False)
+    why = str(fault) if isinstance(fault, UnreadableRun) else _internal(fault)
+    return RunEnd(State.FAILED, why, in_trial=False)
 
 
 def _internal(fault: BaseException) -> str:

@@ -30,6 +30,7 @@ from control_plane.jobs.progress import LiveRun, expected_phases
 from control_plane.jobs.run_end import Termination
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.load.worker_protocol import Shard
+from control_plane.store.mapping import readable
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 from control_plane.targets.application import resolve_application
@@ -80,6 +81,7 @@ class RunJob:
         self._results: list[TrialResult] = []
         self._causes: tuple[Cause, ...] = ()
         self._secrets: Mapping[str, str] = {}
+        self._secret_texts: Mapping[str, str] = {}
 
     @property
     def run_ids(self) -> frozenset[str]:
@@ -104,9 +106,7 @@ class RunJob:
             try:
                 await work
             except* Exception as faults:  # noqa: BLE001 - whatever it is, the run failed
-                requests = (request for _, request in self.run.spec.requests())
-                texts = secret_texts(requests, self._secrets)
-                self.termination.fail(faults, self._causes, texts)
+                self.termination.fail(faults, self._causes, self._secret_texts)
             await self.termination.write()
         except asyncio.CancelledError:
             await self.termination.write()
@@ -125,6 +125,9 @@ class RunJob:
         await asyncio.to_thread(self._prepare)
         self._cores = share_cores(self.run.spec, available_cores())
         self._secrets = await asyncio.to_thread(self._store.secrets_of, self.run.id)
+        requests = (request for _, request in self.run.spec.requests())
+        with readable(self.run.id):
+            self._secret_texts = secret_texts(requests, self._secrets)
         if self.run.trials:
             self._results = await asyncio.to_thread(self._store.trial_results, self.run.id)
         self._began_s = time.time()

@@ -26,6 +26,7 @@ from control_plane.store.mapping import (
     listed_numbers,
     log_text,
     objectives_text,
+    readable,
     run_row,
     run_stream_row,
     tags_text,
@@ -135,11 +136,10 @@ class Writer:
     ) -> ReservedNumbers:
         """Take `most` numbers for each sequence, behind all that runs of the application took.
 
-        They are used up from now on, whatever becomes of this process.
+        They are used up from now on, whatever becomes of this process. Raises UnreadableRun.
         """
         with self._database.write() as session:
-            row = session.get(UsedNumbersRow, application)
-            before = UsedNumbers(int(row.low), int(row.high)) if row else None
+            before = _used(session, application)
             numbers = reserved(application, streams, before, most)
             if numbers.used != before:
                 _use(session, application, numbers.used)
@@ -151,8 +151,7 @@ class Writer:
         Nothing is given back where others were reserved since.
         """
         with self._database.write() as session:
-            row = session.get(UsedNumbersRow, numbers.application)
-            if row is not None and UsedNumbers(int(row.low), int(row.high)) == numbers.used:
+            if _used(session, numbers.application) == numbers.used:
                 _use(session, numbers.application, numbers.taken(taken))
 
     def save_trial(self, run_id: str, result: TrialResult) -> None:
@@ -269,6 +268,12 @@ def keep_listed(session: Session, row: RunRow, summaries: Sequence[Summary]) -> 
     session.get_one(RunFacts, row.seq).trial_rates = json.dumps(rates)
 
 
+def _used(session: Session, application: str) -> UsedNumbers | None:
+    with readable(application, kind="what sequences used of"):
+        row = session.get(UsedNumbersRow, application)
+        return UsedNumbers(int(row.low), int(row.high)) if row else None
+
+
 def _use(session: Session, application: str, used: UsedNumbers | None) -> None:
     if used is not None:
         row = UsedNumbersRow(application=application, low=str(used.low), high=str(used.high))
@@ -283,7 +288,7 @@ def _runs_of_key(session: Session, first: Submission, digest: str | None) -> lis
         raise Conflict("This key was used for another request: choose a new one.")
     there = select(RunRow).where(RunRow.submission == first.key, RunRow.state != DELETED)
     rows = session.exec(there.order_by(col(RunRow.seq))).all()
-    if len(rows) < first.runs:
+    if len(rows) != first.runs:
         raise Conflict("Runs that were made with this key are deleted: choose a new one.")
     return [whole_run(session, row) for row in rows]
 

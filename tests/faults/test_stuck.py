@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+from control_plane.domain.experiment import BlockVariance, Findings
 from control_plane.domain.ids import new_id
 from control_plane.domain.spec import Target
 from control_plane.domain.tool_result import ToldOfFile
@@ -155,6 +156,10 @@ BESIDE: dict[str, tuple[dict[str, object], str]] = {
         {"name": b"\xff", "run": b"\xff", "experiment": b"\xff"},
         "/ /history /api/experiments/runs",
     ),
+    "block_variance": (
+        {"metric": "x", "machine": b"\xff", "variance": 1e6, "df": 0.0},
+        "/experiments /api/noise-floor",
+    ),
     "experiment_block": ({"outcome": b"\xff", "row": "x"}, "/ /experiments /api/experiments/runs"),
     "run": ({"id": b"\xff", "started_at": "x"}, "/trends /api/trends /api/runs /api/pins"),
 }
@@ -167,6 +172,8 @@ def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None
     store = open_store(db)
     spec, made = store.trend_spec(ids[0]), decided(store, "classic", [THREADED, ASYNC, ASYNC])
     store.begin_block(made.id, 0)
+    varied = BlockVariance("bench", "raw, closed, 2 s", "throughput_per_s", 1e-4, 9.0)
+    store.keep_findings(made.id, Findings("One is better.", [varied], {}, {}))
     for subject in (ids[0], made.id):
         store.pin(subject, f"release {subject}")
     store.add_configuration("fast", Target())
@@ -187,6 +194,41 @@ def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None
                 assert looplab.get(path).status_code == 200, (table, column, path)
             write(looplab, f"update {table} set {column} = ? {place}", before)
         assert len(looplab.get("/api/pins").json()["pins"]) == 2
+
+
+HANDED_IN: dict[str, tuple[dict[str, object], int]] = {
+    "submission": ({"runs": "x", "digest": b"\xff"}, 409),
+    "used_numbers": ({"low": "x", "high": b"\xff"}, 202),
+    "secret": ({"value": "{"}, 202),
+}
+"""What can be odd of what is read where a run is handed in and measured, and the answer then."""
+
+
+def test_what_is_odd_where_runs_are_handed_in_is_told(clean_after: Path) -> None:
+    spec = items_spec(trials=1, warmup_s=0, **BARE)
+    spec["workload"]["streams"][0]["requests"] = [
+        {
+            "path": "/items/{n}",
+            "values": {"n": {"kind": "sequence"}},
+            "headers": {"Authorization": "Bearer not to be shown"},
+        }
+    ]
+    odd = [
+        (table, *each, code) for table, (all_, code) in HANDED_IN.items() for each in all_.items()
+    ]
+    with in_process(clean_after) as looplab:
+        key = {"Idempotency-Key": "a key"}
+        looplab.finished(looplab.post("/api/runs", spec, headers=key).json()["id"], WITHIN_S)
+        for table, column, value, code in odd:
+            before = read(looplab, f"select {column} from {table}")
+            write(looplab, f"update {table} set {column} = ?", value)
+            made = looplab.post("/api/runs", spec, headers=key if code == 409 else None)
+            assert made.status_code == code, (table, column)
+            if code == 202:
+                run = looplab.until_state(made.json()["id"], {"failed"}, WITHIN_S)
+                assert "cannot be read" in run["reason"], (table, column)
+            write(looplab, f"update {table} set {column} = ?", before)
+        looplab.finished(looplab.submit(spec), WITHIN_S)
 
 
 def seq_of(run_id: str) -> str:
