@@ -110,6 +110,9 @@ class LoopSamples:
     delayed_share: float | None = None
 
 
+ProcessRole = Literal["target", "client", "control"]
+
+
 @dataclass(frozen=True)
 class GaugeSeries:
     """Samples of one process each `interval_s` from the window's start; shares of one core.
@@ -119,7 +122,7 @@ class GaugeSeries:
     """
 
     pid: int
-    role: Literal["target", "client", "control"]
+    role: ProcessRole
     cpu_share: tuple[float, ...]
     memory_bytes: tuple[int, ...]
     program: str = ""
@@ -174,3 +177,39 @@ class Gauges:
     processes: tuple[GaugeSeries, ...]
     workers: tuple[WorkerSeries, ...] = ()
     stalls: tuple[Stall, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """The processor time of a `GaugeSeries`."""
+
+    pid: int
+    role: ProcessRole
+    cpu_share: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class WorkerLag:
+    """The lags of a `WorkerSeries`."""
+
+    pid: int
+    loop_lag_s: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class UseGauges:
+    """What a comparison draws of `Gauges`: a quarter of it, so that a quarter need be made."""
+
+    interval_s: float
+    processes: tuple[ProcessUse, ...]
+    workers: tuple[WorkerLag, ...] = ()
+
+    @property
+    def gauges(self) -> Gauges:
+        """Return them as gauges whose other series are empty."""
+        nothing = ((),) * 5
+        return Gauges(
+            self.interval_s,
+            tuple(GaugeSeries(each.pid, each.role, each.cpu_share, ()) for each in self.processes),
+            tuple(WorkerSeries(each.pid, each.loop_lag_s, *nothing) for each in self.workers),
+        )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import NoResultFound
 from control_plane.domain.errors import UnreadableRun
 from control_plane.domain.ids import new_id
 from control_plane.domain.metrics_and_objectives import JudgedObjective
-from control_plane.domain.observations import Gauges
+from control_plane.domain.observations import Gauges, UseGauges
 from control_plane.domain.result import Cause, Environment, Summary, Timeline, Trial, Validity
 from control_plane.domain.run import DeletedRun, Origin, Run, State, StreamResult, TrialResult
 from control_plane.domain.spec import Spec
@@ -212,10 +212,7 @@ def deleted_run_of(row: DeletedRunRow) -> DeletedRun:
 def run_of(
     row: RunRow, facts: RunFacts, summaries: Sequence[str], trials: Sequence[str] = ()
 ) -> Run:
-    """Return the run of these rows.
-
-    `summaries` and `trials` are the documents of its streams and trials, in order.
-    """
+    """Return the run of these rows and of the documents of its streams and trials, in order."""
     texts = (row.id, row.title, row.note, row.reason, row.configuration, row.given_name)
     refuse_blobs(*texts, facts.command)
     spec = stored_spec(facts.spec)
@@ -354,8 +351,10 @@ def trial_row(seq: int, result: TrialResult) -> TrialRow:
     )
 
 
-def gauges_of(document: str) -> Gauges:
-    """Return the gauges of a trial from their JSON."""
+def gauges_of(document: str, *, use: bool = False) -> Gauges:
+    """Return the gauges of a trial from their JSON, or what is in `use` alone."""
+    if use:
+        return adapter(UseGauges).validate_json(document).gauges
     return adapter(Gauges).validate_json(document)
 
 

@@ -67,8 +67,8 @@ def details_of(
     """Return the details of runs in the order of `ids`.
 
     Of the `first` trial alone where timelines, gauges and slices of the others are not needed; then
-    neither are histograms of other clocks than the response time's, which are empty.
-    Raises NotFound for the first that does not exist.
+    other clocks than the response time's have empty histograms, and gauges but of processor time
+    and lags are empty. Raises NotFound for the first that does not exist.
     """
     known = {row.id: (row, facts) for row, facts in _rows(session, ids)}
     for run_id in ids:
@@ -91,7 +91,9 @@ def details_of(
                 run=run,
                 streams={told.name: stream_of(told, *packed) for told, (_, *packed) in streams},
                 timelines={name: tuple(timelines) for name, timelines in lines[seq].items()},
-                gauges=tuple(gauges_of(text) for _, text in trials[seq][: 1 if first else None]),
+                gauges=tuple(
+                    gauges_of(text, use=first) for _, text in trials[seq][: 1 if first else None]
+                ),
                 slices={name: tuple(parts) for name, parts in blobs[seq].items()},
             )
         )

@@ -12,6 +12,7 @@ import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import ExperimentDesign
+from control_plane.domain.observations import Gauges, WorkerSeries
 from control_plane.domain.run import Run, RunOfSpec, State
 from control_plane.store import reader, run_query
 from control_plane.store.run_query import RunOrder
@@ -77,6 +78,17 @@ def test_several_runs_are_read_together_in_the_order_asked_for(store: Store) -> 
     assert [len(detail.gauges) for detail in together] == [3, 0, 2]
     with pytest.raises(NotFound, match=NOWHERE):
         store.details([first.id, NOWHERE])
+
+
+def test_of_first_trials_use_and_lags_alone_are_read(store: Store) -> None:
+    run = finished(store, items(trials=2), BLOCKING)
+    whole, (first,) = store.detail(run.id).gauges[0], store.details([run.id], first=True)
+    assert whole.workers
+    processes = tuple(replace(process, memory_bytes=()) for process in whole.processes)
+    workers = tuple(
+        WorkerSeries(worker.pid, worker.loop_lag_s, (), (), (), (), ()) for worker in whole.workers
+    )
+    assert first.gauges == (Gauges(whole.interval_s, processes, workers),)
 
 
 def test_slices_are_read_where_they_are_asked_for(store: Store) -> None:

@@ -365,7 +365,7 @@ def rounded(values: Floats) -> list[float]:
     return found
 
 
-def scaled(values: Sequence[float | None], factor: float = 1.0) -> list[float | None]:
+def scaled(values: Sequence[float | None] | Floats, factor: float = 1.0) -> list[float | None]:
     """Return the values times a factor, with four significant figures."""
     found = _four_figures(np.array(values, np.float64) * factor)
     known: list[float | None] = found.tolist()

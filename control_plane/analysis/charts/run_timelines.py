@@ -40,10 +40,9 @@ from control_plane.analysis.charts.trial_axis import (
     WHOLE_TRIAL,
     Span,
     TrialSegment,
+    array_per_second,
     corners,
     maxima,
-    mean,
-    per_second,
     role_cpu,
 )
 from control_plane.analysis.comparison import invalid
@@ -175,8 +174,9 @@ def _utilization(detail: RunDetail, trial: int, length: int) -> tuple[Utilizatio
 
 
 def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> UtilizationStrip:
-    used = per_second(role_cpu(gauges, role), gauges.interval_s, length, "mean")
-    typical = mean(used)
+    used = array_per_second(role_cpu(gauges, role), gauges.interval_s, length, "mean")
+    known = used[~np.isnan(used)]
+    typical = float(known.mean()) if len(known) else None
     full = typical is not None and cores is not None and typical / cores >= BUSY_SHARE
     return UtilizationStrip(
         name=f"{role} CPU",
@@ -190,19 +190,18 @@ def _cpu_strip(role: str, gauges: Gauges, length: int, cores: int | None) -> Uti
 
 def _lag_strip(gauges: Gauges, length: int, *, blocked: bool | None) -> UtilizationStrip | None:
     """Return the strip of the longest lag, as certain as its cause; None where none was seen."""
-    lags = per_second(
-        maxima([worker.loop_lag_s for worker in gauges.workers]), gauges.interval_s, length, "max"
-    )
-    known = [value for value in lags if value is not None]
-    if not known:
+    seen = maxima([worker.loop_lag_s for worker in gauges.workers])
+    lags = array_per_second(seen, gauges.interval_s, length, "max")
+    known = lags[~np.isnan(lags)]
+    if not len(known):
         return None
-    late = blocked and sum(value >= BLOCKED_LOOP_S for value in known) >= BLOCKED_SHARE * len(known)
+    late = blocked and np.count_nonzero(known >= BLOCKED_LOOP_S) >= BLOCKED_SHARE * len(known)
     return UtilizationStrip(
         name="loop lag",
         head="longest loop lag, ms",
         values=scaled(lags, 1e3),
         full=1e3 * BLOCKED_LOOP_S,
-        shown=f"up to {seconds(max(known))}",
+        shown=f"up to {seconds(float(known.max()))}",
         limit=", blocked" if late else "",
     )
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from control_plane.analysis.causes.blocked_loop import blocks, stored_floor_s
-from control_plane.analysis.charts.figure import Plot, scaled
+from control_plane.analysis.charts.figure import Floats, Plot, scaled
 from control_plane.domain.observations import Gauges, Stall, WorkerSeries
 from control_plane.domain.result import Cause, SecondColumns, Timeline
 from control_plane.domain.stream_record import Slices
@@ -19,7 +19,6 @@ SHORTEST_S = 0.25
 """A second cut shorter than this gives no rate: a few requests would make it jump."""
 
 Values = Sequence[float | None]
-
 Steps = tuple[list[float], list[float | None]]
 
 
@@ -240,8 +239,10 @@ def maxima(series: Sequence[Values]) -> list[float | None]:
 
 def role_cpu(gauges: Gauges, role: str) -> list[float]:
     """Return shares of one core, added over the processes of a role."""
-    found = summed([process.cpu_share for process in gauges.processes if process.role == role])
-    return [value or 0.0 for value in found]
+    series = [process.cpu_share for process in gauges.processes if process.role == role]
+    if len(series) == 1:
+        return list(series[0])
+    return [value or 0.0 for value in summed(series)]
 
 
 SecondWay = Literal["mean", "max", "sum"]
@@ -252,22 +253,24 @@ def per_second(
     values: Values, interval_s: float, length: int, way: SecondWay
 ) -> list[float | None]:
     """Return what `way` makes of the samples of each of `length` seconds; None without any."""
+    found = array_per_second(values, interval_s, length, way).tolist()
+    return [None if value != value else value for value in found]
+
+
+def array_per_second(values: Values, interval_s: float, length: int, way: SecondWay) -> Floats:
+    """Return what `per_second` does, with NaN for None."""
     step = max(1, round(1 / interval_s))
     samples = np.full(length * step, np.nan)
     samples[: len(values)] = np.array(values[: len(samples)], np.float64)
-    parts = samples.reshape(length, step)
-    known = ~np.isnan(parts)
-    counts = known.sum(axis=1)
-    if way == "max":
-        found = np.where(known, parts, -np.inf).max(axis=1, initial=-np.inf)
-    else:
-        found = np.where(known, parts, 0.0).sum(axis=1)
+    parts, counts = samples.reshape(length, step), np.array(step)
+    if np.isnan(samples).any():
+        known = ~np.isnan(parts)
+        counts = known.sum(axis=1)
+        parts = np.where(known, parts, -np.inf if way == "max" else 0.0)
+    found = parts.max(axis=1, initial=-np.inf) if way == "max" else parts.sum(axis=1)
     if way == "mean":
         found = found / np.maximum(counts, 1)
-    each: list[float | None] = np.round(found, 6).tolist()
-    if counts.all():
-        return each
-    return [value if count else None for value, count in zip(each, counts.tolist(), strict=True)]
+    return np.where(counts, np.round(found, 6), np.nan)
 
 
 def _largest(values: Values, every: int) -> list[float | None]:

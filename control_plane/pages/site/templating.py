@@ -2,13 +2,13 @@
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 from fastapi import Request, Response
@@ -122,9 +122,33 @@ def cells(row: Sequence[str | float | None], between: str) -> Markup:
 
     Texts are escaped, numbers have nothing to escape: most tables are thousands of these.
     """
-    texts = [escape(value) if isinstance(value, str) else cell(value) for value in row]
-    return Markup(between.join(texts))
+    return Markup(_row(row, between))
 
+
+def rows(table: Iterable[Sequence[str | float | None]], between: str, beneath: str) -> Markup:
+    """Return the `cells` of each row of a table, with markup of the template between the rows."""
+    return Markup(beneath.join([_row(row, between) for row in table]))
+
+
+def _row(row: Sequence[str | float | None], between: str) -> str:
+    return between.join([_WRITERS.get(type(value), _escaped)(value) for value in row])
+
+
+def _escaped(value: str | float | None) -> str:
+    return escape(cell(value))
+
+
+def _four_figures(value: float) -> str:
+    # Not so many digits that a comma, a point at the end or an exponent could stand among them.
+    return f"{value:#.4g}" if 0.001 <= value < 999 else cell(value)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    float: _four_figures,
+    int: "{:,}".format,
+    str: escape,
+}
+"""How `_escaped` writes what most cells hold, by its type."""
 
 FILTERS = {
     "ago": ago,
@@ -132,6 +156,7 @@ FILTERS = {
     "exact": exact,
     "iso": iso,
     "rate": units.rate,
+    "rows": rows,
     "slug": slug,
     "thousands": units.count,
 }

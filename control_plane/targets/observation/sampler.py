@@ -9,10 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from control_plane.domain.limits import FEW_CORES, OWN_CPU, OWN_START_S
-from control_plane.domain.observations import Gauges, GaugeSeries
+from control_plane.domain.observations import Gauges, GaugeSeries, ProcessRole
 from control_plane.domain.result import MachineUse, Throttling
 from control_plane.targets.observation.machine import MachineWatch, QuotaWatch, folders_of
 from control_plane.targets.observation.probe_reader import ProbeOutput, ProbeReader
@@ -30,8 +29,6 @@ thousands."""
 
 JOINED_PID = 0
 """Stands for all others that ended, in one series."""
-
-ProcessRole = Literal["target", "client", "control"]
 
 
 @dataclass(frozen=True)

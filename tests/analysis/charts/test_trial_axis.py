@@ -148,6 +148,11 @@ def test_the_samples_of_a_second_become_one(way, expected):
     assert per_second([0.2, 0.4, None, 1.0], 0.5, 3, way) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("way", "expected"), [("mean", 0.3), ("max", 0.4), ("sum", 0.6)])
+def test_samples_after_the_last_second_belong_to_none(way, expected):
+    assert per_second([0.2, 0.4, 9.0], 0.5, 1, way) == pytest.approx([expected])
+
+
 def test_what_was_not_seen_counts_for_nothing():
     series = [(1.0, None, None), (2.0, 3.0)]
     assert summed(series) == [3.0, 3.0, None]

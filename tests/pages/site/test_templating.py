@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from control_plane.domain.ids import slug
-from control_plane.pages.site.templating import ago, assets, environment, exact, iso
+from control_plane.pages.site.templating import ago, assets, cell, environment, exact, iso, rows
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
 
@@ -70,3 +71,24 @@ def test_every_file_that_a_page_names_is_there(empty: Dashboard) -> None:
 
 def test_pages_are_not_kept_by_the_browser(empty: Dashboard) -> None:
     assert empty.get("/").headers["cache-control"] == "no-store"
+
+
+class Name(str):
+    """A text of a type of its own."""
+
+
+def test_numbers_of_a_table_are_written_and_its_texts_escaped() -> None:
+    table: list[tuple[str | float | None, ...]] = [
+        (1, 12_345, 0.5, 1234.5, None),
+        ("<b>", Name("<i>"), Markup("<u>"), 1e-9, 0.0),
+    ]
+    assert rows(table, "|", "<br>") == (
+        "1|12,345|0.5000|1,234|–<br>&lt;b&gt;|&lt;i&gt;|<u>|0.000000001000|0"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -2.5, 0.000_999_96, 0.001, 0.1, 9.999_96, 12.0, 998.96, 999.96, 1e4, 1e-300]
+)
+def test_a_number_of_a_table_is_written_as_in_a_cell(value: float) -> None:
+    assert rows([(value,)], "", "") == cell(value)
