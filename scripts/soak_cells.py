@@ -35,7 +35,7 @@ TABLES = sorted(SQLModel.metadata.tables)
 VALUES: tuple[object, ...] = ("x", "", -1, 2**63 - 1, math.inf, b"\xff", None)
 DOCUMENTS: tuple[object, ...] = ("5", "{}", "[1]")
 """What else stands in the place of JSON."""
-ASKED = 16
+ASKED = 6
 """About so many of the addresses that read a table are asked after each change, in turn."""
 TOOL_FILES = Path(__file__).parents[1] / "tests" / "other_tools" / "files"
 READ_BY_RUNS = {"submission", "used_numbers", "secret", "run_secret"}

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from typing import Any, cast
 
 import sqlalchemy
@@ -28,11 +27,10 @@ from control_plane.domain.experiment import (
     MetricNoise,
 )
 from control_plane.domain.ids import new_id
-from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import TERMINAL, Run, State
 from control_plane.domain.spec_json import adapter
 from control_plane.store.audit_log import record
-from control_plane.store.database import Database, checked_row
+from control_plane.store.database import Database
 from control_plane.store.mapping import Draft, readable, refuse_blobs
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_query import cursor_after, page_conditions
@@ -51,8 +49,6 @@ from control_plane.store.tables import (
 from control_plane.store.writer import MergedResult, finished_run, queued_rows
 
 _WITHOUT_RESULT = (DELETED, State.FAILED.value, State.CANCELLED.value, State.INTERRUPTED.value)
-_MOST_VARIANCE = 1e4
-"""Of ln(ratio): far above any, and a noise floor of it is still a number."""
 
 
 class Experiments:
@@ -264,8 +260,7 @@ class Experiments:
     ) -> list[BlockVariance]:
         """Return how much blocks varied on a machine under one kind of load, None for all of them.
 
-        `before`: only of experiments that were handed in before this one. What something else
-        changed is left out.
+        `before`: only of experiments that were handed in before this one.
         """
         chosen = select(BlockVarianceRow)
         for column, value in ((BlockVarianceRow.machine, machine), (BlockVarianceRow.kind, kind)):
@@ -278,7 +273,6 @@ class Experiments:
             return [
                 BlockVariance(row.machine, row.kind, row.metric, row.variance, row.df)
                 for row in rows
-                if _usable(row)
             ]
 
 
@@ -289,13 +283,6 @@ def experiment_row(session: Session, experiment_id: str) -> ExperimentRow:
     if row is None:
         raise NotFound(f"There is no experiment {experiment_id[:20]!r}.")
     return row
-
-
-def _usable(row: BlockVarianceRow) -> bool:
-    with suppress(TypeError):
-        checked_row(row)
-        return row.metric in METRIC and 0 <= row.variance <= _MOST_VARIANCE and 0 < row.df < inf
-    return False
 
 
 def keep_findings_of(session: Session, experiment_id: str, findings: Findings) -> None:

@@ -1,8 +1,8 @@
 """The noise floor: how small a difference this machine can show, by what blocks varied before."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from math import expm1, sqrt
+from collections.abc import Iterator, Sequence
+from math import expm1, inf, sqrt
 
 from control_plane.analysis.deciding import complete_blocks, metric_table
 from control_plane.analysis.deciding.critical_values import student
@@ -24,6 +24,8 @@ FLOOR_BLOCKS = (5, 10, 20)
 """The numbers of blocks for which floors are told."""
 _MOST_DF = 1e9
 """Stands for infinitely many: no experiment gives a prior a weight like that."""
+_MOST_VARIANCE = 1e4
+"""Of ln(ratio): far above any, and the floor of it is still a number."""
 
 
 def load_kind(spec: Spec) -> str:
@@ -63,12 +65,22 @@ def noise_of(earlier: Sequence[BlockVariance], blocks: int) -> dict[str, MetricN
     prior of the variance.
     """
     by_metric: dict[str, list[BlockVariance]] = defaultdict(list)
-    for variance in earlier:
+    for variance in plausible(earlier):
         by_metric[variance.metric].append(variance)
     return {
         metric: MetricNoise(noise_floor(found, blocks), _prior(found))
         for metric, found in by_metric.items()
     }
+
+
+def plausible(variances: Sequence[BlockVariance]) -> Iterator[BlockVariance]:
+    """Yield those that blocks can have; what is kept may have been changed by something else."""
+    for found in variances:
+        texts = all(isinstance(text, str) for text in (found.machine, found.kind, found.metric))
+        numbers = all(isinstance(number, float | int) for number in (found.variance, found.df))
+        known = texts and numbers and found.metric in METRIC
+        if known and 0 <= found.variance <= _MOST_VARIANCE and 0 < found.df < inf:
+            yield found
 
 
 def _prior(found: Sequence[BlockVariance]) -> tuple[float, float] | None:
@@ -90,7 +102,7 @@ def noise_floor(variances: Sequence[BlockVariance], blocks: int) -> float:
 def floor_documents(variances: Sequence[BlockVariance]) -> list[Document]:
     """Return the noise floor of each machine, kind of load and metric, as the API tells it."""
     groups: dict[tuple[str, str, str], list[BlockVariance]] = defaultdict(list)
-    for variance in variances:
+    for variance in plausible(variances):
         groups[variance.machine, variance.kind, variance.metric].append(variance)
     return [
         {
