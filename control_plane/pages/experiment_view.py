@@ -218,7 +218,7 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     blocks = number_of(design.blocks, "interleaved block")
     yield f"{_methods(judged)} over {judged.blocks} of {blocks}"
     if judged.experiment.discarded:
-        yield f"{judged.experiment.discarded} discarded by a pause"
+        yield f"{judged.experiment.discarded} discarded before its end"
     if judged.spoiled:
         them = "it" if len(judged.spoiled) == 1 else "them"
         yield f"{len(judged.spoiled)} set aside, because something else disturbed {them}"

@@ -61,6 +61,11 @@ class HomePage(View):
     groups: tuple[RunListGroup, ...]
     total: int
 
+    @property
+    def answers(self) -> bool:
+        """Whether a card shows bars."""
+        return any(card.answer and card.answer.bars for card in self.cards)
+
 
 def running_view(service: RunService) -> RunningView:
     """Return what is running now."""

@@ -35,6 +35,17 @@ form?.addEventListener("change", ({ target }) => {
   target.defaultValue = target.value;
 });
 
+// So does one that is called after the application that is asked.
+let application = form?.elements.namedItem("target")?.value;
+form?.addEventListener("change", ({ target }) => {
+  const name = form.elements.namedItem("workload.streams.0.name");
+  const path = form.elements.namedItem("workload.streams.0.requests.0.path");
+  if (target.name !== "target") return;
+  const own = !["bundled", "url"].includes(target.value);
+  if (name?.value === application) name.value = own ? target.value : named(path.value);
+  application = target.value;
+});
+
 // The text of a chosen file goes into its field, which is what is sent.
 const LARGEST_FILE = 5_000_000;
 

@@ -36,6 +36,17 @@ def test_a_check_shows_its_end_without_a_reload(looplab: Dashboard, page: Page) 
     assert page.locator("#checkup[hx-trigger]").count() == 0
 
 
+def test_a_request_is_called_after_the_application_that_is_asked(
+    looplab: Dashboard, page: Page
+) -> None:
+    page.goto(looplab.url + "/runs/new?application=shop")
+    name = page.locator("[name='workload.streams.0.name']")
+    expect(name).to_have_value("shop")
+    page.get_by_label("Bundled", exact=True).check()
+    path = page.locator("[name='workload.streams.0.requests.0.path']").input_value()
+    expect(name).to_have_value(path.removeprefix("/"))
+
+
 def test_picked_classes_stand_in_the_form(looplab: Dashboard, page: Page) -> None:
     page.goto(looplab.url + "/runs/new?application=shop")
     page.click("#offer summary")
