@@ -389,9 +389,9 @@ def session_clauses(comparison: Comparison, row: MetricComparison) -> Iterator[S
 
 
 def verdict_clause(row: MetricComparison, run_id: str) -> Sentence:
-    """Return `: better, ×1.5 [1.4, 1.6] over 6 blocks`; empty for a run without a verdict."""
+    """Return `: better, ×1.5 [1.4, 1.6] over 6 blocks`; ` (no verdict)` where others have one."""
     if (found := row.verdicts.get(run_id)) is None:
-        return ()
+        return sentence(" (no verdict)") if row.verdicts else ()
     ratio = " ".join(ratio_with_interval(found.ratio, Interval(found.low, found.high)))
     role = ", exploratory" if found.role == "exploratory" else ""
     word = found.verdict.replace("_", " ")

@@ -188,8 +188,7 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
         found.append(unlike_cores(comparison))
     found += [*list(excluded_runs(comparison))[:2], *_suspects(comparison), *_limited(comparison)]
     if row:
-        found += [_as_offered(comparison, row)]
-        found += [_held_back(comparison, row), _quickest_alone(comparison, row)]
+        found += [tell(comparison, row) for tell in (_as_offered, _held_back, _quickest_alone)]
     return sentence(*_separated([caveat for caveat in found if caveat], " "))
 
 
@@ -218,9 +217,8 @@ def shared_cause(comparison: Comparison) -> str | None:
         return f"{HIDDEN_HERE} differs." if labels == [HIDDEN_HERE.lower()] else None
     if len(labels) > MOST_NAMED:
         return f"{len(labels)} fields differ, so a ratio belongs to no single one of them."
-    count = _WORDS[len(labels)]
     named = labels if len(labels) <= 4 else [*labels[:3], f"{len(labels) - 3} more"]
-    return f"{count} fields differ, so a ratio belongs to {joined(named)} together."
+    return f"{_WORDS[len(labels)]} fields differ, so a ratio belongs to {joined(named)} together."
 
 
 def _no_field(comparison: Comparison, able: Sequence[str]) -> str:
@@ -267,7 +265,10 @@ def _result_sentence(comparison: Comparison, row: MetricComparison) -> Sentence:
     base = comparison.label(comparison.baseline)
     requests = f"{request_noun(comparison, row.stream)} per second"
     named = [(first[0], ratio_clause(*first, requests, base))]
-    named += [(other[0], short_ratio_clause(*other, base)) for other in others[-1:]]
+    named += [(label, short_ratio_clause(label, ratio, base)) for label, ratio in others[-1:]]
+    judged = sum(label.id in row.verdicts for label, _ in named)
+    further = [(label, sentence(label)) for label, _ in others[:-1] if label.id in row.verdicts]
+    named += further[: NAMED_RATIOS - judged]
     told = [sentence(clause, verdict_clause(row, label.id)) for label, clause in named]
     end = "." if row.verdicts else f". {no_verdict(comparison)}"
     return sentence(*_separated(told, "; "), end)
@@ -384,9 +385,8 @@ def _concurrency(run: Run, stream: str) -> int:
 
 def described_comparison(comparison: Comparison) -> Document:
     """Return the document of `/api/compare`, `/compare.json` and `looplab compare`."""
-    document = comparison_document(
-        comparison, plain_text(comparison_title(comparison)), plain_text(caveats(comparison))
-    )
+    title, doubts = map(plain_text, (comparison_title(comparison), caveats(comparison)))
+    document = comparison_document(comparison, title, doubts)
     return {
         "asked": plain_text(asked_of_runs(comparison)),
         **document,

@@ -1,5 +1,6 @@
 """What runs that were not interleaved decide, over sessions of their specs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -111,6 +112,45 @@ def test_intervals_of_several_runs_hold_at_once_and_one_metric_decides() -> None
     roles = {row.metric: each.role for row in alone.rows for each in row.verdicts.values()}
     assert [name for name, role in roles.items() if role == "primary"] == ["throughput_per_s"]
     assert len(roles) > 3
+
+
+@pytest.mark.parametrize(
+    ("sessions", "title"),
+    [
+        (
+            (1, 3, 1),
+            "B async served 1.5 times the requests per second of A blocking here (no verdict); "
+            "D raw 2.0 times fewer (no verdict); C threaded: better, ×1.20 over 3 sessions of "
+            "each.",
+        ),
+        (
+            (3, 3, 1),
+            "B async served 1.5 times the requests per second of A blocking here: better, ×1.50 "
+            "over 3 sessions of each; D raw 2.0 times fewer (no verdict); C threaded: better, "
+            "×1.20 over 3 sessions of each.",
+        ),
+        (
+            (3, 1, 3),
+            "B async served 1.5 times the requests per second of A blocking here: better, ×1.50 "
+            "over 3 sessions of each; D raw 2.0 times fewer: worse, ÷2.02 over 3 sessions of each.",
+        ),
+        (
+            (1, 1, 1),
+            "B async served 1.5 times the requests per second of A blocking here; "
+            "D raw 2.0 times fewer. One trial gives no verdict.",
+        ),
+    ],
+)
+def test_the_sentence_says_of_each_ratio_whether_it_is_decided(
+    sessions: Sequence[int], title: str
+) -> None:
+    third = [measured(11 + at, 1_200 + 9 * at, 20 * at, spec=spec("threaded")) for at in range(3)]
+    fourth = [measured(14 + at, 500, 20 * at, spec=spec("raw")) for at in range(3)]
+    others = zip((QUICK, third, fourth), sessions, strict=True)
+    runs = [SLOW, *(side[-many:] for side, many in others)]
+    found = with_sessions(compare([side[-1] for side in runs], SLOW[2].id), sides(*runs))
+    said = with_spaces(plain_text(comparison_title(found)))
+    assert re.sub(r" \[[^]]+\]", "", said) == title
 
 
 def test_a_session_without_a_number_gives_no_interval() -> None:
