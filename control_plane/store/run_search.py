@@ -126,7 +126,8 @@ def refuse_unstorable(field: str, value: str) -> None:
 
 def among(column: Any, values: Collection[int | str | None]) -> ColumnElement[bool]:
     """Return the condition that a column has one of many values, too many for a parameter each."""
-    known = func.json_each(json.dumps([*values], default=str)).table_valued("value")
+    can_be = [value for value in values if isinstance(value, int | str)]
+    known = func.json_each(json.dumps(can_be)).table_valued("value")
     return col(column).in_(sqlalchemy.select(known.c.value))
 
 

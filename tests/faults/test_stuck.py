@@ -1,5 +1,6 @@
 """Nothing holds the queue: neither files that let their reader wait, nor rows that spoil a run."""
 
+import math
 import os
 import sqlite3
 import subprocess
@@ -153,14 +154,17 @@ BESIDE: dict[str, tuple[dict[str, object], str]] = {
     "step_mark": ({"changed_at": "x", "note": b"\xff"}, "/trends/{spec} /api/trends/{spec}"),
     "peer_result": ({"imported_at": "x", "title": b"\xff", "report": "5"}, "/peers /api/peers"),
     "experiment_arm": (
-        {"name": b"\xff", "run": b"\xff", "experiment": b"\xff"},
+        {"name": b"\xff", "run": math.inf, "experiment": b"\xff"},
         "/ /history /api/experiments/runs",
     ),
     "block_variance": (
         {"metric": "x", "machine": b"\xff", "variance": 1e6, "df": 0.0},
         "/experiments /api/noise-floor",
     ),
-    "experiment_block": ({"outcome": b"\xff", "row": "x"}, "/ /experiments /api/experiments/runs"),
+    "experiment_block": (
+        {"outcome": b"\xff", "row": 2**62},
+        "/ /experiments /api/experiments/runs",
+    ),
     "run": ({"id": b"\xff", "started_at": "x"}, "/trends /api/trends /api/runs /api/pins"),
 }
 """What else can be odd in a table, and the lists that read it."""
@@ -194,6 +198,8 @@ def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None
                 assert looplab.get(path).status_code == 200, (table, column, path)
             write(looplab, f"update {table} set {column} = ? {place}", before)
         assert len(looplab.get("/api/pins").json()["pins"]) == 2
+        write(looplab, "update experiment_block set row = ?", 2**62)
+        assert looplab.get(f"/experiments/{made.id}").status_code == 200
 
 
 HANDED_IN: dict[str, tuple[dict[str, object], int]] = {

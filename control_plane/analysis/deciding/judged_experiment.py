@@ -291,10 +291,9 @@ def _places(experiment: Experiment, blocks: Sequence[int]) -> NDArray[np.float64
     arms, design = len(experiment.arms), experiment.design
     rows = {block.number: block.row for block in experiment.blocks}
     order = trial_order(arms, design.blocks, design.seed)
-    if not blocks:
-        return None
-    places = [[order[rows.get(block, block)].index(arm) for block in blocks] for arm in range(arms)]
-    return np.array(places, np.float64) - (arms - 1) / 2
+    drawn = [order[row] for block in blocks if 0 <= (row := rows.get(block, block)) < len(order)]
+    places = np.array([[block.index(arm) for block in drawn] for arm in range(arms)], np.float64)
+    return places - (arms - 1) / 2 if len(drawn) == len(blocks) > 0 else None
 
 
 def _objectives(case: _Case) -> Iterator[JudgedObjective]:
