@@ -121,10 +121,8 @@ def _print_trends(found: Document) -> None:
 
 
 def _print_trend(found: Document, *, told: bool) -> None:
-    """Print the sentence and what is left out, then a line for each step, the newest first."""
+    """Print the sentence with what is against it, then a line for each step, the newest first."""
     print_line(f"{found['sentence']}.")
-    if suspect := found["left_out"]["suspect"]:
-        print_line(f"{number_of(suspect, 'suspect run')} left out: --suspect counts them, too.")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("After run", "Before run", "Change", "Verdict", "Commits", "Note"):
         table.add_column(head, no_wrap=head != "Note")

@@ -10,6 +10,7 @@ import pytest
 from control_plane.analysis.charts.preview_picture import BOTTOM_END, TOP_END, drawn_trend
 from control_plane.analysis.charts.trend_chart import trend_chart
 from control_plane.analysis.prose.experiment_document import trend_document
+from control_plane.analysis.prose.experiment_report import trend_markdown
 from control_plane.analysis.trend import Trend, changed_mark, trend_of
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.metrics_and_objectives import TrendAxis
@@ -81,6 +82,28 @@ def test_a_step_says_between_which_runs_how_much_and_whether_that_is_worse() -> 
     (field,) = [shape for shape in chart.plot["layout"]["shapes"] if shape["type"] == "rect"]
     assert field["fillcolor"].startswith("$bad")
     assert len(chart.table.rows) == len(SLOWER)
+
+
+def test_who_reads_no_page_is_told_of_suspect_runs() -> None:
+    runs = trend(SLOWER).runs
+    doubted = tuple(replace(run, outcome="suspect") for run in runs.runs)
+    whole = trend_of(replace(runs, runs=doubted), axis="time", margin=0.03)
+    one = trend_of(replace(runs, runs=(*doubted[:1], *runs.runs[1:])), axis="time", margin=0.03)
+    told = trend_document(whole)["sentence"]
+    assert told.endswith("which is worse; 35 of 35 runs are suspect")
+    assert trend_document(one)["sentence"].endswith("; 1 of 35 runs is suspect")
+    assert "; 35 of 35 runs are suspect**" in trend_markdown(trend_document(whole), "http://here/a")
+    assert "35 points, 35 of them suspect" in trend_chart(whole).label
+
+
+def test_where_suspect_runs_are_left_out_the_sentence_says_how_to_take_them() -> None:
+    left = "15 suspect runs left out, which --suspect counts, too"
+    empty = trend_of(replace(trend([]).runs, doubted=15), axis="time", margin=0.03)
+    found = trend_document(empty)
+    assert found["sentence"] == f"0 points of p50 response time: a trend needs 10; {left}"
+    assert trend_markdown(found, "http://here/trends/a").replace("\\", "").count(left) == 1
+    steps = trend_of(replace(trend(SLOWER).runs, doubted=15), axis="time", margin=0.03)
+    assert trend_document(steps)["sentence"].endswith(f"which is worse; {left}")
 
 
 def test_less_than_the_margin_raises_no_alarm_and_quicker_is_better() -> None:

@@ -232,6 +232,8 @@ def test_suspect_runs_are_asked_for_and_deleted_ones_leave(tmp_path: Path) -> No
         assert "1 suspect run left out" in said
         page = looplab.get(f"/trends/{ids[0]}?suspect=true").text
         told = looplab.get(f"/api/trends/{ids[0]}?suspect=true").json()
+        comment = looplab.get(f"/trends/{told['spec']}.md?suspect=true").text
+    assert "; 1 of 23 runs is suspect**" in comment
     assert "1 of 23 runs suspect" in words(page)
     (badge,) = [each for each in read_html(page).all("span") if "suspect" in each.text]
     assert badge.attributes["class"] == "badge suspect"
@@ -255,7 +257,8 @@ def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:
     looked = ended[0].stdout.replace("\N{NO-BREAK SPACE}", " ")
     assert "rose by 20 %" in looked
     assert "+20 %" in looked
-    assert "1 suspect run left out" in looked
+    assert "which is worse; 1 suspect run left out, which --suspect counts, too." in looked
+    assert looked.count("left out") == 1
     assert "until --once or --json" in looked
     alarms = [json.loads(ended[place].stdout)["alarm"] for place in (1, 2, 4)]
     assert [alarm is None for alarm in alarms] == [False, False, True]

@@ -57,12 +57,13 @@ def trend_chart(trend: Trend) -> Figure:
     right = label_room([said], _LEAST_RIGHT)
     notes = Annotations([*ends, *_notes(trend, x)], ends, right, _NARROW_RIGHT)
     shapes = [*_fields(trend, x), *_lines(trend, x)]
+    doubted = f", {trend.suspect} of them suspect" if trend.suspect else ""
     drawn = plot([_marks(trend, x, factor), levels], axes, notes, shapes)
     return Figure(
         name="trend",
         title=trend.title,
         note="each run, and the level between steps",
-        label=f"{trend.sentence}. {len(trend.points)} points; the last level is {said}.",
+        label=f"{trend.sentence}. {len(trend.points)} points{doubted}; the last level is {said}.",
         plot={**drawn, "narrow": {**drawn["narrow"], "xaxis": _axis(trend, narrow=True)}},
         table=trend_table(trend),
         height=TREND_HEIGHT,

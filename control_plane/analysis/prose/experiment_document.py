@@ -26,6 +26,7 @@ from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.ids import run_address
 from control_plane.domain.spec_json import Document
 from control_plane.domain.trend_runs import LeftOutOfTrends, ListedTrend
+from control_plane.domain.units import number_of
 
 
 def experiment_document(judged: JudgedExperiment) -> Document:
@@ -173,6 +174,20 @@ def trend_list_document(listed: Sequence[ListedTrend], left_out: LeftOutOfTrends
     return {"trends": [trend.document() for trend in listed], "left_out": asdict(left_out)}
 
 
+def trend_sentence(trend: Trend) -> str:
+    """Return what is seen of a trend, then what is against it: suspect points, and those left out.
+
+    Pages have the same in marks beside it; this is for those who read no page.
+    """
+    told, points, doubted = [trend.sentence], len(trend.points), trend.runs.doubted
+    if trend.suspect:
+        verb = "is" if trend.suspect == 1 else "are"
+        told.append(f"{trend.suspect:,} of {number_of(points, 'run')} {verb} suspect")
+    if doubted:
+        told.append(f"{number_of(doubted, 'suspect run')} left out, which --suspect counts, too")
+    return "; ".join(told)
+
+
 def trend_document(trend: Trend) -> Document:
     """Return a trend as the API gives it; `alarm` is the last found step, not told yet."""
     key, runs = trend.runs.key, trend.runs
@@ -187,7 +202,7 @@ def trend_document(trend: Trend) -> Document:
         "machine": key.machine,
         "axis": trend.axis,
         "margin": trend.margin,
-        "sentence": trend.sentence,
+        "sentence": trend_sentence(trend),
         "enough": trend.enough,
         "left_out": {"suspect": runs.doubted, "without_number": trend.without_number},
         "points": [_point_document(point) for point in trend.points],

@@ -36,7 +36,7 @@ def experiment_markdown(found: Document, address: str = "") -> str:
 
 
 def trend_markdown(found: Document, address: str) -> str:
-    """Return the sentence, how much there is, a table of the steps and a link.
+    """Return the sentence with what is against it, how much there is, the steps and a link.
 
     `found` is the document of the API, `address` that of the page.
     """
@@ -46,8 +46,6 @@ def trend_markdown(found: Document, address: str) -> str:
         told.append(f"{points[0]['at'][:10]} to {points[-1]['at'][:10]}")
     if found["machine"]:
         told.append(f"on {found['machine']}")
-    if found["left_out"]["suspect"]:
-        told.append(f"{number_of(found['left_out']['suspect'], 'suspect run')} left out")
     lines = [f"**{_escaped(found['sentence'])}**", "", _escaped(", ".join(told)), ""]
     if found["steps"]:
         lines += [*_table(_step_rows(found)), ""]
