@@ -316,9 +316,7 @@ class Redaction:
 
     def _failure(self, failed: FailedResponse) -> FailedResponse:
         """Keep the request, how it failed, and the path to which it was led on the same host."""
-        path = re.split("[?#]", failed.location or "", maxsplit=1)[0]
-        # A second slash begins a host, and browsers take a backslash for one.
-        own = self._requested(path) if re.match(r"/(?![/\\])", path) else None
+        own = self._requested(path) if (path := failed.leads_to()) else None
         return replace(
             failed,
             request=self._requested(failed.request),

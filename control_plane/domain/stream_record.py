@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,9 @@ ERROR_CLASSES = (
     "timeout", "reset", "truncated", "protocol", "refused", "disconnected",
     "no_local_port", "no_files", "body_too_large", "redirect", "status", "content",
 )  # fmt: skip
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Statuses that lead elsewhere (RFC 9110, 15.4)."""
 
 UNANSWERED_CLASSES = frozenset(ERROR_CLASSES[:8])
 """Classes of requests that ended without an answer; the others had one, if not the right one."""
@@ -86,6 +90,17 @@ class FailedResponse:
     def kind(self) -> tuple[str, str, int | None]:
         """What it is the first of."""
         return self.stream, self.error, self.status
+
+    def leads_to(self, *origins: str) -> str:
+        """Return the path to which a redirect leads on the same host, without its query.
+
+        Empty where it leads to none of these `origins`, such as `http://127.0.0.1:8000`.
+        """
+        path = re.split("[?#]", self.location or "", maxsplit=1)[0]
+        for origin in origins:
+            path = path.removeprefix(origin) if path.startswith(f"{origin}/") else path
+        # A second slash begins a host, and browsers take a backslash for one.
+        return path if re.match(r"/(?![/\\])", path) else ""
 
     @property
     def line(self) -> str:

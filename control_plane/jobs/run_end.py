@@ -321,6 +321,8 @@ def _endless(progress: StreamProgress, timeout_s: float) -> tuple[int, str] | No
     last = max((second.index for second in progress.seconds if second.completed), default=-1)
     after = [second for second in progress.seconds if second.index > last + timeout_s]
     begun = sum(second.first_byte.total for second in after if second.first_byte)
+    # An answer of another status or content ended, too.
+    begun -= sum(second.errors - second.unanswered for second in after)
     if not progress.open_ends or 2 * begun <= sum(second.timeouts for second in after):
         return None
     place, media_type = max(progress.open_ends.items(), key=lambda known: known[1] == EVENT_STREAM)

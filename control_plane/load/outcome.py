@@ -14,6 +14,7 @@ from functools import lru_cache
 from control_plane.domain.secrets import HIDDEN, is_secret_header
 from control_plane.domain.stream_record import (
     ERROR_CLASSES,
+    REDIRECTS,
     UNANSWERED_CLASSES,
     FailedResponse,
 )
@@ -67,7 +68,6 @@ def error_chain(error: BaseException) -> Iterator[BaseException]:
 
 ERROR_MASK = 15
 _PLACES = {name: place for place, name in enumerate(ERROR_CLASSES, start=1)}
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 Outcome = tuple[int, int, int]
@@ -84,7 +84,7 @@ def response_outcome(
     """Return how a request ended whose whole body came; `expected` None stands for 200 to 299."""
     if (200 <= status <= 299) if expected is None else status in expected:
         return status << 4, sent, received
-    return failure("redirect" if status in _REDIRECTS else "status", sent, received, status)
+    return failure("redirect" if status in REDIRECTS else "status", sent, received, status)
 
 
 @lru_cache(maxsize=1_000)

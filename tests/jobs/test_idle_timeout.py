@@ -63,6 +63,12 @@ def ended(index: int, completed: int = 0, timeouts: int = 0, begun: int = 0) -> 
     return Second(index, timeouts, done, done, timeouts, timeouts=timeouts, first_byte=first)
 
 
+def redirected(index: int, number: int) -> Second:
+    """A second in which so many were answered by a redirect, whole."""
+    none, heard = histogram(), histogram(*[1.0] * number)
+    return Second(index, number, none, none, first_byte=heard)
+
+
 EVENTS = {"0": "text/event-stream"}
 HANGS = "target stopped answering: nothing answered for"
 
@@ -78,6 +84,7 @@ HANGS = "target stopped answering: nothing answered for"
          f"{HANGS} 6 s"),
         (EVENTS, [ended(2, timeouts=4, begun=1)], f"{HANGS} 6 s"),
         ({}, [ended(2, timeouts=4, begun=4)], f"{HANGS} 5 s"),
+        ({"0": "text/html"}, [redirected(2, 9), ended(4, timeouts=4)], f"{HANGS} 6 s"),
         (EVENTS, [], f"{HANGS} 6 s"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ from control_plane.analysis.field_labels import environment_facts, environment_l
 from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.judged_run import GATES, gate_rows
-from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless
+from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless, redirect_advice
 from control_plane.domain.documents import run_document
 from control_plane.domain.experiment import spare_blocks
 from control_plane.domain.result import EarlyRequests, Summary, Validity
@@ -86,6 +86,12 @@ def failed_remedy(run: Run) -> str:
     """Return what to correct, where the status tells it; else empty text."""
     if _streaming(run):
         return UNTIL_REMEDY
+    led = [
+        stream for stream in run.streams if stream.statuses and set(stream.errors) == {"redirect"}
+    ]
+    if led:
+        advice = redirect_advice(run.trials, led[0])
+        return f"{advice[:1].upper()}{advice[1:]}."
     statuses = {status for stream in run.streams for status in stream.statuses}
     if len(statuses) != 1 or (remedy := _REMEDIES.get(*statuses)) is None:
         return ""
@@ -112,7 +118,7 @@ def _how(run: Run, stream: Summary) -> str:
     requests = _spec_of(run, stream).requests
     whole = f"{stream.name} requests"
     first = requests[0].line if len(requests) == 1 else whole
-    if set(stream.errors) == {"status"} and len(stream.statuses) == 1:
+    if set(stream.errors) in ({"status"}, {"redirect"}) and len(stream.statuses) == 1:
         (status,) = stream.statuses
         return f"{first} answered {status} every time"
     if set(stream.errors) == {"content"} and len(stream.statuses) == 1:

@@ -1,5 +1,6 @@
 """Gates on the responses: enough of them, times that add up, and one target that answered."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
@@ -20,6 +21,7 @@ from control_plane.domain.limits import MAX_ERROR_SHARE
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import RequestClass, Spec
+from control_plane.domain.stream_record import REDIRECTS
 from control_plane.domain.units import count, number_of, seconds, share, were
 
 
@@ -60,7 +62,7 @@ def errors(run: MeasuredRun) -> Judgement:
     where, kinds = run.where(trial), error_kinds([worst])
     text = f"{count(failed)} of {ended} failed{where}: {kinds}"
     limit = f" (limit {percent(limits.limit(value) or 0)})."
-    return judgement(limits, value, text, f"{limit}{_usual_reason(run.spec, worst)}")
+    return judgement(limits, value, text, f"{limit}{_usual_reason(run.spec, trial, worst)}")
 
 
 ERRORS = Gate(
@@ -88,17 +90,24 @@ _DRAWN_APART = (
 )
 
 
+_ENDED_WRONG = ("redirect", "status", "content")
+"""Errors of responses that came whole."""
+
+
 def endless(spec: Spec, stream: Summary) -> str:
     """Return `GET /events answers with text/event-stream, which had no end within 2 s`.
 
-    Empty where no answers went on that told no end, or where most of them ended.
+    Empty where no answers went on that told no end, or where most of them ended. Those that ended
+    as errors count, too: of these one may be on its way when the window ends.
     """
     begun = stream.begun
     declared = next((part for part in spec.workload.streams if part.name == stream.name), None)
     if begun is None or declared is None or not begun.unfinished:
         return ""
+    wrong = sum(stream.errors.get(name, 0) for name in _ENDED_WRONG)
     for place, media_type in begun.open_ends.items():
-        if media_type == EVENT_STREAM or begun.unfinished >= stream.completed:
+        completed = 0 if media_type == EVENT_STREAM else stream.completed
+        if begun.unfinished >= completed + wrong:
             when = f"within {seconds(spec.timeout_s)}" if begun.timeouts else "when the window did"
             return endless_text(declared.requests[int(place)], media_type, when)
     return ""
@@ -124,7 +133,7 @@ def endless_note(spec: Spec, stream: Summary, *, said: bool = False) -> str:
     return f" {found}. {UNTIL_REMEDY}" if found else ""
 
 
-def _usual_reason(spec: Spec, stream: Summary) -> str:
+def _usual_reason(spec: Spec, trial: Trial, stream: Summary) -> str:
     """Return a sentence on the status of more than half of the answers; empty for any other."""
     if "timeout" in stream.errors and (
         note := endless_note(spec, stream, said=not stream.completed)
@@ -133,20 +142,52 @@ def _usual_reason(spec: Spec, stream: Summary) -> str:
     answered = sum(stream.statuses.values())
     if 2 * stream.errors.get("content", 0) > answered:
         return " Mostly content: the body was another than expected; the first one is kept."
-    if "status" not in stream.errors:
-        return ""
     code = max(stream.statuses, key=lambda code: stream.statuses[code], default="")
-    if code not in _USUAL_REASONS or 2 * stream.statuses[code] <= answered:
+    if 2 * stream.statuses.get(code, 0) <= answered:
+        return ""
+    if "redirect" in stream.errors and int(code) in REDIRECTS:
+        return f" Mostly {code}: {redirect_advice((trial,), stream)}."
+    if "status" not in stream.errors or code not in _USUAL_REASONS:
         return ""
     reason = _USUAL_REASONS[code]
-    if code in {"401", "403"}:
-        requests = next(
-            found for found in spec.workload.streams if found.name == stream.name
-        ).requests
-        sent = [name for request in requests for name in request.headers if is_secret_header(name)]
-        reason = _REFUSED.format(header=sent[0]) if sent else reason
-        reason += _DRAWN_APART if any(len(request.values) > 1 for request in requests) else ""
-    return f" Mostly {code}: {reason}."
+    return f" Mostly {code}: {_refusal(spec, stream, reason) if code in _REFUSALS else reason}."
+
+
+_REFUSALS = ("401", "403")
+
+
+def _refusal(spec: Spec, stream: Summary, usual: str) -> str:
+    """Return why the target refuses who asks; `usual` where no header says who that is."""
+    requests = next(found for found in spec.workload.streams if found.name == stream.name).requests
+    sent = [name for request in requests for name in request.headers if is_secret_header(name)]
+    reason = _REFUSED.format(header=sent[0]) if sent else usual
+    return reason + (_DRAWN_APART if any(len(request.values) > 1 for request in requests) else "")
+
+
+_PERMANENT = ("301", "308")
+
+
+def redirect_advice(trials: Sequence[Trial], stream: Summary) -> str:
+    """Return `GET /items/17 leads to /items/17/: measure the path that answers, or expect 301 …`.
+
+    Of its most frequent status. A path on another host is not named.
+    """
+    status = max(stream.statuses, key=lambda code: stream.statuses[code])
+    led = (
+        f"{failed.request} leads to {path}"
+        for trial in trials
+        for failed in trial.failures
+        if (failed.stream, failed.status) == (stream.name, int(status))
+        and (path := failed.leads_to(*_origins(trial)))
+    )
+    where = next(led, "redirects are not followed")
+    login = "" if status in _PERMANENT else ", send what it wants where that is a login"
+    return f"{where}: measure the path that answers{login}, or expect {status} where that is right"
+
+
+def _origins(trial: Trial) -> tuple[str, ...]:
+    host = trial.target.host
+    return (trial.target.address, *((f"http://{host}",) if host else ()))
 
 
 def censored(run: MeasuredRun) -> Judgement | None:

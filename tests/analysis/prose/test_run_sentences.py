@@ -18,6 +18,7 @@ from control_plane.domain.result import (
 )
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.spec import RequestClass, Stream, Workload
+from control_plane.domain.stream_record import FailedResponse
 from control_plane.domain.times_and_percentiles import Times
 from tests.builders.trials import gauges, run, spec, summary, trial, with_spaces
 
@@ -107,6 +108,29 @@ def test_a_run_in_which_nothing_completed_says_so_first():
     assert headed(replace(failing, streams=(refused,))).endswith(
         "GET /items/1 ended with 12 × refused."
     )
+
+
+def test_redirects_alone_say_where_they_lead() -> None:
+    begun = BegunAnswers(385, 0, 1, {"0": "text/html"})
+    nothing = summary(completed=0, errors={"redirect": 385}, statuses={"301": 385}, begun=begun)
+    first = FailedResponse(
+        error="redirect",
+        request="GET /items/1",
+        stream=nothing.name,
+        status=301,
+        location="/items/",
+    )
+    shown = run(
+        streams=(nothing,),
+        trials=(replace(trial(nothing), failures=(first,)),),
+        validity=Validity("invalid", ()),
+    )
+    assert headed(shown) == "All 385 requests failed: GET /items/1 answered 301 every time."
+    assert lede(shown) == (
+        "GET /items/1 leads to /items/: measure the path that answers, "
+        "or expect 301 where that is right."
+    )
+    assert lede(replace(shown, trials=())).startswith("Redirects are not followed: measure")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.validity.judged_run import judge
-from control_plane.domain.result import BegunAnswers, Censored, MachineUse, Reason, Validity
+from control_plane.domain.result import BegunAnswers, Censored, MachineUse, Reason, Trial, Validity
 from control_plane.domain.spec import Target, UrlTarget
+from control_plane.domain.stream_record import FailedResponse
 from tests.builders.trials import known, reason_of, spec, summary, trial, with_spaces
 
 
@@ -79,6 +80,61 @@ def test_a_status_of_most_answers_has_its_usual_reason(statuses, hint):
     wrong = sum(number for code, number in statuses.items() if code != "200")
     worst = replace(failing(wrong, 1_000), errors={"status": wrong}, statuses=statuses)
     assert hint in said(reason_of("errors", [trial(worst)]))
+
+
+def redirected(status: int, location: str) -> Trial:
+    worst = replace(failing(385, 385), errors={"redirect": 385}, statuses={str(status): 385})
+    first = FailedResponse(
+        error="redirect",
+        request="GET /items/17",
+        stream=worst.name,
+        status=status,
+        location=location,
+    )
+    return replace(trial(worst), failures=(first,))
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "hint"),
+    [
+        (
+            301,
+            "/items/17/",
+            "GET /items/17 leads to /items/17/: measure the path that answers, or expect 301",
+        ),
+        (
+            307,
+            "http://127.0.0.2:1/items/17/?page=2",
+            "leads to /items/17/: measure the path that answers, send",
+        ),
+        (302, "/login", "send what it wants where that is a login, or expect 302 where that is"),
+        (
+            301,
+            "https://private.example/items",
+            "Mostly 301: redirects are not followed: measure the path",
+        ),
+        (301, "//private.example/items", "redirects are not followed"),
+    ],
+)
+def test_a_redirect_says_where_it_leads(status: int, location: str, hint: str) -> None:
+    text = said(reason_of("errors", [redirected(status, location)]))
+    assert text.startswith("385 of 385 requests failed: 385 × redirect (limit 1 %). Mostly 30")
+    assert hint in text
+    assert "private" not in text
+    assert "page" not in text
+
+
+def test_a_whole_answer_on_its_way_at_the_end_is_none_without_an_end() -> None:
+    """A chunked redirect has no length either, and its last chunk comes a moment later."""
+    led = redirected(301, "/items/17/")
+    begun = BegunAnswers(385, 0, 3, {"0": "text/html"})
+    late = replace(led, streams=(replace(led.streams[0], completed=0, begun=begun),))
+    for gate in ("completed", "errors"):
+        assert "had no end" not in said(reason_of(gate, [late]))
+    more = replace(begun, in_flight=400)
+    assert "had no end" in said(
+        reason_of("completed", [replace(late, streams=(replace(late.streams[0], begun=more),))])
+    )
 
 
 @pytest.mark.parametrize("statuses", [{"200": 700, "409": 300}, {"500": 900, "200": 100}])
