@@ -3,6 +3,7 @@
 Only streams that have another name in each run get a common one.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -91,10 +92,10 @@ def called_by_pins(labels: Sequence[RunLabel], pins: Mapping[str, str]) -> tuple
 def short_names(runs: Sequence[Run]) -> list[str]:
     """Return what each run is called: the first of these that tells the runs apart.
 
-    The strategy; the one part (between commas) that the titles do not share; of strategy, streams,
-    workers, load and requests the one or those that differ; all parts that the titles do not share;
-    the titles; where each was measured; the configurations. Else titles that several runs have are
-    followed by the id of the run.
+    The strategy; the one part (between commas and colons) that the titles do not share; of
+    strategy, streams, workers, load and requests the one or those that differ; all parts that the
+    titles do not share; the titles; where each was measured; the configurations. Else titles that
+    several runs have are followed by the id of the run.
     """
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
@@ -130,7 +131,7 @@ def _origins(runs: Sequence[Run]) -> list[str]:
 
 
 def _unshared_parts(runs: Sequence[Run]) -> list[str]:
-    titles = [run.title.split(", ") for run in runs]
+    titles = [re.split(", |: ", run.title) for run in runs]
     return [", ".join(parts) for parts in unshared(titles)]
 
 

@@ -52,6 +52,7 @@ def runs(*strategies_and_titles: tuple[StrategyName, str]):
             ["1 worker", "4 workers"],
         ),
         ([("async", "before"), ("async", "after")], ["before", "after"]),
+        ([("async", "slower?: before"), ("async", "slower?: after")], ["before", "after"]),
         ([("async", "same"), ("async", "same")], ["same, run 0000000000", "same, run 0000000001"]),
         ([("async", "same"), ("async", "same, more")], ["same", "same, more"]),
         ([("threaded", "")], ["threaded"]),

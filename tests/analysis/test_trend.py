@@ -275,6 +275,16 @@ def test_the_picture_of_ratios_has_their_intervals() -> None:
     assert all(line.points[0][1] == line.points[1][1] for line in raw.lines)
 
 
+def test_the_picture_says_how_much_each_step_is_where_there_is_room() -> None:
+    found = trend(values((20, 0.010), (15, 0.012), (15, 0.018)))
+    told = [label.text for label in drawn_trend(trend_chart(found).plot).labels]
+    assert len(found.steps) == 2
+    assert sorted(text[0] for text in told) == ["+", "+", "1"]
+    near = trend(values((90, 0.010), (15, 0.012), (90, 0.018)))
+    assert len(near.steps) == 2
+    assert len(drawn_trend(trend_chart(near).plot).labels) == 2
+
+
 def ratios(ratio: float, spread: float) -> dict[str, Any]:
     """Return the chart of twelve ratios, whose blocks lie so far apart."""
     pairs = tuple((0.010, 0.010 * (ratio + spread * way)) for way in (-1, 0, 1))

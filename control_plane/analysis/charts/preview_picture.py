@@ -235,17 +235,15 @@ def _place(x: str | float) -> float:
 
 
 def _trend_labels(layout: Mapping[str, Any], x_of: Scale, y_of: Scale) -> Iterator[PictureText]:
-    """Yield the last level at its line, and how much the newest step is above it."""
-    steps = []
-    for label in layout["annotations"]:
+    """Yield the last level at its line, and above each step how much it is, where there is room."""
+    later_x = math.inf
+    for label in reversed(layout["annotations"]):
+        text, colour = label["text"], _colour(label["font"]["color"])
         if label["yref"] == "y":
-            colour = _colour(label["font"]["color"])
-            yield PictureText(label["text"], RIGHT_END + 16, y_of(label["y"]), colour)
-        elif label["y"] == 1:
-            steps.append(label)
-    for label in steps[-1:]:
-        colour, x = _colour(label["font"]["color"]), x_of(_place(label["x"]))
-        yield PictureText(label["text"], x + 8, TOP_END - 16, colour, "lm")
+            yield PictureText(text, RIGHT_END + 16, y_of(label["y"]), colour)
+        elif label["y"] == 1 and (x := x_of(_place(label["x"])) + 8) + 14 * len(text) < later_x:
+            yield PictureText(text, x, TOP_END - 16, colour, "lm")
+            later_x = x
 
 
 def _trend_columns(
