@@ -91,18 +91,19 @@ class OpenApiCache:
         self._idle_tasks, self._runtime, self._limits = idle_tasks, runtime, limits
         self.entries: dict[str, Offer] = {}
 
-    async def read(self, target: AnyTarget) -> Offer:
+    async def read(self, target: AnyTarget, form: str) -> Offer:
         """Start the application, or go to the URL, and read its OpenAPI document.
 
-        Raises Conflict while a run measures, or when it was given up; InvalidInput with what is
-        wrong with the response or the start.
+        `form`: key of the form that asks. Another look for it is given up, for others it is not
+        done. Raises Conflict then, while a run measures, or when it was given up; InvalidInput with
+        what is wrong with the response or the start.
         """
         of = target.url or str(target.application)
 
         async def work() -> None:
             self._keep(await self._read(target, of))
 
-        task = await self._idle_tasks.begin(work, f"openapi {of}")
+        task = await self._idle_tasks.begin(work, f"form {form}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -60,6 +60,7 @@ class RunQueue:
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
         self._reserved = False
+        self._reserving = 0
         self._beginning = ""
         self._loop = asyncio.get_running_loop()
         self._job: Job | None = None
@@ -83,6 +84,11 @@ class RunQueue:
         return self._job is not None
 
     @property
+    def reserving(self) -> bool:
+        """Whether something holds the queue with `reserve`, or waits to."""
+        return self._reserving > 0
+
+    @property
     def loads(self) -> bool:
         """Whether a target has load now, which other work would disturb."""
         return self._job is not None and self._job.live_run.phase in _LOADED
@@ -90,16 +96,23 @@ class RunQueue:
     @asynccontextmanager
     async def reserve(self) -> AsyncIterator[None]:
         """Let no run begin as long as this lasts. Raises Conflict when one works or waits."""
-        async with self._taking:
-            if self._job is not None:
-                raise Conflict("A run measures now: do this when it is over.")
-            self._reserved = True
-            try:
-                if await asyncio.to_thread(self._store.count_queued):
-                    raise Conflict("A run waits for the machine: do this when it is over.")
-                yield
-            finally:
-                self._reserved = False
+        self._reserving += 1
+        try:
+            async with self._taking:
+                self._reserved = True
+                try:
+                    await self._refuse_beside_runs()
+                    yield
+                finally:
+                    self._reserved = False
+        finally:
+            self._reserving -= 1
+
+    async def _refuse_beside_runs(self) -> None:
+        if self._job is not None:
+            raise Conflict("A run measures now: do this when it is over.")
+        if await asyncio.to_thread(self._store.count_queued):
+            raise Conflict("A run waits for the machine: do this when it is over.")
 
     def wake(self) -> None:
         """Look for queued runs."""
@@ -249,7 +262,7 @@ class IdleTasks:
         """Start the work as a task that is cancelled as soon as a run waits.
 
         What lasts under the same name is given up for it: who asks again changed something. Raises
-        Conflict while a run measures or another task lasts.
+        Conflict while a run measures, a file is imported or another task lasts.
         """
         while (lasting := self._lasting) is not None:
             if lasting.get_name() != name:
@@ -258,6 +271,8 @@ class IdleTasks:
             await asyncio.wait([lasting])
         if self._queue.works:
             raise Conflict("A run measures now, and this would disturb it: do it after the run.")
+        if self._queue.reserving:
+            raise Conflict("A file is being imported: do this when that is done.")
         self._task = asyncio.create_task(self._execute(work), name=name)
         return self._task
 

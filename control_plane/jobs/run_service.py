@@ -290,27 +290,28 @@ class RunService:
             raise NotFound(f"There is no application {name[:40]!r} in the settings.")
         return found
 
-    async def try_requests(self, documents: Sequence[Document]) -> "tuple[TriedTarget, ...]":
-        """Send each request of some specs once, to each of their targets.
+    async def try_requests(
+        self, documents: Sequence[Document], form: str
+    ) -> "tuple[TriedTarget, ...]":
+        """Send each request of some specs once, to each of their targets, for the form of that key.
 
-        Raises InvalidInput, and Conflict while a run measures.
+        Raises InvalidInput, and Conflict while a run measures or for what lasts of another form.
         """
         from control_plane.jobs.smoke_test import SmokeTests
 
-        drafts = await asyncio.to_thread(
-            lambda: [self.submissions.resolve(document) for document in documents]
-        )
+        resolve = self.submissions.resolve
+        drafts = await asyncio.to_thread(lambda: [resolve(document) for document in documents])
         tests = SmokeTests(self._idle_tasks, self._runtime, self._store, self.openapi_cache)
-        return await tests.check(drafts)
+        return await tests.check(drafts, form)
 
-    async def read_openapi(self, target: Document) -> Offer:
+    async def read_openapi(self, target: Document, form: str) -> Offer:
         """Read the OpenAPI document of the target of a spec; it is kept in `openapi_cache`.
 
-        Raises InvalidInput when it cannot be read, Conflict while a run measures.
+        Raises InvalidInput when it cannot be read, Conflict as `try_requests`.
         """
         document = {"workload": SOME_WORKLOAD, "target": target}
         checked = (await asyncio.to_thread(self.check, document)).target
-        return await self.openapi_cache.read(checked)
+        return await self.openapi_cache.read(checked, form)
 
     async def start_manual_target(self, name: str) -> None:
         """Start an application of the settings by its defaults. Raises NotFound or Conflict."""

@@ -78,10 +78,11 @@ class SmokeTests:
         self._idle_tasks, self._runtime, self._store = idle_tasks, runtime, store
         self._openapi_cache = openapi_cache
 
-    async def check(self, drafts: Sequence[Draft]) -> tuple[TriedTarget, ...]:
+    async def check(self, drafts: Sequence[Draft], form: str) -> tuple[TriedTarget, ...]:
         """Send the requests of runs once, where several ask the same of a target only those of one.
 
-        Raises Conflict while a run measures, or when it was given up.
+        `form`: key of the form that asks. Another look for it is given up, for others it is not
+        done. Raises Conflict then, while a run measures, or when it was given up.
         """
         found: list[TriedTarget] = []
 
@@ -91,7 +92,7 @@ class SmokeTests:
                 check = _SmokeTest(draft, secrets, self._runtime, self._openapi_cache)
                 found.insert(0, await check.execute())
 
-        task = await self._idle_tasks.begin(work, "requests of a form")
+        task = await self._idle_tasks.begin(work, f"form {form}")
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -179,11 +179,37 @@ async def test_an_idle_task_waits_while_the_queue_only_looks(service: RunService
     async def work() -> None:
         done.set()
 
-    async with service._queue.reserve():  # noqa: SLF001 - as a look for the oldest run holds it
+    async with service._queue._taking:  # noqa: SLF001 - as a look for the oldest run holds it
         task = await service._idle_tasks.begin(work, "a check")  # noqa: SLF001 - what checks begin
         assert not done.is_set()
     await task
     assert done.is_set()
+
+
+async def test_no_idle_task_waits_for_an_import(service: RunService) -> None:
+    """It may last long; also where it waits itself, while the queue looks."""
+    queue, begin = service._queue, service._idle_tasks.begin  # noqa: SLF001 - what checks begin
+    ends, done = asyncio.Event(), asyncio.Event()
+
+    async def imports() -> None:
+        async with queue.reserve():
+            await ends.wait()
+
+    async def work() -> None:
+        done.set()
+
+    async with asyncio.TaskGroup() as importing:
+        async with queue._taking:  # noqa: SLF001 - as a look for the oldest run holds it
+            importing.create_task(imports())
+            await until(lambda: queue.reserving)
+            with pytest.raises(Conflict, match="is being imported"):
+                await begin(work, "a check")
+        await until(lambda: queue.busy)
+        with pytest.raises(Conflict, match="is being imported"):
+            await begin(work, "a check")
+        ends.set()
+    await begin(work, "a check")
+    await asyncio.wait_for(done.wait(), 5)
 
 
 async def test_who_asks_again_gets_a_new_look_in_the_place_of_the_one_that_lasts(

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, send
 from tests.pages.stored import words
+from tests.stalled_server import stalled_server
 
 TOKEN = "s3cret-token-of-a-user"
 
@@ -96,6 +98,35 @@ def test_what_a_run_would_send_is_sent_once_and_its_answer_shown(
         refused = changed(away, target__url="http://127.0.0.1:9")
         assert "127.0.0.1:9" in words(checked(refused, looplab)).partition("The spec is right")[2]
         assert looplab.get("/api/runs").json()["runs"] == []
+
+
+def test_a_look_of_a_form_is_given_up_for_its_next_and_not_for_that_of_another(
+    tmp_path: Path,
+) -> None:
+    with (
+        in_process(tmp_path) as looplab,
+        stalled_server() as target,
+        ThreadPoolExecutor() as people,
+    ):
+        form, other = (
+            changed(
+                form_of_page(looplab.get("/runs/new").text, "/runs"),
+                target="url",
+                target__url=target.url,
+            )
+            for _ in range(2)
+        )
+        first = people.submit(checked, form, looplab)
+        assert target.requested.wait(10)
+        assert "is being looked at: wait" in words(checked(other, looplab))
+        assert send(looplab, "/runs/new/offer", other).status_code == 409
+        assert not first.done()
+        target.requested.clear()
+        again = people.submit(checked, form, looplab)
+        assert "or it was begun anew: check again" in words(first.result(10))
+        assert target.requested.wait(10)
+        target.released.set()
+        assert "200 OK, " in words(again.result(10))
 
 
 API = """

@@ -128,7 +128,7 @@ async def _tried(form: FormData, service: RunService) -> tuple[tuple[TriedTarget
     if read.messages:
         return None
     try:
-        return await service.try_requests(read.documents), ""
+        return await service.try_requests(read.documents, idempotency_key(form)), ""
     except (Conflict, InvalidInput) as error:
         return (), str(error)
 
@@ -187,7 +187,7 @@ async def read_offer(request: Request, form: FormDep, service: RunServiceDep) ->
     wrong: dict[str, str] = {}
     status = 200
     try:
-        await service.read_openapi(openapi_target(form, service))
+        await service.read_openapi(openapi_target(form, service), idempotency_key(form))
     except (Conflict, InvalidInput) as error:
         fields = error.fields if isinstance(error, InvalidInput) else ()
         wrong = {"picking": field_message(form, fields[0]) if fields else str(error)}
