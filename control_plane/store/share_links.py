@@ -37,6 +37,7 @@ from control_plane.store.mapping import (
     gauges_of,
     json_text,
     objectives_text,
+    readable,
     tags_text,
     validity_text,
 )
@@ -282,7 +283,8 @@ def _hide_in(file: Path, link: ShareLink, redaction: Redaction) -> None:
 
 
 def _hide_in_run(session: Session, row: RunRow, link: ShareLink, redaction: Redaction) -> None:
-    run, facts = whole_run(session, row), session.get_one(RunFacts, row.seq)
+    with readable(row.id):
+        run, facts = whole_run(session, row), session.get_one(RunFacts, row.seq)
     shown = redaction.run(run)
     environment = _environment_of(run, shown, link)
     row.title, row.tags, row.note = shown.title, tags_text(shown.tags), shown.note
