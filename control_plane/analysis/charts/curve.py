@@ -13,7 +13,6 @@ from control_plane.analysis.charts.figure import (
     PERCENTILE_TICKS,
     Floats,
     Plot,
-    shortened,
     x_axis,
 )
 from control_plane.analysis.charts.trial_axis import Span
@@ -33,6 +32,8 @@ STREAM_COLOURS = ("$run-1", "$run-6", "$run-3", "$run-2", "$run-4", "$run-5")
 FADED = 0.4
 """Opacity of a run whose numbers may not be believed."""
 
+SHORT_NAME = 16
+"""Letters of a name that stands before something else."""
 
 TimeKind = Literal["response", "service", "first byte"]
 
@@ -84,6 +85,12 @@ class Curve:
         """Return seconds by tick of the percentile axis; NaN when nothing completed."""
         found = self.samples.quantiles_ns(np.array(list(PERCENTILE_TICKS.values()))) / 1e9
         return dict(zip(PERCENTILE_TICKS, found.tolist(), strict=True))
+
+
+def shortened(name: str, doubt: str = "") -> str:
+    """Return the name cut to `SHORT_NAME` letters; `doubt` stands whole behind it."""
+    room = SHORT_NAME - len(doubt)
+    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + doubt
 
 
 def curve_of(label: RunLabel, samples: Histogram, *, believed: bool) -> Curve:

@@ -30,9 +30,6 @@ HEIGHTS: tuple[Height, ...] = get_args(Height)
 TOP, BOTTOM = 12, 30
 """Pixels above and below the plotting area."""
 
-SHORT_NAME = 16
-"""Letters of a name that stands before something else."""
-
 LETTER, BESIDE = 6.7, 10
 """Pixels of a letter of a label, and from the plotting area to its label."""
 
@@ -160,12 +157,6 @@ def annotation(text: str, colour: str, *, y: float, shift: float = 0, **keys: An
         "showarrow": False,
     }
     return {**own, **keys}
-
-
-def shortened(name: str, doubt: str = "") -> str:
-    """Return the name cut to `SHORT_NAME` letters; `doubt` stands whole behind it."""
-    room = SHORT_NAME - len(doubt)
-    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + doubt
 
 
 def label_room(texts: Iterable[str], least: int) -> int:
@@ -299,7 +290,8 @@ def time_axis(bounds: tuple[float, float], most: int = 7, **keys: Any) -> Plot:
 def linear_time_axis(bounds: tuple[float, float], most: int = 6) -> Plot:
     """Return a y axis of seconds that begins at zero; `bounds` as those of `time_axis`."""
     high = 10.0 ** bounds[1]
-    ticks = _window_ticks(high, most=most)
+    # Steps grow by 2.5 at most, so that with fewer than that many nothing but 0 could be left.
+    ticks = _window_ticks(high, most=max(most, 2.5))
     texts = [time_text(tick) if tick else "0" for tick in ticks]
     return y_axis(range=[0, high], tickvals=ticks, ticktext=texts)
 
@@ -307,17 +299,19 @@ def linear_time_axis(bounds: tuple[float, float], most: int = 6) -> Plot:
 def time_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Return seconds at 1, 2 and 5 of each decade, at 1 alone, or at every second, third … decade.
 
-    The first of these that gives at most `most` ticks.
+    The first of these that gives at most `most` ticks. Where that leaves fewer than two, which
+    give no scale, the outermost two of those before, of 1 to 9 of each decade at the finest.
     """
     decades = range(math.floor(low), math.ceil(high) + 1)
     coarser = (((1,), every) for every in range(1, len(decades) + 1))
-    choices = [((1, 2, 5), 1), ((1, 5), 1), *coarser]
-    for steps, every in choices:
+    finest, finer = range(1, 10), list[float]()
+    for steps, every in ((finest, 1), ((1, 2, 5), 1), ((1, 5), 1), *coarser):
         values = [float(f"{step}e{decade}") for decade in decades[::every] for step in steps]
         shown = [value for value in values if low <= math.log10(value) <= high]
-        if len(shown) <= most:
-            return shown
-    return []
+        if len(shown) < 2 or (len(shown) <= most and steps is not finest):
+            break
+        finer = shown
+    return shown if len(shown) > 1 else finer[:: max(len(finer) - 1, 1)] or shown
 
 
 def time_text(value_s: float) -> str:
@@ -350,7 +344,7 @@ def window_axis(end_s: float, begin_s: float = 0.0, **keys: Any) -> Plot:
     return x_axis(range=[begin_s, end_s], tickvals=ticks, ticktext=texts, **keys)
 
 
-def _window_ticks(end_s: float, begin_s: float = 0.0, most: int = 6) -> list[float]:
+def _window_ticks(end_s: float, begin_s: float = 0.0, most: float = 6) -> list[float]:
     """Return at most so many seconds between the ends, in steps of 1, 2 or 5 of a decade."""
     length_s = end_s - begin_s
     decade = 10.0 ** math.floor(math.log10(length_s / most))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from control_plane.analysis.charts.curve import STREAM_COLOURS
+from control_plane.analysis.charts.curve import STREAM_COLOURS, shortened
 from control_plane.analysis.charts.figure import (
     EndLabel,
     Figure,
@@ -12,7 +12,6 @@ from control_plane.analysis.charts.figure import (
     Table,
     milliseconds,
     scaled,
-    shortened,
     window_axis,
     zero_based_axis,
 )

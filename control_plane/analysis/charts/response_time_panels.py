@@ -8,14 +8,13 @@ from operator import attrgetter
 
 import numpy as np
 
-from control_plane.analysis.charts.curve import STREAM_COLOURS
+from control_plane.analysis.charts.curve import STREAM_COLOURS, shortened
 from control_plane.analysis.charts.figure import (
     EndLabel,
     Plot,
     line,
     log_range,
     scaled,
-    shortened,
     time_axis,
     zero_based_axis,
 )

@@ -1,6 +1,7 @@
 """Labels apart, texts safe for Plotly, layouts without frames, ticks and ranges of axes."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,11 +13,13 @@ from control_plane.analysis.charts.figure import (
     LABEL_GAP,
     Annotations,
     EndLabel,
+    Plot,
     annotation,
     end_labels,
     escaped,
     line,
     line_plot,
+    linear_time_axis,
     log_range,
     milliseconds,
     plot,
@@ -171,7 +174,11 @@ def test_round_times(value_s, text):
         (0.0009, 1.2, 7, [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1]),
         (0.0009, 1.2, 4, [0.001, 0.01, 0.1, 1]),
         (0.0009, 1.2, 3, [0.01, 1]),
-        (0.0021, 0.0049, 7, []),
+        (0.0009, 1.2, 2, [0.01, 1]),
+        (0.00022, 0.0094, 2, [0.0005, 0.005]),
+        (0.0021, 0.0084, 7, [0.003, 0.008]),
+        (0.0021, 0.0049, 7, [0.003, 0.004]),
+        (0.0021, 0.0029, 7, []),
     ],
 )
 def test_ticks_of_times(low_s, high_s, most, expected):
@@ -186,11 +193,18 @@ def test_a_log_range_has_room_and_a_least_span(low, high):
     assert top - bottom >= 0.6 - 1e-9
 
 
-@pytest.mark.parametrize(
-    "bounds", [log_range(time_s, time_s) for time_s in (0.0003, 0.002, 0.0045)]
+@given(
+    st.floats(1e-6, 100),
+    st.floats(1, 1e6),
+    st.integers(2, 7),
+    st.sampled_from([time_axis, linear_time_axis]),
 )
-def test_every_time_axis_has_a_tick(bounds):
-    assert time_axis(bounds)["tickvals"]
+def test_every_time_axis_has_two_ticks_or_more(
+    low_s: float, ratio: float, most: int, axis: Callable[[tuple[float, float], int], Plot]
+) -> None:
+    drawn = axis(log_range(low_s, low_s * ratio), most)
+    assert 2 <= len(drawn["tickvals"]) <= most + 1
+    assert len(set(drawn["ticktext"])) == len(drawn["tickvals"])
 
 
 def test_rates_start_at_zero():
