@@ -22,7 +22,7 @@ from sqlmodel import Session, col, func, select
 
 from control_plane.domain.errors import ComeAgain, Conflict, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
-from control_plane.domain.ids import new_id
+from control_plane.domain.ids import is_id, new_id
 from control_plane.domain.observations import Gauges
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS, SHOWABLE, Redaction
 from control_plane.domain.result import Summary, Trial
@@ -158,7 +158,8 @@ class ShareLinks:
         link_id, given, now = token[:10], _digest(token), datetime.now(UTC)
         with self._database.read() as session:
             of_id = select(ShareLinkRow).where(ShareLinkRow.id == link_id)
-            found = read_each(session, of_id, "share link", _with_digest)
+            known = is_id(link_id)
+            found = read_each(session, of_id, "share link", _with_digest) if known else []
         digest, link = found[0] if found else (_NO_DIGEST, None)
         same = hmac.compare_digest(digest.encode(), given.encode())
         if not same or link is None or link.ended(now):

@@ -40,7 +40,7 @@ from control_plane.store.mapping import readable
 from control_plane.store.reader import find_row
 from control_plane.store.retention import read_pins
 from control_plane.store.run_query import Condition
-from control_plane.store.run_search import finished
+from control_plane.store.run_search import among, finished
 from control_plane.store.tables import (
     ExperimentBlockRow,
     RunFacts,
@@ -366,8 +366,7 @@ def _baselines(
 def _spoiled(session: Session, experiments: Collection[int]) -> dict[int, set[int]]:
     """Return the numbers of the blocks that are set aside, by experiment."""
     experiment, number = col(ExperimentBlockRow.experiment), col(ExperimentBlockRow.number)
-    known = func.json_each(orjson.dumps([*experiments]).decode()).table_valued("value").c.value
-    aside = experiment.in_(sqlalchemy.select(known)), col(ExperimentBlockRow.outcome) == "spoiled"
+    aside = among(experiment, experiments), col(ExperimentBlockRow.outcome) == "spoiled"
     found: dict[int, set[int]] = defaultdict(set)
     for seq, block in session.execute(sqlalchemy.select(experiment, number).where(*aside)):
         found[seq].add(block)

@@ -154,7 +154,7 @@ BESIDE: dict[str, tuple[dict[str, object], str]] = {
     "step_mark": ({"changed_at": "x", "note": b"\xff"}, "/trends/{spec} /api/trends/{spec}"),
     "peer_result": ({"imported_at": "x", "title": b"\xff", "report": "5"}, "/peers /api/peers"),
     "experiment_arm": (
-        {"name": b"\xff", "run": math.inf, "experiment": b"\xff"},
+        {"name": b"\xff", "run": b"\xff", "experiment": b"\xff"},
         "/ /history /api/experiments/runs",
     ),
     "block_variance": (
@@ -167,7 +167,7 @@ BESIDE: dict[str, tuple[dict[str, object], str]] = {
     ),
     "run": ({"id": b"\xff", "started_at": "x"}, "/trends /api/trends /api/runs /api/pins"),
 }
-"""What else can be odd in a table, and the lists that read it."""
+"""What else can be odd in a table, and the lists that read it; infinity can be in any column."""
 
 
 def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None:
@@ -187,7 +187,10 @@ def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None
     store.keep_mark(key, StepMark(new_id(), None, 5, datetime.now(UTC), "a note"), "a trend")
     store.close()
     odd = [
-        (table, *each, paths) for table, (all_, paths) in BESIDE.items() for each in all_.items()
+        (table, column, each, paths)
+        for table, (columns, paths) in BESIDE.items()
+        for column, value in columns.items()
+        for each in (value, math.inf)
     ]
     with in_process(clean_after) as looplab:
         for table, column, value, paths in odd:
@@ -195,7 +198,7 @@ def test_what_is_odd_beside_a_run_spoils_its_own_line(clean_after: Path) -> None
             before = read(looplab, f"select {column} from {table} {place}")
             write(looplab, f"update {table} set {column} = ? {place}", value)
             for path in paths.format(spec=spec).split():
-                assert looplab.get(path).status_code == 200, (table, column, path)
+                assert looplab.get(path).status_code == 200, (table, column, value, path)
             write(looplab, f"update {table} set {column} = ? {place}", before)
         assert len(looplab.get("/api/pins").json()["pins"]) == 2
         write(looplab, "update experiment_block set row = ?", 2**62)
