@@ -181,10 +181,9 @@ def print_bundled(found: Sequence[Document], *, as_json: bool) -> None:
 
 def print_experiment(found: Document, url: str | None) -> None:
     """Print its sentence, then a line for each metric that decides or guards."""
-    from control_plane.analysis.prose.experiment_report import suspect_text
+    from control_plane.analysis.prose.experiment_report import doubts_text
 
-    doubt = suspect_text(found)
-    for told in filter(None, (found["sentence"], doubt and f"S{doubt[1:]}.", found["attempt"])):
+    for told in filter(None, (found["sentence"], found["attempt"])):
         print_line(told)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("Metric", "Arm", found["runs"][0]["arm"], "Arm's own", "Ratio, 95 %", "Verdict"):
@@ -198,10 +197,10 @@ def print_experiment(found: Document, url: str | None) -> None:
         said = f"{prediction['outcome'].capitalize()}: {prediction['text']}"
         print_line(f"{said} ({prediction['told']})")
     for arm in found["runs"]:
-        doubt = ", suspect" if arm["validity"] == "suspect" else ""
+        worth = f", {arm['validity']}" if arm["validity"] in {"suspect", "invalid"} else ""
         trials = number_of(arm["blocks"], "trial")
-        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {trials}{doubt}"
-        print_line(f"{told}. {arm['reason']}" if arm["reason"] else told)
+        told = f"{arm['arm']}: run {arm['id']}, {arm['state']}, {trials}{worth}"
+        print_line(". ".join(filter(None, (told, arm["reason"], doubts_text(arm)))))
     if url:
         print_line(f"{url}/experiments/{found['id']}")
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from control_plane.analysis.differences import measured_commit, named_code
 from control_plane.analysis.prose import joined, plain_text
-from control_plane.analysis.prose.experiment_sentences import experiment_sentence
+from control_plane.analysis.prose.experiment_sentences import findings_sentence
 from control_plane.analysis.prose.run_sentences import arms_elsewhere, headline, load_elsewhere
 from control_plane.analysis.validity import TheirValidity, their_validity
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound, refuse
@@ -395,6 +395,6 @@ def _found_there(store: Store, theirs: Repeatable) -> tuple[str, Sequence[tuple[
     if theirs.experiment is not None:
         judged = judged_now(store, theirs.id)
         arms = zip((arm.name for arm in judged.experiment.arms), judged.runs, strict=True)
-        return experiment_sentence(judged), [(name, run) for name, run in arms if run]
+        return findings_sentence(judged), [(name, run) for name, run in arms if run]
     said = plain_text(headline(theirs.runs[0][1]))
     return "Nothing that counts." if said == theirs.title else said, theirs.runs

@@ -22,8 +22,8 @@ from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     ExperimentHeadline,
     experiment_headline,
-    experiment_sentence,
     failures_text,
+    findings_sentence,
     ratio_with_interval,
 )
 from control_plane.analysis.run_labels import RunLabel, arm_labels
@@ -309,7 +309,7 @@ def beside_theirs(judged: JudgedExperiment, theirs: JudgedExperiment) -> BesideT
     return BesideTheirs(
         href=experiment_address(theirs.experiment.id),
         machine=next((run.origin.machine for run in measured if run.origin), "another machine"),
-        sentence=experiment_sentence(theirs),
+        sentence=findings_sentence(theirs),
         doubts=tuple(each.text for each in found if each.outcome != "valid"),
         pairs=tuple(_pairs(judged, theirs)),
     )

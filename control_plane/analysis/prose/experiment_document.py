@@ -24,6 +24,7 @@ from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
 from control_plane.domain.documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.ids import run_address
+from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.trend_runs import LeftOutOfTrends, ListedTrend
 from control_plane.domain.units import number_of
@@ -47,7 +48,7 @@ def experiment_document(judged: JudgedExperiment) -> Document:
                 "id": arm.run_id,
                 "state": run.state.value if run else "deleted",
                 "reason": run.reason if run else None,
-                "validity": validity_so_far(run).outcome if run else None,
+                **_worth_document(run),
                 "blocks": len(run.trials) if run else 0,
             }
             for arm, run in zip(experiment.arms, judged.runs, strict=True)
@@ -64,6 +65,13 @@ def experiment_document(judged: JudgedExperiment) -> Document:
         "verdicts": [_verdict_document(judged, metric) for metric in judged.metrics],
         "sentence": experiment_sentence(judged),
     }
+
+
+def _worth_document(run: Run | None) -> Document:
+    """Return what an arm is worth by the trials that it has, and why it is suspect or invalid."""
+    worth = validity_so_far(run) if run else None
+    doubts = [reason.text for reason in worth.reasons if reason.level != "ok"] if worth else []
+    return {"validity": worth.outcome if worth else None, "doubts": doubts}
 
 
 def _design_document(judged: JudgedExperiment) -> Document:

@@ -18,7 +18,7 @@ _OPEN = {"inconclusive", "likely_better", "likely_worse", "no_verdict", "undecid
 
 
 def experiment_markdown(found: Document, address: str = "") -> str:
-    """Return the sentence, a table of the arms and a link; everything else is folded.
+    """Return the sentence, a table of the arms, their doubts and a link; the rest is folded.
 
     `found` is the document of the API, `address` that of the page.
     """
@@ -28,6 +28,7 @@ def experiment_markdown(found: Document, address: str = "") -> str:
     for name in ("objectives", "predictions"):
         lines += ["", *_claims(found, name)] if found[name] else []
     details = list(_table(_detail_rows(found)))
+    lines += ["", *doubts] if (doubts := [*_doubts(found)]) else []
     lines += ["", "<details><summary>Every metric that decides or guards</summary>", ""]
     lines += [*details, "", f"{_design(found)}", "", "</details>"]
     if address:
@@ -150,10 +151,23 @@ def verdict_text(verdict: Document) -> str:
 
 
 def suspect_text(found: Document, *arms: str) -> str:
-    """Return `suspect: B threaded` of these arms, or of all; empty where none is."""
-    names = [run["arm"] for run in found["runs"] if run["validity"] == "suspect"]
-    shown = [name for name in names if not arms or name in arms]
-    return f"suspect: {', '.join(shown)}" if shown else ""
+    """Return `suspect: B threaded (The client was busy.)` of these arms; empty where none is."""
+    doubted = (run for run in found["runs"] if run["validity"] == "suspect" and run["arm"] in arms)
+    told = [f"{run['arm']} ({why})" if (why := doubts_text(run)) else run["arm"] for run in doubted]
+    return f"suspect: {', '.join(told)}" if told else ""
+
+
+def doubts_text(run: Document) -> str:
+    """Return why an arm is suspect or invalid; "" where it is neither."""
+    return " ".join(run["doubts"])
+
+
+def _doubts(found: Document) -> Iterator[str]:
+    """Yield each arm that is suspect or invalid, and why."""
+    for run in found["runs"]:
+        if run["doubts"]:
+            told = f"{run['arm']} is {run['validity']}: {doubts_text(run)}"
+            yield f"- {_escaped(told)}"
 
 
 def _claims(found: Document, name: str) -> Iterator[str]:
@@ -183,7 +197,8 @@ def experiment_junit(found: Document) -> str:
         case = ET.SubElement(suite, "testcase", classname="arm", name=_plain(run["arm"]))
         if run["state"] != "finished" or run["validity"] == "invalid":
             why = f"{run['state']}: {run['reason']}" if run["reason"] else run["state"]
-            told = "invalid" if run["state"] == "finished" else why
+            worth = f"invalid: {doubts_text(run)}".rstrip(": ")
+            told = worth if run["state"] == "finished" else why
             ET.SubElement(case, "error", message=_plain(told))
         else:
             _doubted(case, suspect_text(found, run["arm"]))
@@ -196,7 +211,8 @@ def experiment_junit(found: Document) -> str:
             _doubted(case, doubt)
     for objective in found["objectives"]:
         text = JudgedObjective(**objective).text
-        _case(suite, "objective", text, objective["outcome"], objective["outcome"])
+        case = _case(suite, "objective", text, objective["outcome"], objective["outcome"])
+        _doubted(case, suspect_text(found, objective["arm"]))
     cases = list(suite)
     suite.set("tests", str(len(cases)))
     suite.set("errors", str(len(suite.findall("testcase/error"))))

@@ -14,6 +14,7 @@ from control_plane.analysis.deciding.judged_experiment import (
 from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
 from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.run_labels import RunLabel, arm_labels
+from control_plane.analysis.validity.judged_run import GATES
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import State
 from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, share
@@ -35,10 +36,27 @@ REASONS = {
 
 
 def experiment_sentence(judged: JudgedExperiment) -> str:
-    """Return what is found of the metric that decides, and what is against it."""
+    """Return what is found of the metric that decides, and which arms are suspect, of what."""
+    return " ".join((findings_sentence(judged), *_suspect_arms(judged)))
+
+
+def findings_sentence(judged: JudgedExperiment) -> str:
+    """Return what is found of the metric that decides, where doubts of arms stand beside it."""
     if not judged.blocks or (judged.blocks < FIRST_LOOK and not judged.state.terminal):
         return " ".join((_waiting(judged), *_failures(judged)))
     return " ".join((*_told(judged), *_failures(judged)))
+
+
+def _suspect_arms(judged: JudgedExperiment) -> Iterator[str]:
+    """Yield `A and B are suspect: client busy.`, those with the same doubts together."""
+    by_doubts: dict[str, list[str]] = {}
+    for arm, run in zip(judged.experiment.arms, judged.runs, strict=True):
+        worth = validity_so_far(run) if run else None
+        if worth and worth.outcome == "suspect":
+            doubts = [GATES[reason.gate].headline for reason in worth.reasons]
+            by_doubts.setdefault(f": {joined(doubts)}" if doubts else "", []).append(arm.name)
+    for told, names in by_doubts.items():
+        yield f"{joined(names)} {'is' if len(names) == 1 else 'are'} suspect{told}."
 
 
 def _waiting(judged: JudgedExperiment) -> str:
