@@ -12,11 +12,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
+import sqlalchemy
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    inspect,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -328,3 +340,14 @@ def engine(path: Path, *, begin: str, connections: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return made
+
+
+@cache
+def rows_among(column: Any, *columns: Any, order: tuple[Any, ...] = ()) -> Select[Any]:
+    """Return the query of rows whose `column` has one of the `values`, a parameter: a JSON array.
+
+    Of the same columns it is the same each time: to build a query takes as long as to ask it.
+    """
+    values = func.json_each(bindparam("values")).table_valued("value")
+    chosen = sqlalchemy.select(*columns).where(column.in_(sqlalchemy.select(values.c.value)))
+    return chosen.order_by(*order)

@@ -227,7 +227,8 @@ class Reader:
         """
         wanted = run_search.requests_of(spec)
         with self._database.read() as session:
-            rows = session.connection().execute(run_search.newest_query(without)).all()
+            but = {"ids": list(without)}
+            rows = session.connection().execute(run_search.newest_query(), but).all()
             alike = {row.id: run_search.requests_in(row.spec) == wanted for row in rows}
             ordered = sorted(rows, key=lambda row: not alike[row.id])
             runs, _ = runs_of_page(session, [row.seq for row in ordered[:limit]])

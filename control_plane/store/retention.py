@@ -1,7 +1,9 @@
 """Pinned baselines, which are kept from deletion, and deletion: for good after a week."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy
@@ -14,10 +16,10 @@ from control_plane.domain.limits import TEXT_LENGTHS, bounded_text
 from control_plane.domain.run import DeletedRun, Pin, State, pinned_for
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import record, record_each
-from control_plane.store.database import Database, read_each
+from control_plane.store.database import Database, read_each, rows_among
 from control_plane.store.mapping import deleted_run_of, readable, refuse_blobs
 from control_plane.store.reader import find_row, whole_run
-from control_plane.store.run_search import among, index_runs
+from control_plane.store.run_search import index_runs
 from control_plane.store.tables import (
     DELETED,
     DeletedRunRow,
@@ -90,11 +92,11 @@ class Pins:
 
     def pinned(self, run_ids: Sequence[str]) -> dict[str, str]:
         """Return the names under which these runs, or their experiments, are pinned, by id."""
-        columns: tuple[Any, ...] = (RunRow.id, RunRow.seq)
         with self._database.read() as session:
             names = pin_names(session)
-            pinned = sqlalchemy.select(*columns).where(among(RunRow.seq, names))
-            seqs: dict[str, int] = dict(iter(session.connection().execute(pinned)))
+            pinned = rows_among(RunRow.seq, RunRow.id, RunRow.seq)
+            rows = session.connection().execute(pinned, {"values": json.dumps(list(names))})
+            seqs: dict[str, int] = dict(iter(rows))
         return {run_id: names[seqs[run_id]] for run_id in run_ids if run_id in seqs}
 
 
@@ -110,10 +112,15 @@ def read_pins(session: Session, spec: Spec | None = None) -> list[Pin]:
 
 def pin_names(session: Session) -> dict[int, str]:
     """Return the names under which runs, or experiments that they are arms of, are pinned."""
-    run = sqlalchemy.func.coalesce(col(PinRow.run), col(ExperimentArmRow.run))
+    return dict(iter(session.connection().execute(_pin_names_query())))
+
+
+@cache
+def _pin_names_query() -> sqlalchemy.Select[Any]:
+    run: Any = sqlalchemy.func.coalesce(col(PinRow.run), col(ExperimentArmRow.run))
     arm = col(ExperimentArmRow.experiment) == col(PinRow.experiment)
-    named = sqlalchemy.select(run, col(PinRow.name)).outerjoin(ExperimentArmRow, arm)
-    return dict(iter(session.connection().execute(named)))
+    columns: tuple[Any, ...] = (run, PinRow.name)
+    return sqlalchemy.select(*columns).outerjoin(ExperimentArmRow, arm)
 
 
 def refuse_pinned(session: Session, rows: Sequence[RunRow]) -> None:

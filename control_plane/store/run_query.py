@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableRun
 from control_plane.domain.run import Run, State
+from control_plane.store.database import rows_among
 from control_plane.store.mapping import readable, run_of
 from control_plane.store.run_search import (
     READ_AT_ONCE,
@@ -387,13 +388,13 @@ def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list
 def runs_in_order(session: Session, seqs: Sequence[int]) -> tuple[Run, ...]:
     """Return runs without trials in the order given, in three queries however many they are."""
     connection, summaries = session.connection(), defaultdict[int, list[str]](list)
-    summary: tuple[Any, ...] = (RunStream.run, RunStream.summary)
-    streams = sqlalchemy.select(*summary).where(among(summary[0], seqs))
-    for seq, told in connection.execute(streams.order_by(summary[0], col(RunStream.place))).all():
+    asked = {"values": str(list(seqs))}
+    streams = rows_among(RunStream.run, RunStream.run, RunStream.summary, order=(RunStream.place,))
+    for seq, told in connection.execute(streams, asked).all():
         summaries[seq].append(told)
     # A connection gives rows and no objects, which take longer to make than to fill.
-    facts: Any = connection.execute(sqlalchemy.select(RunFacts).where(among(RunFacts.run, seqs)))
-    rows: Any = connection.execute(sqlalchemy.select(RunRow).where(among(_run_seq, seqs))).all()
+    facts: Any = connection.execute(rows_among(RunFacts.run, RunFacts), asked)
+    rows: Any = connection.execute(rows_among(RunRow.seq, RunRow), asked)
     row_of = {row.seq: row for row in rows}
     found = {part.run: run_of(row_of[part.run], part, summaries[part.run]) for part in facts.all()}
     return tuple(found[seq] for seq in seqs if seq in found)

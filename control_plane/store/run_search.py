@@ -223,7 +223,7 @@ class RunsAlike:
         A run that is not there is left out.
         """
         with self._database.read() as session, readable(*run_ids):
-            rows = session.execute(_of_runs(run_ids, RunRow.spec_digest, RunFacts.spec))
+            rows = session.execute(_of_runs(RunRow.spec_digest, RunFacts.spec), {"ids": run_ids})
             digests = {
                 run_id: digest or spec_digest(stored_spec(spec)) for run_id, digest, spec in rows
             }
@@ -241,7 +241,7 @@ class RunsAlike:
         """Return the trials of each run, none of one that is not there."""
         found: dict[str, list[Trial]] = {run_id: [] for run_id in run_ids}
         with self._database.read() as session, readable(*run_ids):
-            rows = session.execute(_of_runs(run_ids, RunRow.seq, RunFacts.spec))
+            rows = session.execute(_of_runs(RunRow.seq, RunFacts.spec), {"ids": run_ids})
             known = {seq: (run_id, stored_spec(spec)) for run_id, seq, spec in rows}
             columns: tuple[Any, ...] = (TrialRow.run, TrialRow.document)
             documents = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(known))
@@ -292,25 +292,24 @@ class RunsAlike:
         return [found[arm.run_id or ""] for arm in experiment.arms]
 
 
-def _of_runs(run_ids: Sequence[str], *columns: Any) -> Select[Any]:
-    wanted: tuple[Any, ...] = (RunRow.id, *columns)
-    together = sqlalchemy.select(*wanted).join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-    return together.where(col(RunRow.id).in_(run_ids), col(RunRow.state) != DELETED)
+@cache
+def _of_runs(*columns: Any) -> Select[Any]:
+    both = sqlalchemy.select(col(RunRow.id), *columns).join(RunFacts, col(RunFacts.run) == _SEQ)
+    return both.where(col(RunRow.id).in_(_IDS), col(RunRow.state) != DELETED)
 
 
 _MOST_RECENT = 60
+_SEQ: Any = col(RunRow.seq)
+_IDS: Any = bindparam("ids", expanding=True)
 
 
-def newest_query(without: Collection[str]) -> Select[Any]:
-    """Return the query of `seq`, id and spec of the newest finished runs but some."""
-    columns: tuple[Any, ...] = (RunRow.seq, RunRow.id, RunFacts.spec)
-    return (
-        sqlalchemy.select(*columns)
-        .join(RunFacts, col(RunFacts.run) == col(RunRow.seq))
-        .where(col(RunRow.state) == State.FINISHED.value, col(RunRow.id).not_in(without))
-        .order_by(col(RunRow.seq).desc())
-        .limit(_MOST_RECENT)
-    )
+@cache
+def newest_query() -> Select[Any]:
+    """Return the query of `seq`, id and spec of the newest finished runs but those of `ids`."""
+    columns: tuple[Any, ...] = (_SEQ, RunRow.id, RunFacts.spec)
+    both = sqlalchemy.select(*columns).join(RunFacts, col(RunFacts.run) == _SEQ)
+    others = both.where(col(RunRow.state) == State.FINISHED.value, col(RunRow.id).not_in(_IDS))
+    return others.order_by(_SEQ.desc()).limit(_MOST_RECENT)
 
 
 def requests_of(spec: Spec) -> list[tuple[str, str, str]]:
