@@ -150,21 +150,24 @@ def windows(browser: Browser) -> list[Window]:
 def open_page(browser: Browser, windows: list[Window], problems: Problems) -> Iterator[OpenPage]:
     """Call it for a page in a context of its own; takes Playwright's options of a context.
 
+    With `first_visit=True` the browser has nothing of the site, not even in its cache.
     For example `open_page(java_script_enabled=False)`, `open_page(color_scheme="dark")` or
     `open_page(viewport={"width": 390, "height": 844})`. The test fails on any console error
     or warning, uncaught exception or policy violation that `problems.expect` does not name.
     """
     opened: list[Window] = []
+    alone: list[Window] = []
 
-    def new(**options: Any) -> Page:
-        window = next((window for window in windows if window.options == options), None)
+    def new(*, first_visit: bool = False, **options: Any) -> Page:
+        waiting = [] if first_visit else windows
+        window = next((window for window in waiting if window.options == options), None)
         if window:
             windows.remove(window)
             window.problems = problems
         else:
             window = Window(browser.new_context(**options).new_page(), options, problems)
             window.watch()
-        opened.append(window)
+        (alone if first_visit else opened).append(window)
         return window.page
 
     yield new
@@ -173,7 +176,9 @@ def open_page(browser: Browser, windows: list[Window], problems: Problems) -> It
             window.forget()
             windows.append(window)
         else:
-            window.page.context.close()
+            alone.append(window)
+    for window in alone:
+        window.page.context.close()
     assert problems.unexpected() == []
 
 

@@ -135,8 +135,11 @@ def a_table_wider_than_its_box_says_so(page: Page) -> None:
     page.wait_for_function("(box) => box.scrollLeft > 0", arg=box.element_handle())
 
 
-def test_all_panels_of_a_run_are_drawn_and_nothing_moves(page: Page, stored: Stored) -> None:
-    opened(page, stored, "blocked")
+def test_all_panels_of_a_run_are_drawn_and_nothing_moves(
+    open_page: OpenPage, stored: Stored
+) -> None:
+    page = opened(open_page(viewport=WIDE, first_visit=True), stored, "blocked")
+    assert page.evaluate(FROM_CACHE) == []
     timeline = page.locator("#timeline")
     expect(timeline.locator(".heatmaplayer image")).to_have_count(2)
     for title in ("Response time of small", "Event-loop lag", "Thread-pool tokens"):
@@ -322,9 +325,16 @@ new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true });
 """
 """Adds up what the layout shifted, from page to page."""
+FROM_CACHE = """() => performance.getEntriesByType("resource")
+  .filter((entry) => entry.name.includes("/static/") && entry.transferSize === 0)
+  .map((entry) => entry.name)"""
+"""What of the site was there already, which moves less."""
 
 
-def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored: Stored) -> None:
+def test_a_live_run_is_drawn_in_place_and_becomes_its_result(
+    open_page: OpenPage, stored: Stored
+) -> None:
+    page = open_page(viewport=WIDE, first_visit=True)
     looplab = stored.looplab
     spec = items_spec(title="watched")
     (stream,) = spec["workload"]["streams"]
@@ -333,6 +343,7 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(page: Page, stored:
     page.context.add_init_script(SUM_SHIFTS)
     page.goto(f"{looplab.url}/runs/{run_id}")
     expect(page.locator("h1")).to_have_text("watched")
+    assert page.evaluate(FROM_CACHE) == []
     drawn = page.locator("#live-throughput .js-line")
     expect(drawn.first).to_be_attached(timeout=15_000)
     page.evaluate("""() => {
