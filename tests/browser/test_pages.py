@@ -156,8 +156,9 @@ def test_an_experiment_is_decided_while_it_is_looked_at(
     }
     arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
     common = {**BARE, "workload": {"streams": [stream]}, "warmup_s": 0}
-    document = {"question": "Which loop?", "blocks": 3, "spec": common, "arms": arms}
+    document = {"question": "Which loop?", "blocks": 4, "spec": common, "arms": arms}
     made = looplab.post("/api/experiments", document).json()
+    assert made["blocks"] == document["blocks"]
     problems.expect("/vendor/pico.min.css")
     page = open_page(bypass_csp=True)
     page.goto(looplab.url + made["url"])
