@@ -1,7 +1,11 @@
-"""The order of the rooms and of long files, and the event loop of async tests."""
+"""The order of the rooms and of long files, the event loop of async tests, and `looplab` called."""
 
 import gc
+import io
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -78,6 +82,8 @@ which short ones fill, most of which compute."""
 YOUNG = 20_000
 """Thousands of tests are collected and kept: garbage is looked for seldom, and never among them."""
 
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
 
 def pytest_configure() -> None:
     """The settings of the person who runs the tests must not reach the product under test."""
@@ -130,3 +136,25 @@ def place(path: Path) -> float:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Call:
+    """As `looplab` in a folder of its own, without a process: for calls that are refused."""
+    # Only here, because most tests need no command line.
+    from control_plane.cli import main
+
+    def refused(arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["looplab", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
+
+    return refused

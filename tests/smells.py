@@ -198,3 +198,18 @@ def asks_for_class(source: Source) -> Iterator[str]:
         names = {name for part in asked for name in re.findall(r"\w+", ast.unparse(part))}
         if names & SPEC_TYPES:
             yield f"{source.path}:{node.lineno} {', '.join(sorted(names))}"
+
+
+def taken_fixtures(files: list[Source]) -> Iterator[str]:
+    """Fixtures that a file of tests imports from another: those of several belong in a conftest."""
+    fixtures = {
+        (file.path.removesuffix(".py").replace("/", "."), function.node.name)
+        for file in files
+        for function in functions(file)
+        if any("pytest.fixture" in ast.unparse(each) for each in function.node.decorator_list)
+    }
+    for file in files:
+        for node in file.nodes:
+            if isinstance(node, ast.ImportFrom) and "test_" in str(node.module):
+                taken = {each.name for each in node.names if (node.module, each.name) in fixtures}
+                yield from (f"{file.path}:{node.lineno} {name}" for name in sorted(taken))

@@ -1,6 +1,5 @@
 """The command line, with and without a dashboard."""
 
-import io
 import json
 import os
 import re
@@ -8,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,13 +14,13 @@ import httpx2
 import pytest
 
 from control_plane import __version__
-from control_plane.cli import main
 from control_plane.domain.run import State
 from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
 from tests.builders.states import in_state
 from tests.builders.trends import P50S, repeated
+from tests.conftest import Call
 from tests.dashboard import (
     BARE,
     DashboardProcess,
@@ -37,29 +35,6 @@ from tests.dashboard import (
 from tests.forked import forked, looplab
 
 WRK = Path(__file__).parent / "other_tools" / "files" / "wrk.txt"
-
-
-Call = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Call:
-    """As `looplab` in a folder of its own, without a process: for calls that are refused."""
-
-    def refused(arguments: Sequence[str], stdin: str = "") -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["looplab", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        code = ended.value.code
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code, printed.out, printed.err)
-
-    return refused
 
 
 def test_too_little_memory_is_told_before_anything(tmp_path: Path) -> None:

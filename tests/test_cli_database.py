@@ -7,9 +7,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from control_plane.cli import cli
-from tests.test_cli import Call, call
-
-__all__ = ["call"]
+from tests.conftest import Call
 
 READING = (
     ["compare", "zzzzzzzzzz"],

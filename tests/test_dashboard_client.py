@@ -13,10 +13,8 @@ from control_plane.dashboard_client import fetch_shared, printable
 from control_plane.domain.errors import LooplabError
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
+from tests.conftest import Call
 from tests.dashboard import dashboard, provide_database
-from tests.test_cli import Call, call
-
-__all__ = ["call"]
 
 NAMED = {"application_package": "shop 2.3.1", "application_directory": "shop/service"}
 

@@ -133,6 +133,10 @@ def test_target_stop_and_load_are_asked_for_properties() -> None:
     assert without(found, ASKS_FOR_CLASS) == []
 
 
+def test_fixtures_of_several_files_belong_in_a_conftest() -> None:
+    assert list(smells.taken_fixtures(OTHERS)) == []
+
+
 def test_exceptions_to_checks_are_explained() -> None:
     files = [*PRODUCT, *OTHERS]
     assert [place for file in files for place in smells.unexplained(file)] == []
@@ -252,6 +256,12 @@ def test_clean_code_is_left_alone(smell, text: str) -> None:
 def test_a_shape_written_twice_is_found() -> None:
     twice = parsed("x = {'a': 1, 'b': 2, 'c': 3, 'd': 4}\ny = {'d': 1, 'c': 2, 'b': 3, 'a': 4}")
     assert len(list(smells.shapes([twice]))) == 1
+
+
+def test_a_fixture_that_another_file_takes_is_found() -> None:
+    makes = Source("tests/test_a.py", "@pytest.fixture\ndef call():\n    return f\ndef g(): ...")
+    takes = Source("tests/test_b.py", "from tests.test_a import call, g")
+    assert list(smells.taken_fixtures([makes, takes])) == ["tests/test_b.py:1 call"]
 
 
 def test_a_name_of_two_things_is_found() -> None:
