@@ -25,6 +25,10 @@ MOST_ARMS = 64
 ERROR_SHARE = "error_share"
 MOST_BLOCKS = 99
 """With the burnt trial there are as many trials as a run may have."""
+MOST_WHOLE_SQUARE = 6
+"""Up to so many arms the blocks are rounded up to whole squares."""
+MOST_BLOCK_ROWS = MOST_BLOCKS + MOST_WHOLE_SQUARE
+DIRECTED = tuple(name for name in METRIC if METRIC[name].less_is_better is not None)
 DEFAULT_BLOCKS = 10
 """The declared maximum of blocks where none is named."""
 StoppingRule = Literal["spending", "precision"]
@@ -209,10 +213,20 @@ class Experiment:
     headline: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError where it has no arms, or foretells something of an arm it lacks."""
-        foretold = {prediction.arm for prediction in self.design.predictions}
-        if not self.arms or foretold - {arm.name for arm in self.arms}:
-            raise ValueError("the arms are not those of the question")
+        """Raise ValueError where nobody could have handed it in, and nothing can judge it."""
+        design, names = self.design, [arm.name for arm in (*self.arms[:1], *self.contenders)]
+        deciding = [(design.metric, design.margin)]
+        deciding += [(each.metric, each.margin) for each in design.guardrails]
+        if not (
+            len(self.arms) > design.control
+            and 0 < design.blocks <= MOST_BLOCK_ROWS
+            and all(0 <= block.row < MOST_BLOCK_ROWS for block in self.blocks)
+            and all(metric in DIRECTED and 0 <= margin <= 10 for metric, margin in deciding)
+            and all(each.metric in METRIC for each in design.objectives)
+            and all(each.metric in {"", *METRIC} for each in design.predictions)
+            and all(each.arm in names[each.kind == "ratio" :] for each in design.predictions)
+        ):
+            raise ValueError("nobody hands in an experiment with such arms, metrics or blocks")
 
     @property
     def confirmations(self) -> tuple[Attempt, ...]:
@@ -287,10 +301,8 @@ def refuse_odd(experiment: Experiment) -> None:
         arms=tuple(SubmittedArm(name, {}) for name in (names[:-1] if design.control else names)),
     )
     refuse(_bounds(submitted))
-    rows = {block.row for block in experiment.blocks}
-    most = MOST_BLOCKS + MOST_WHOLE_SQUARE
-    if len(set(names)) < len(arms) or max(design.blocks, *(row + 1 for row in rows), 0) > most:
-        raise InvalidInput("Its arms or its blocks are not as Looplab plans them.")
+    if len(set(names)) < len(arms):
+        raise InvalidInput("Two of its arms have one name.")
 
 
 def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
@@ -311,26 +323,22 @@ def _bounds(submitted: SubmittedExperiment) -> Iterator[FieldError]:
     yield from _wrong_claims(submitted, names)
     yield from counted("guardrails", len(submitted.guardrails), 0, len(METRIC), "guardrails")
     metrics = [("metric", submitted.metric)]
-    metrics += [
-        (f"guardrails.{place}.metric", guardrail.metric)
-        for place, guardrail in enumerate(submitted.guardrails)
-    ]
     for place, guardrail in enumerate(submitted.guardrails):
+        metrics.append((f"guardrails.{place}.metric", guardrail.metric))
         yield from bounded(f"guardrails.{place}.margin", guardrail.margin, 0, 10)
     if submitted.metric == ERROR_SHARE:
         yield FieldError("metric", "A share of errors has no ratio: it is a guardrail in any case.")
-    known = ", ".join(name for name in METRIC if METRIC[name].less_is_better is not None)
+    known = ", ".join(DIRECTED)
     for place, (field, metric) in enumerate(metrics):
         if metric in [known for _, known in metrics[:place]]:
             yield FieldError(field, f"{metric[:60]} is named twice.")
-        if metric not in METRIC or METRIC[metric].less_is_better is None:
+        if metric not in DIRECTED:
             yield FieldError(field, f"{metric[:60]} is no metric that is better or worse: {known}.")
 
 
 def _wrong_claims(submitted: SubmittedExperiment, arms: Sequence[str]) -> Iterator[FieldError]:
     for name in ("objectives", "predictions"):
-        claims = getattr(submitted, name)
-        yield from counted(name, len(claims), 0, MOST_OBJECTIVES, name)
+        yield from counted(name, len(getattr(submitted, name)), 0, MOST_OBJECTIVES, name)
     for place, objective in enumerate(submitted.objectives):
         field = f"objectives.{place}"
         # Which streams an arm has is known when its spec is.
@@ -339,10 +347,6 @@ def _wrong_claims(submitted: SubmittedExperiment, arms: Sequence[str]) -> Iterat
             yield FieldError(f"{field}.arm", f"There is no arm {objective.arm[:60]}.")
     for place, prediction in enumerate(submitted.predictions):
         yield from prediction.wrong(f"predictions.{place}", arms)
-
-
-MOST_WHOLE_SQUARE = 6
-"""Up to so many arms the blocks are rounded up to whole squares."""
 
 
 def williams_rows(arms: int) -> tuple[tuple[int, ...], ...]:

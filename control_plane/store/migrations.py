@@ -312,4 +312,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0024": add_verdicts_and_trial_rates,
     "0025": list_experiments,
     "0026": write_seconds_by_columns,
+    "0027": run_migrations.filter_by_number,
 }

@@ -305,3 +305,10 @@ def sort_by_numbers(op: Operations) -> None:
     op.execute("DELETE FROM run_text")
     op.execute(_INDEX_WORDS)
     op.execute("DROP TABLE before_text")
+
+
+def filter_by_number(op: Operations) -> None:
+    """Let an index by a number hold what runs are filtered by, as that of the history does."""
+    for column in _SORTED_BY:
+        op.drop_index(f"ix_run_{column}", "run")
+        op.create_index(f"ix_run_{column}", "run", [column, *_LISTED])

@@ -108,8 +108,7 @@ class _Members:
 class RunQuery:
     """The runs whose rows meet `conditions`, that are `members` of other tables, and have `words`.
 
-    One table is gone through in the order of its `seq`; of another one it is asked whether it has
-    each run.
+    One table is gone through in the order of its `seq`; another is asked whether it has a run.
     """
 
     words: tuple[str, ...]
@@ -117,9 +116,9 @@ class RunQuery:
     members: tuple[_Members, ...]
 
     @property
-    def of_run(self) -> tuple[Condition, ...]:
-        """What is asked of each run but its words, for who goes through runs in another order."""
-        return (*self.conditions, *(listed.has(_run_seq) for listed in self.members))
+    def of_members(self) -> tuple[Condition, ...]:
+        """What is asked of other tables, for who goes through runs in another order."""
+        return tuple(listed.has(_run_seq) for listed in self.members)
 
     @property
     def whatever_words(self) -> Select[Any]:
@@ -254,7 +253,7 @@ def _first(
 
     if not query.words:
         return found(query.whatever_words, most, last)
-    matching, is_quicker, some = list[int](), bool(query.of_run), READ_AT_ONCE
+    matching, is_quicker, some = list[int](), bool(query.conditions or query.members), READ_AT_ONCE
     while is_quicker and len(matching) < most:
         seqs = found(query.whatever_words, some, last)
         having = having_words(connection, seqs, query.words, most - len(matching))
@@ -305,20 +304,22 @@ def _by_number(
 def _first_of(connection: Connection, query: RunQuery, part: Select[Any], wanted: int) -> list[int]:
     """Return the first runs of an order that match, where many do.
 
-    The first of all are looked at; where too few of these match, those of a set of all that meet
-    the conditions, and then of one of all that have the words, too.
+    Where too few of the first ones match, sets of all members and of all with the words are made.
     """
+    part = part.where(*query.conditions)
+    sets = (sqlalchemy.select(each.seq).where(each.condition) for each in query.members)
     # With a plus, so that the order stays the one that is gone through.
-    seq, whatever_words = _scanned(RunRow.seq), query.whatever_words.correlate(None)
-    those_that_meet = part.where(seq.in_(whatever_words)) if query.of_run else part
-    most = MANY if query.words else wanted
-    for runs, limit, asked in ((part, MANY, query.of_run), (those_that_meet, most, ())):
+    seq = _scanned(RunRow.seq)
+    of_sets = part.where(*(seq.in_(members) for members in sets))
+    passes = ((part, query.of_members), (of_sets, ()))
+    for runs, asked in passes if query.members else passes[:1]:
+        limit = MANY if query.words or asked else wanted
         seqs = connection.scalars(runs.limit(limit)).all()
         matching = having_words(connection, seqs, query.words, wanted, *asked)
         if len(matching) == wanted or len(seqs) < limit:
             return matching
     texts = sqlalchemy.select(SEARCHED.c.rowid).where(*text_conditions(query.words))
-    return [*connection.scalars(those_that_meet.where(seq.in_(texts)).limit(wanted))]
+    return [*connection.scalars(of_sets.where(seq.in_(texts)).limit(wanted))]
 
 
 def _number_of(connection: Connection, sort: RunSort, seq: int | None) -> Any:

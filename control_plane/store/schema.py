@@ -25,7 +25,7 @@ from control_plane.store.instance_lock import Lock
 from control_plane.store.tables import Meta
 from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
 
-HEAD = "0026"
+HEAD = "0027"
 """The newest revision in `UPGRADES`; they are numbered from 0001 on, and sort as text."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"

@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import cycle
+from json import dumps
 from pathlib import Path
 
 from control_plane.domain.experiment import BlockVariance, Findings
@@ -144,6 +145,42 @@ def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> 
             assert kept in looplab.get("/api/experiments/runs").text, column
             write(looplab, f"update experiment set {column} = ? {place}", before)
         assert odd in looplab.get("/experiments").text
+
+
+ODD_DESIGN: dict[str, object] = {
+    "$.control": True,
+    "$.metric": "none",
+    "$.stream": "none",
+    "$.blocks": 0,
+    "$.margin": -1,
+    "$.guardrails[0].metric": "none",
+    "$.guardrails[0].margin": -1,
+    "$.predictions[0].arm": "none",
+    "$.predictions[0].metric": "none",
+}
+
+
+def test_what_is_odd_in_the_design_of_an_experiment_fails_no_page(clean_after: Path) -> None:
+    store = open_store(clean_after / "runs.db")
+    found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
+    store.close()
+    kept, odd = (each.id for each in found)
+    place = f"where id = '{odd}'"
+    arms = ",".join(arm.run_id or "" for arm in found[1].arms)
+    lists = ("/", "/history", "/experiments", f"/experiments/{kept}", f"/compare?runs={arms}")
+    with in_process(clean_after) as looplab:
+        document = read(looplab, f"select document from experiment {place}")
+        for field, value in ODD_DESIGN.items():
+            change = f"update experiment set document = json_set(document, ?, json(?)) {place}"
+            write(looplab, change, field, dumps(value))
+            for path in lists:
+                assert looplab.get(path).status_code == 200, (field, path)
+            for path in (f"/experiments/{odd}", f"/api/experiments/runs/{odd}"):
+                assert looplab.get(path).status_code in {200, 404}, (field, path)
+            write(looplab, f"update experiment set document = ? {place}", document)
+        of_odd = f"where experiment = (select seq from experiment {place}) and place > 0"
+        write(looplab, f"update experiment_arm set name = 'other' {of_odd}")
+        assert [looplab.get(path).status_code for path in lists] == [200] * len(lists)
 
 
 BESIDE: dict[str, tuple[dict[str, object], str]] = {

@@ -96,7 +96,7 @@ def trial_value(stream: str, trial: Trial | None, metric: Metric) -> float | Non
     """
     summary = summary_of(stream, trial)
     if summary is None:
-        return nan
+        return nan if trial is None else None
     times, _, part = metric.name.partition(".")
     known = getattr(summary, times, None) if part else None
     if part in PERCENTILES and percentile_level(known, part) == "hidden":
