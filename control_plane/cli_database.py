@@ -28,7 +28,7 @@ from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import TOOL_KINDS
 from control_plane.domain.units import change, number_of
 from control_plane.settings import Settings
-from control_plane.store.instance_lock import read_lock
+from control_plane.store.instance_lock import held_files, read_lock
 
 SHOWN, ALARM = 12, 10
 database_commands = typer.Typer()
@@ -305,9 +305,12 @@ def back_up_database(
 ) -> None:
     """Copy the database as it is now, also while a dashboard uses it.
 
-    A copy of the file alone would lack what its log (runs.db-wal) holds.
+    A copy of the file alone would lack what its log (runs.db-wal) holds. One that was deleted is
+    saved from the dashboard that still has it open.
     """
-    database = full_path(settings_with_database(context, db))
+    database = full_path(settings_of(context, db))
+    if held_files(database) is None:
+        settings_with_database(context, db)
     from control_plane.store.schema import back_up
 
     back_up(database, file)

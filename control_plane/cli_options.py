@@ -32,7 +32,7 @@ from control_plane.domain.spec_json import Document, read_document, read_spec, r
 from control_plane.domain.target_addresses import AllowedTarget
 from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.settings import Settings
-from control_plane.store.instance_lock import read_lock
+from control_plane.store.instance_lock import held_files, read_lock
 
 DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,8 +55,14 @@ def settings_with_database(context: typer.Context, db: Path | None) -> Settings:
 
 
 def _refuse_without_database(settings: Settings) -> None:
-    if not full_path(settings).exists():
-        raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
+    if full_path(settings).exists():
+        return
+    if (held := held_files(settings.db)) is not None:
+        raise SettingsError(
+            f"{settings.db} was deleted. Process {held.pid} still has what it held: save that with "
+            "looplab backup FILE before it ends."
+        )
+    raise SettingsError(f"There is no database at {settings.db}: name one with --db.")
 
 
 def full_path(settings: Settings) -> Path:

@@ -15,7 +15,7 @@ from typing import Literal
 from control_plane.domain.errors import StoreError
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
-from control_plane.store.instance_lock import read_lock
+from control_plane.store.instance_lock import held_files, read_lock
 from control_plane.store.schema import check, instance_of
 from control_plane.targets.configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
@@ -186,6 +186,10 @@ def _database(settings: Settings) -> Examined:
         schema = check(path)
     except StoreError as error:
         return Examined("database", "bad", str(error))
+    if schema is None and (held := held_files(path)) is not None:
+        text = f"{path} was deleted, and process {held.pid} still has what it held"
+        remedy = "Save it with looplab backup FILE before that ends, then looplab restore FILE."
+        return Examined("database", "bad", text, remedy)
     if schema is None:
         return Examined("database", "good", f"{path} can be made")
     return Examined("database", "good", f"{path} has schema {schema}")

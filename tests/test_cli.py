@@ -18,7 +18,7 @@ from control_plane.domain.run import State
 from control_plane.store.instance_lock import lock_path, read_lock
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, ENVIRONMENT, finished, items
-from tests.builders.states import in_state
+from tests.builders.states import held_elsewhere, in_state
 from tests.builders.trends import P50S, repeated
 from tests.conftest import Call
 from tests.dashboard import (
@@ -349,6 +349,24 @@ def test_a_ceiling_is_measured_kept_and_listed(tmp_path: Path) -> None:
     assert (found["strategy"], found["here"]) == ("blocking", True)
     assert found["throughput_per_s"] > 0
     assert 0 < found["responder_cpu_share"] < 1.1
+
+
+def test_a_deleted_database_is_named_with_who_still_has_it(tmp_path: Path, call: Call) -> None:
+    db = provide_database(tmp_path / "runs.db")
+    with held_elsewhere(db) as run_id:
+        db.unlink()
+        for command in (["trend"], ["repeat", run_id]):
+            refused = call(command)
+            assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+            assert "still has what it held: save that with looplab backup FILE" in refused.stderr
+        examined = call(["doctor"])
+        assert examined.returncode == 1
+        assert "runs.db was deleted, and process" in examined.stdout
+        saved = call(["backup", "saved.db"])
+        assert (saved.returncode, saved.stderr) == (0, "")
+    assert call(["restore", "saved.db"]).returncode == 0
+    with closing(open_store(db)) as store:
+        assert [run.id for run in store.runs(limit=9).runs] == [run_id]
 
 
 def test_a_backup_puts_back_what_it_holds(tmp_path: Path, call: Call) -> None:

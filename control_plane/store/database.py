@@ -56,7 +56,15 @@ _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
         "or choose another with --db",
     ),
 )
-_GONE = "was deleted or moved while Looplab runs: put it back, or start Looplab again"
+_MOVED = (
+    "was deleted or moved while Looplab runs: put it back. Without it the next start begins with "
+    "an empty one"
+)
+_DELETED = (
+    "was deleted while Looplab runs, which alone still has what it held: save that with looplab "
+    "backup FILE before Looplab ends, and put it back then with looplab restore FILE. The next "
+    "start without that begins with an empty one"
+)
 _REPLACED = "was replaced while Looplab runs: start Looplab again, which opens what lies there now"
 _WRITTEN_OVER = "was written over while Looplab runs: start Looplab again"
 _CLOSED = "is closed, because Looplab stops"
@@ -223,9 +231,9 @@ class Database:
         if self._cut_if_written_over():
             return _WRITTEN_OVER
         try:
-            there, opened = self.path.stat(), os.fstat(self._file)
+            opened, there = os.fstat(self._file), self.path.stat()
         except OSError:
-            return _GONE
+            return _MOVED if os.fstat(self._file).st_nlink else _DELETED
         same = (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
         return None if same else _REPLACED
 

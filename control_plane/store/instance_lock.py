@@ -37,6 +37,18 @@ class Holder:
     token: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class HeldFiles:
+    """A deleted database that a process still has open, and the paths by which it can be read.
+
+    `log` None: it has none open.
+    """
+
+    pid: int
+    database: Path
+    log: Path | None
+
+
 class Lock:
     """The lock of a database, held from construction to `release`.
 
@@ -127,6 +139,35 @@ def read_lock(database: Path) -> Holder | None:
             return None
     holder = _holder(path)
     return holder if holder is not None and _lives(holder) else None
+
+
+def held_files(database: Path) -> HeldFiles | None:
+    """Return the deleted database that another process of this user has open.
+
+    The last changed of several. None where none is seen, or a file lies at the path.
+    """
+    path = database.expanduser().resolve()
+    if path.exists():
+        return None
+    # Whoever closes a descriptor of a file gives up the locks of its own process on it.
+    own = str(os.getpid())
+    folders = (folder for folder in Path("/proc").glob("[0-9]*/fd") if folder.parent.name != own)
+    found = [held for folder in folders if (held := _held_in(folder, path))]
+    return max(found, key=lambda held: held.database.stat().st_mtime_ns, default=None)
+
+
+def _held_in(folder: Path, path: Path) -> HeldFiles | None:
+    opened: dict[str, Path] = {}
+    with contextlib.suppress(OSError):
+        for descriptor in folder.iterdir():
+            opened[str(descriptor.readlink())] = descriptor
+    deleted = opened.get(f"{path} (deleted)")
+    if deleted is None:
+        return None
+    log = f"{path}-wal"
+    return HeldFiles(
+        int(folder.parent.name), deleted, opened.get(f"{log} (deleted)", opened.get(log))
+    )
 
 
 @contextlib.contextmanager

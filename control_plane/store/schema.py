@@ -8,11 +8,13 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import stat
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +23,7 @@ from sqlmodel import select
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, Database, engine, store_errors
-from control_plane.store.instance_lock import Lock
+from control_plane.store.instance_lock import HeldFiles, Lock, held_files
 from control_plane.store.tables import Meta
 from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
 
@@ -311,12 +313,26 @@ def _touch(path: Path) -> None:
 def back_up(database: Path, copy: Path) -> None:
     """Copy a database as it is at this moment, also while a dashboard writes to it.
 
-    Raises StoreError when there is none, and when something lies at `copy`; then it stays.
+    One that was deleted is copied from what a running dashboard still has open. Raises StoreError
+    when there is none, and when something lies at `copy`; then it stays.
     """
     source, target = database.expanduser().resolve(), copy.expanduser().resolve()
-    if check(source) is None:
+    if check(source) is not None:
+        copy_database(source, target)
+    elif (held := held_files(source)) is not None:
+        _copy_held(held, target)
+    else:
         raise StoreError(f"There is no database at {source}: name one with --db.")
-    copy_database(source, target)
+
+
+def _copy_held(held: HeldFiles, target: Path) -> None:
+    """Copy a deleted database to a new file, by way of a copy in which its log has its name."""
+    with store_errors(target), TemporaryDirectory(dir=target.parent) as folder:
+        copied = Path(folder, "held.db")
+        shutil.copyfile(held.database, copied)
+        if held.log is not None:
+            shutil.copyfile(held.log, log_path(copied))
+        copy_database(copied, target)
 
 
 def restore(database: Path, backup: Path) -> list[Path]:

@@ -1,5 +1,10 @@
 """Runs in chosen states, and results in a form that can be compared."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 from control_plane.domain.histogram import Histogram
@@ -40,3 +45,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, StreamResult):
         return (value.summary, plain(value.service), plain(value.response), value.timeline)
     return value
+
+
+_ROOT = Path(__file__).parents[2]
+_HOLDER = """
+import sys
+from pathlib import Path
+from control_plane.domain.run import State
+from control_plane.store.store import open_store
+from tests.builders.states import in_state
+store = open_store(Path(sys.argv[1]))
+print(in_state(store, State.CANCELLED).id, flush=True)
+sys.stdin.read()
+store.close()
+"""
+
+
+@contextmanager
+def held_elsewhere(path: Path) -> Iterator[str]:
+    """Have another process keep the database open; give the id of its one run."""
+    command = [sys.executable, "-c", _HOLDER, str(path)]
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=_ROOT) as holder:
+        assert holder.stdout is not None
+        yield holder.stdout.readline().strip()

@@ -9,11 +9,12 @@ import pytest
 
 from control_plane.domain.errors import DatabaseOwned, StoreError
 from control_plane.domain.run import State
+from control_plane.store.instance_lock import held_files
 from control_plane.store.schema import back_up, restore
 from control_plane.store.store import open_store
 from control_plane.store.write_ahead_log import log_path
-from tests.builders.states import in_state
-from tests.dashboard import whole
+from tests.builders.states import held_elsewhere, in_state
+from tests.dashboard import provide_database, whole
 
 
 def titles(path: Path) -> list[str]:
@@ -85,6 +86,28 @@ def test_a_backup_goes_where_nothing_lies(path: Path, tmp_path: Path) -> None:
     back_up(path, elsewhere)
     assert restore(tmp_path / "third.db", elsewhere) == []
     assert titles(tmp_path / "third.db") == []
+
+
+@pytest.mark.parametrize("deleted", ["runs.db", "runs.db*"])
+def test_a_database_that_was_deleted_is_saved_from_whoever_has_it_open(
+    tmp_path: Path, deleted: str
+) -> None:
+    path, copy = provide_database(tmp_path / "runs.db"), tmp_path / "saved.db"
+    with held_elsewhere(path) as run_id:
+        assert log_path(path).stat().st_size
+        assert held_files(path) is None
+        for file in tmp_path.glob(deleted):
+            file.unlink()
+        back_up(path, copy)
+        assert copy.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(StoreError, match="File exists"):
+            back_up(path, copy)
+        assert not path.exists()
+    with pytest.raises(StoreError, match="no database"):
+        back_up(path, tmp_path / "late.db")
+    restore(path, copy)
+    assert titles(path) == [run_id]
+    assert whole(path)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "foreign", "damaged", "newer"])

@@ -46,6 +46,14 @@ def test_the_processor_is_named_without_its_trade_marks() -> None:
     assert " AMD EPYC 7763, " in machine("AMD EPYC 7763 64-Core Processor")
 
 
+def test_a_deleted_database_is_told_with_how_to_save_it(tmp_path: Path) -> None:
+    with in_process(tmp_path) as looplab:
+        looplab.db.unlink()
+        page = looplab.get("/").text
+        assert "save that with looplab backup FILE before Looplab ends" in page
+        assert "The next start without that begins with an empty one." in page
+
+
 def test_a_database_that_is_gone_is_told_on_each_page_until_it_is_back(tmp_path: Path) -> None:
     with in_process(tmp_path) as looplab:
         elsewhere = looplab.db.rename(tmp_path / "elsewhere.db")
