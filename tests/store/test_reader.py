@@ -173,7 +173,7 @@ def fill_history(store: Store) -> None:
         ({"text": "alpha é"}, ["Alpha BLOCKING é"]),
         ({"text": "al b"}, ["Alpha BLOCKING é", "alpha async"]),
         ({"text": "ph"}, []),
-        ({"text": "2 wo"}, ["gamma", '50% "quoted" _x']),
+        ({"text": "gam 2 wo"}, ["gamma"]),
         ({"text": "it,"}, []),
         ({"text": "  "}, ["delta", "gamma", '50% "quoted" _x', "Alpha BLOCKING é", "alpha async"]),
         ({"text": "%"}, ['50% "quoted" _x']),
