@@ -36,6 +36,7 @@ from control_plane.domain.errors import (
     FieldError,
     InvalidInput,
     LooplabError,
+    MachineBusy,
     SettingsError,
     StoreError,
     TooManyGuesses,
@@ -228,7 +229,7 @@ def _looplab_error(request: Request, error: Exception) -> Response:
         log.warning("%s: %s", _logged_path(request), error)
         message = error.plain
     response = _error_response(request, status_of(error), code_of(error), message, fields)
-    if isinstance(error, TooManyGuesses | ComeAgain):
+    if isinstance(error, TooManyGuesses | ComeAgain | MachineBusy):
         response.headers["Retry-After"] = str(math.ceil(error.wait_s))
     return response
 

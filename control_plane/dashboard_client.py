@@ -20,6 +20,7 @@ from control_plane.domain.errors import (
     FieldError,
     InvalidInput,
     LooplabError,
+    MachineBusy,
     NotFound,
     SettingsError,
 )
@@ -187,28 +188,23 @@ class RemoteDashboard:
 
     def import_file(self, file: Path, told: ToldOfFile, tell: Tell) -> Document:
         query = urlencode({name: value for name, value in asdict(told).items() if value})
-        was_free = False
         while True:
             try:
                 with file.open("rb") as content:
                     response = self._response("POST", f"/api/import?{query}", content=content)
                 return self._document(response)
-            except Conflict:
-                # The run that was in the way may have ended before it was looked for.
-                waited = self._waited_for_runs(tell)
-                if was_free and not waited:
-                    raise
-                was_free = not waited
+            except MachineBusy as busy:
+                self._wait_for_runs(tell)
+                time.sleep(busy.wait_s)
 
-    def _waited_for_runs(self, tell: Tell) -> bool:
-        """Return once no run works or waits; False where none did."""
-        waited = False
+    def _wait_for_runs(self, tell: Tell) -> None:
+        """Return once no run works or waits."""
+        told = False
         while (queue := self._request("GET", "/healthz"))["running"] or queue["queued"]:
-            if not waited:
+            if not told:
                 tell(f"{self.url} measures: the file is taken over as soon as no run waits.")
-            waited = True
+            told = True
             time.sleep(REPORT_S)
-        return waited
 
     def repeat(self, subject: str, serve: Mapping[str, Document], *, start: bool) -> Document:
         address = f"/api/repeats/{quote(subject, safe='')}"
@@ -289,7 +285,8 @@ class RemoteDashboard:
         if response.status_code == NOT_FOUND:
             raise NotFound(document["message"])
         if response.status_code == CONFLICT:
-            raise Conflict(document["message"])
+            kind = MachineBusy if "Retry-After" in response.headers else Conflict
+            raise kind(document["message"])
         fields = [FieldError(**field) for field in document.get("fields", ())]
         raise InvalidInput(document["message"], tuple(fields))
 

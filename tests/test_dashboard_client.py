@@ -2,19 +2,23 @@
 
 import re
 import socket
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from control_plane import dashboard_client
-from control_plane.dashboard_client import fetch_shared, printable
-from control_plane.domain.errors import LooplabError
+from control_plane.dashboard_client import RemoteDashboard, fetch_shared, printable
+from control_plane.domain.errors import Conflict, LooplabError
+from control_plane.domain.tool_result import ToldOfFile
+from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
 from tests.conftest import Call
-from tests.dashboard import dashboard, provide_database
+from tests.dashboard import dashboard, forked_dashboard, provide_database
 
 NAMED = {"application_package": "shop 2.3.1", "application_directory": "shop/service"}
 
@@ -68,6 +72,25 @@ def test_a_share_link_is_repeated_by_its_address(call: Call, tmp_path: Path) -> 
     gone = call(["repeat", hidden])
     assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
     assert f"{theirs.url} gave no bundle: " in gone.stderr
+
+
+def test_a_file_that_is_refused_for_good_is_sent_once(tmp_path: Path) -> None:
+    """It may have 1 GB."""
+    store = open_store(provide_database(tmp_path / "runs.db"))
+    run_id = finished(store, items(trials=1), ASYNC).id
+    store.close()
+    file = tmp_path / "other.looplab"
+    told: list[str] = []
+    write_bundle(tmp_path / "runs.db", file, [run_id])
+    with closing(sqlite3.connect(file)) as changed, changed:
+        changed.execute("UPDATE run SET reason = 'other'")
+    with forked_dashboard(tmp_path) as started:
+        with pytest.raises(Conflict, match="another content"):
+            RemoteDashboard(started.url).import_file(file, ToldOfFile(file.name), told.append)
+        counted = started.get("/metrics").text.splitlines()
+    (sent,) = (line for line in counted if "_total" in line and "/api/import" in line)
+    assert sent.endswith(" 1.0")
+    assert told == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ LooplabError
 ├── NotFound              no such run, configuration or page: 404
 ├── UnreadableRun         the database has a run of which something cannot be read: 404
 ├── Conflict              the state forbids it now: 409
+│   └── MachineBusy       until no run measures or waits
 ├── QueueFull             too many runs wait: 429
 ├── TooManyGuesses        a peer showed too many wrong secrets: 429
 ├── StoreError            the database cannot be used: exit 2, or 503 while serving
@@ -69,6 +70,12 @@ class UnreadableRun(LooplabError):
 
 class Conflict(LooplabError):
     """The present state does not allow it."""
+
+
+class MachineBusy(Conflict):
+    """A run measures or waits, which this would disturb; it may be over after `wait_s`."""
+
+    wait_s = 1.0
 
 
 class QueueFull(LooplabError):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from control_plane.domain.errors import Conflict, NotFound, StoreError
+from control_plane.domain.errors import Conflict, MachineBusy, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
@@ -95,7 +95,7 @@ class RunQueue:
 
     @asynccontextmanager
     async def reserve(self) -> AsyncIterator[None]:
-        """Let no run begin as long as this lasts. Raises Conflict when one works or waits."""
+        """Let no run begin as long as this lasts. Raises MachineBusy when one works or waits."""
         self._reserving += 1
         try:
             async with self._taking:
@@ -110,9 +110,9 @@ class RunQueue:
 
     async def _refuse_beside_runs(self) -> None:
         if self._job is not None:
-            raise Conflict("A run measures now: do this when it is over.")
+            raise MachineBusy("A run measures now: do this when it is over.")
         if await asyncio.to_thread(self._store.count_queued):
-            raise Conflict("A run waits for the machine: do this when it is over.")
+            raise MachineBusy("A run waits for the machine: do this when it is over.")
 
     def wake(self) -> None:
         """Look for queued runs."""

@@ -61,6 +61,7 @@ def test_an_import_waits_for_the_measurement(stored: Stored, elsewhere: Dashboar
     elsewhere.until_state(run_id, {"running"})
     refused = elsewhere.client.post("/api/import", content=bundle)
     assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
+    assert refused.headers["retry-after"] == "1"
     assert elsewhere.get(f"/bundle?run={run_id}").status_code == 409
     elsewhere.cancel(run_id)
 
