@@ -41,10 +41,13 @@ TITLE = 34
 PANELS_RIGHT = 132
 """Least pixels at the right of panels: the labels of most figures fit, whatever they say."""
 
-NARROW_PANELS_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 46
+NARROW_PANELS_RIGHT, NARROW_LABEL, NARROW_LETTERS = 16, 60, 50
 """On a small screen: pixels at the right of panels with titles, and of those with labels; letters
 of a title.
 """
+
+NARROW_TITLE = {"xshift": -44, "yshift": 7}
+"""Pixels: there a title begins above the ticks' texts, clear of them, not where the axis does."""
 
 NAMED_FROM, NARROW_FROM = 0.1, 0.24
 """A field narrower than this part of the axis, also on a small screen, has no room for its name."""
@@ -92,7 +95,7 @@ def stacked(panels: Sequence[Panel], x: Plot, height: Height) -> Plot:
         pixels = (domain[1] - domain[0]) * plot_height(height)
         if panel.title:
             wide.append(_title(panel.title, domain[1]))
-            narrow.append(_title(_narrow_title(panel), domain[1]))
+            narrow.append(_title(_narrow_title(panel), domain[1]) | NARROW_TITLE)
         else:
             narrow += end_labels(panel.labels, panel.axis, pixels, short=True, yref=y)
         wide += end_labels(panel.labels, panel.axis, pixels, short=False, yref=y)

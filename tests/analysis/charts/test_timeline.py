@@ -9,6 +9,7 @@ from control_plane.analysis.charts.panels import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
 from control_plane.domain.result import Cause, WarmUp
 from control_plane.domain.run import RunDetail, State
+from control_plane.domain.spec import Target
 from tests.analysis.charts.plotted import annotations, checked
 from tests.builders.records import Shape
 from tests.builders.runs import detail_of, items
@@ -260,6 +261,23 @@ def test_on_a_small_screen_the_labels_stand_in_the_titles():
     narrow = annotations(figure, "narrow")
     assert "Thread-pool tokens: none busy, limit 40" in [with_spaces(text) for text in narrow]
     assert max(map(len, narrow)) <= NARROW_LETTERS
+
+
+@pytest.mark.parametrize(
+    ("workers", "target", "title"),
+    [
+        (1, 0.99, "CPU: target mean 99 %, client mean 100 %, 1 core"),
+        (4, 4.0, "CPU: target mean 400 %, client mean 100 %, 4 cores"),
+    ],
+)
+def test_on_a_small_screen_the_title_says_how_many_cores_the_target_has(workers, target, title):
+    chosen = replace(spec(), target=Target(workers=workers))
+    loaded = replace(
+        detail(run(spec=chosen), steady(2.0, seconds=3)),
+        gauges=(gauges(target=target, client=1.0),),
+    )
+    narrow = annotations(timeline_chart(loaded), "narrow")
+    assert title in [with_spaces(text) for text in narrow]
 
 
 def test_a_warm_up_is_grey_and_named_before_the_window():
