@@ -40,7 +40,7 @@ def check(path: Path) -> str | None:
 
     Raises StoreError, with the file unchanged, for what is not a database of ours or is newer.
     """
-    return _known_schema(path) if usable(path) else None
+    return _known_schema(path, read_only_uri(path)) if usable(path) else None
 
 
 def check_backup(path: Path) -> None:
@@ -51,12 +51,12 @@ def check_backup(path: Path) -> None:
         _refuse_other_files(path, path.stat())
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
-    _known_schema(path)
+    _known_schema(path, backup_uri(path))
 
 
-def _known_schema(path: Path) -> str:
+def _known_schema(path: Path, uri: str) -> str:
     with store_errors(path):
-        version = schema_version(path)
+        version = schema_version(path, uri)
     if version == "0000" or not re.fullmatch("[0-9]{4}", version):
         raise StoreError(
             f"{path} says that its schema is {version[:40]!r}, which none is: put a backup in its "
@@ -140,12 +140,12 @@ def _refuse_other_name(path: Path) -> None:
             )
 
 
-def schema_version(path: Path) -> str:
-    """Return the revision that the file is at, read without changing it.
+def schema_version(path: Path, uri: str | None = None) -> str:
+    """Return the revision that the file is at, read without changing it, by another `uri` if given.
 
     The log beside it counts where it is its own.
     """
-    with closing(_reading(path)) as connection:
+    with closing(_reading(uri or read_only_uri(path))) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if "alembic_version" not in tables or "run_facts" not in tables:
             raise StoreError(
@@ -157,7 +157,7 @@ def schema_version(path: Path) -> str:
 
 def instance_of(path: Path) -> str | None:
     """Return the random id of a database of ours, read without changing it. Raises StoreError."""
-    with store_errors(path), closing(_reading(path)) as connection:
+    with store_errors(path), closing(_reading(read_only_uri(path))) as connection:
         row = connection.execute("SELECT instance FROM meta").fetchone()
         return str(row[0]) if row else None
 
@@ -173,15 +173,27 @@ def identity_of(database: Database) -> tuple[str, bytes]:
         return known.instance, bytes.fromhex(known.secret_key)
 
 
-def _reading(path: Path) -> sqlite3.Connection:
-    """Open a database so that nothing of it changes; a log of another is not read."""
-    return sqlite3.connect(read_only_uri(path), uri=True, timeout=BUSY_S)
+def _reading(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S)
 
 
 def read_only_uri(path: Path) -> str:
-    """Return the address by which SQLite reads a database and changes nothing of it."""
+    """Return the address by which SQLite reads a database and changes nothing of it.
+
+    A log of another is not read.
+    """
     mode = "mode=ro" if belongs(path) else "immutable=1"
     return f"file:{quote(str(path))}?{mode}"
+
+
+def backup_uri(path: Path) -> str:
+    """Return the same for a file that nobody writes: nothing is left beside one without a log.
+
+    Whoever only reads a database makes a log and its index, and cannot take them away.
+    """
+    return (
+        read_only_uri(path) if log_path(path).exists() else f"file:{quote(str(path))}?immutable=1"
+    )
 
 
 def _back_up(path: Path, version: str) -> None:
@@ -190,10 +202,11 @@ def _back_up(path: Path, version: str) -> None:
     copy_database(path, path.with_name(f"{path.name}.schema-{version}-{stamp}"))
 
 
-def copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path, uri: str | None = None) -> None:
     """Copy a database with what its log holds to a new file, which only its owner may read.
 
-    Raises StoreError, and leaves no file, where that is there already or what is copied is damaged.
+    `uri` is the address by which it is read, that of `read_only_uri` if none is given. Raises
+    StoreError, and leaves no file, where that is there already or what is copied is damaged.
     """
     try:
         _touch(target)
@@ -202,7 +215,7 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         with (
             store_errors(target),
-            closing(_reading(source)) as read,
+            closing(_reading(uri or read_only_uri(source))) as read,
             closing(sqlite3.connect(target)) as written,
         ):
             read.backup(written)
@@ -348,7 +361,7 @@ def restore(database: Path, backup: Path) -> list[Path]:
         lock.hold(path)
         unfinished = path.with_name(f"{path.name}.new")
         unfinished.unlink(missing_ok=True)
-        copy_database(source, unfinished)
+        copy_database(source, unfinished, backup_uri(source))
         kept = [*_keep(path), *set_aside(path)]
         unfinished.rename(path)
         return kept

@@ -110,6 +110,20 @@ def test_a_database_that_was_deleted_is_saved_from_whoever_has_it_open(
     assert whole(path)
 
 
+def test_nothing_is_left_beside_a_backup_that_was_put_back(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    copy = folder / "copy.db"
+    with closing(open_store(path)) as store:
+        run = in_state(store, State.CANCELLED)
+        back_up(path, copy)
+    before = copy.read_bytes()
+    restore(path, copy)
+    assert titles(path) == [run.id]
+    assert [file.name for file in folder.iterdir()] == ["copy.db"]
+    assert copy.read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", ["missing", "text", "foreign", "damaged", "newer"])
 def test_what_is_no_backup_changes_nothing(path: Path, tmp_path: Path, kind: str) -> None:
     bad = tmp_path / "bad.db"
