@@ -278,14 +278,14 @@ def experiment_grid(found: Document) -> Table:
     """Return a table for a spreadsheet, with a row for each metric and contender."""
     columns = (
         "metric", "role", "baseline", "arm", "unit", "baseline_value", "arm_value", "ratio",
-        "low_95", "high_95", "verdict", "validity", "told",
+        "low_95", "high_95", "verdict", "validity", "baseline_validity", "told",
     )  # fmt: skip
     validity = {run["arm"]: run["validity"] or run["state"] for run in found["runs"]}
     rows = (
         (
             each["metric"], each["role"], each["baseline"], each["contender"], each["unit"],
             *each["values"], each["ratio"], each["low"], each["high"], each["verdict"],
-            validity[each["contender"]], verdict_text(each),
+            validity[each["contender"]], validity[each["baseline"]], verdict_text(each),
         )
         for each in found["verdicts"]
     )  # fmt: skip

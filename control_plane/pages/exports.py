@@ -218,6 +218,13 @@ def experiment_table(experiment_id: ExperimentId, store: StoreDep) -> Response:
     return grid_file(grid, f"experiment-{experiment_id}")
 
 
+@router.get("/experiments/{experiment_id}.csv")
+def experiment_csv(experiment_id: ExperimentId, store: StoreDep) -> Response:
+    """Return the verdicts of an experiment as CSV."""
+    grid = experiment_grid(experiment_document(judged_now(store, experiment_id)))
+    return csv_file(f"experiment-{experiment_id}", grid.columns, grid.rows)
+
+
 @router.get("/compare.json")
 def compare_json(query: CompareQueryDep, store: StoreDep) -> JSONResponse:
     """Return a comparison as JSON, as the API has it."""
@@ -340,10 +347,7 @@ def comparison_markdown(comparison: Comparison, address: str) -> str:
 
 
 def _table(comparison: Comparison, stream: str) -> str:
-    heads = [
-        escaped(stream),
-        *(escaped(label.text) for label in comparison.labels),
-    ]
+    heads = [escaped(stream), *(escaped(label.text) for label in comparison.labels)]
     lines = [heads, ["---", *("---:" for _ in comparison.labels)]]
     lines.append(["Configuration", *map(escaped, comparison.configurations)])
     lines += [_row(comparison, stream, METRIC[name]) for name in _tabled(comparison, stream)]

@@ -45,7 +45,7 @@ from control_plane.domain.trend_runs import (
 from control_plane.domain.units import figures, number_of, seconds
 from control_plane.jobs.application_check import commits_of_step
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.exports import FigureName, figure_file, grid_file, markdown_file
+from control_plane.pages.exports import FigureName, csv_file, figure_file, grid_file, markdown_file
 from control_plane.pages.form import FormDep
 from control_plane.pages.result_transfer import bundle_file
 from control_plane.pages.site import View
@@ -194,13 +194,18 @@ def trend_grid(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Respon
     return grid_file(trend_table(read_trend(store, spec, query)), f"trend-{spec}")
 
 
+@router.get(f"{TRENDS}/{{spec}}.csv")
+def trend_csv(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Response:
+    """Return the points of a trend as CSV."""
+    points = trend_table(read_trend(store, spec, query))
+    return csv_file(f"trend-{spec}", points.columns, points.rows)
+
+
 @router.get(f"{TRENDS}/{{spec}}.looplab")
 def trend_bundle(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Response:
     """Return the runs of a trend as one file for another Looplab."""
-    points = read_trend(store, spec, query).points
-    if not points:
+    if not (ids := [point.run.id for point in read_trend(store, spec, query).points]):
         raise NotFound("This trend has no run yet.")
-    ids = [point.run.id for point in points]
     return bundle_file(f"looplab-trend-{spec}", lambda file: store.export_bundle(file, ids))
 
 
@@ -292,14 +297,12 @@ def _facts(trend: Trend) -> Iterator[str]:
 
 def _lede(trend: Trend) -> str:
     """Return where the newest step lies; of too few points, what to do."""
+    if trend.newest is None and trend.enough:
+        return ""
     if trend.newest is None:
         return (
-            ""
-            if trend.enough
-            else (
-                "Each finished and valid run of this spec is a point, whatever its title, tags and "
-                "trials: run it again, or let a nightly job do it."
-            )
+            "Each finished and valid run of this spec is a point, whatever its title, tags and "
+            "trials: run it again, or let a nightly job do it."
         )
     before, after = (trend.points[at].run for at in (trend.newest.first - 1, trend.newest.last))
     before_it, many = trend.steps.index(trend.newest), len(trend.steps)

@@ -88,10 +88,10 @@ def test_who_reads_no_page_is_told_of_suspect_runs() -> None:
     runs = trend(SLOWER).runs
     doubted = tuple(replace(run, outcome="suspect") for run in runs.runs)
     whole = trend_of(replace(runs, runs=doubted), axis="time", margin=0.03)
-    one = trend_of(replace(runs, runs=(*doubted[:1], *runs.runs[1:])), axis="time", margin=0.03)
+    single = trend_of(replace(runs, runs=(*doubted[:1], *runs.runs[1:])), axis="time", margin=0.03)
     told = trend_document(whole)["sentence"]
     assert told.endswith("which is worse; 35 of 35 runs are suspect")
-    assert trend_document(one)["sentence"].endswith("; 1 of 35 runs is suspect")
+    assert trend_document(single)["sentence"].endswith("; 1 of 35 runs is suspect")
     assert "; 35 of 35 runs are suspect**" in trend_markdown(trend_document(whole), "http://here/a")
     assert "35 points, 35 of them suspect" in trend_chart(whole).label
 

@@ -30,8 +30,8 @@ SHOWN = (
     "/compare?runs={},{}",
 )  # fmt: skip
 SHOWN_OF_EXPERIMENTS = (
-    "/experiments/{}", "/experiments/{}.html", "/experiments/{}.md", "/experiments/{}.tsv",
-    "/api/experiments/runs/{}",
+    "/experiments/{}", "/experiments/{}.csv", "/experiments/{}.html", "/experiments/{}.md",
+    "/experiments/{}.tsv", "/api/experiments/runs/{}",
 )  # fmt: skip
 
 

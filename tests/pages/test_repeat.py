@@ -180,6 +180,12 @@ def test_an_experiment_is_repeated_with_the_verdicts_of_both_machines(
     page = here.get(f"/experiments/{theirs}").text
     assert "imported from their-machine" in words(page)
     assert "Run again" not in words(page)
+    assert f'href="/experiments/{theirs}.csv"' in page
+    (exported, pasted) = (here.get(f"/experiments/{theirs}.{form}").text for form in ("csv", "tsv"))
+    rows = [*csv.DictReader(io.StringIO(exported))]
+    assert rows == [*csv.DictReader(io.StringIO(pasted), delimiter="\t")]
+    worths = {(row["baseline_validity"], row["validity"]) for row in rows}
+    assert worths == {("valid", "valid"), ("valid", "suspect")}
     made = here.post_form(f"/repeat/{theirs}", [("key", "once")])
     assert made.status_code == 303, made.text
     own = made.headers["location"].removeprefix("/experiments/")

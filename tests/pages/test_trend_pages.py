@@ -1,5 +1,6 @@
 """Trends: from a run to the trend of its spec, what people do to steps, and the nightly job."""
 
+import csv
 import json
 import re
 import sqlite3
@@ -159,7 +160,10 @@ def test_a_trend_goes_to_others_as_files(trended: Trended) -> None:
     assert f"/trends/{trended.spec}>)" in copied[0]
     rows = copied[1].splitlines()
     assert (len(rows), rows[13].split("\t")[1]) == (25, ids[12])
-    assert rows[13].endswith("worse")
+    assert rows[13].endswith("rose by 20\N{NO-BREAK SPACE}%, worse")
+    assert f"{address}.csv" in linked
+    exported = csv.reader(trended.looplab.get(f"{address}.csv").text.splitlines())
+    assert [*exported] == [*csv.reader(rows, delimiter="\t")]
 
 
 def test_the_runs_of_a_trend_go_to_another_looplab(trended: Trended, tmp_path: Path) -> None:

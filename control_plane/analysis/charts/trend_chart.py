@@ -21,7 +21,7 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.metric_charts import Sparkline
 from control_plane.analysis.charts.shift import round_ticks
-from control_plane.analysis.trend import Trend, TrendStep
+from control_plane.analysis.trend import Trend, TrendStep, moved_by
 from control_plane.domain.units import SPACE, WRITTEN, change, ratio, seconds, split_bytes
 
 MOST_COMMITS, MOST_NOTES = 8, 6
@@ -291,7 +291,9 @@ def course(numbers: Sequence[float]) -> Sparkline:
 
 def trend_table(trend: Trend) -> Table:
     """Return the points, and at the first behind each step how much that is."""
-    steps = {step.at: step_text(trend, step) for step in trend.steps}
+    # A spreadsheet takes `+12 %` for a formula.
+    metric = trend.metric
+    steps = {step.at: f"{moved_by(step, metric)}, {step.verdict}" for step in trend.steps}
     unit = "ratio" if trend.runs.key.baseline else trend.metric.unit
     ends = ("low, 95 %", "high, 95 %") if trend.runs.key.baseline else ()
     rows = (

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from control_plane.analysis.charts.figure import Table
+from control_plane.analysis.charts.figure import Table, TableValue
 from control_plane.analysis.comparison import (
     Comparison,
+    IntervalVerdict,
     MetricComparison,
     Trust,
     invalid,
@@ -303,18 +304,39 @@ def _metric_cell(comparison: Comparison, row: MetricComparison, run: Run) -> Cel
 
 
 def comparison_grid(comparison: Comparison) -> Table:
-    """Return a table for a spreadsheet: a row for each metric, a column for each run."""
+    """Return a table for a spreadsheet: a row for each metric, a column for each run.
+
+    Where something is decided, columns of each run that has a verdict follow.
+    """
     runs = comparison.runs
+    judged = [run for run in runs if any(run.id in row.verdicts for row in comparison.rows)]
     outcomes = (comparison.outcome(run) or run.state.value for run in runs)
     measured = (
-        (row.stream, row.metric, row.unit, *(row.values[run.id] for run in runs))
+        (
+            *(row.stream, row.metric, row.unit),
+            *(row.values[run.id] for run in runs),
+            *(cell for run in judged for cell in _decided(row.verdicts.get(run.id))),
+        )
         for row in comparison.rows
         if any(value is not None for value in row.values.values())
     )
+    named = (label.text for label in comparison.labels)
+    told = (f"{each} of {comparison.label(run.id).text}" for run in judged for each in _DECIDED)
+    nothing = [None] * (len(judged) * len(_DECIDED))
     return Table(
-        columns=("stream", "metric", "unit", *(label.text for label in comparison.labels)),
-        rows=((None, "validity", None, *outcomes), *measured),
+        columns=("stream", "metric", "unit", *named, *told),
+        rows=((None, "validity", None, *outcomes, *nothing), *measured),
     )
+
+
+_DECIDED = ("ratio", "low, 95 %", "high, 95 %", "verdict", "role")
+
+
+def _decided(found: IntervalVerdict | None) -> Sequence[TableValue]:
+    """Return the cells of `_DECIDED`."""
+    if found is None:
+        return [None] * len(_DECIDED)
+    return found.ratio, found.low, found.high, found.verdict, found.role
 
 
 MARKDOWN_MARKS: dict[Trust, str] = {"full": "", "greyed": "*", "void": "~~"}

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from control_plane.analysis.deciding.noise_floor import block_variances, floor_d
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import (
-    experiment_junit,
     experiment_markdown,
 )
 from control_plane.analysis.prose.experiment_sentences import (
@@ -21,15 +19,13 @@ from control_plane.analysis.prose.experiment_sentences import (
     ratio_with_interval,
 )
 from control_plane.analysis.prose.run_sentences import lede
-from control_plane.analysis.validity.judged_run import GATES
-from control_plane.cli_experiment import print_experiment
 from control_plane.domain.experiment import (
     Experiment,
     ExperimentArm,
     ExperimentDesign,
 )
 from control_plane.domain.metrics_and_objectives import ArmObjective, Prediction
-from control_plane.domain.result import Reason, Validity
+from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.unanswered import with_unanswered
 from control_plane.experiments.experiment_file import stored_document
@@ -86,54 +82,6 @@ def test_the_ratio_is_that_of_the_two_values_beside_it() -> None:
         assert contender
         assert metric.verdict.effect
         assert contender / baseline == pytest.approx(metric.verdict.effect.ratio)
-
-
-def test_reports_mark_what_is_suspect_and_say_why_nothing_is_decided() -> None:
-    suspect = Validity("suspect")
-    found = judge_experiment(experiment(), [arm(0, 1.0), arm(1, 1.5, validity=suspect)])
-    document = experiment_document(found)
-    document["verdicts"][1] |= {"verdict": "undecided", "reason": "no_number"}
-    told = "undecided: a trial of one side has no number that can be believed"
-    assert told in experiment_markdown(document)
-    suite = ET.fromstring(experiment_junit(document))
-    doubts = {
-        case.get("name", ""): case.findtext("system-out")
-        for case in suite
-        if case.get("classname") in {"arm", "primary"}
-    }
-    assert doubts == {"old": None, "new": "suspect: new", "Throughput of new": "suspect: new"}
-
-
-def test_who_reads_no_page_is_told_which_arms_are_suspect_and_why(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    busy = Reason("client_cpu", "suspect", "The client used 99 % of a core.", 0.99, 0.9)
-    load = Reason("other_load", "suspect", "Others used 0.5 cores.", 0.5, 0.1)
-    for doubted, told in (
-        (((busy,), (busy,)), "old and new are suspect: {0}."),
-        (((), (busy, load)), "new is suspect: {0} and {1}."),
-        (((load,), (busy,)), "old is suspect: {1}. new is suspect: {0}."),
-    ):
-        worths = [Validity("suspect" if reasons else "valid", reasons) for reasons in doubted]
-        runs = [arm(at, 1.0 + at, validity=worth) for at, worth in enumerate(worths)]
-        document = experiment_document(judge_experiment(experiment(), runs))
-        said = told.format(GATES["client_cpu"].headline, GATES["other_load"].headline)
-        assert document["sentence"].endswith(f" {said}")
-        texts = [[reason.text for reason in reasons] for reasons in doubted]
-        assert [run["doubts"] for run in document["runs"]] == texts
-        markdown = experiment_markdown(document).replace("\\", "")
-        assert said in markdown.splitlines()[0]
-        print_experiment(document, None)
-        printed = " ".join(capsys.readouterr().out.split())
-        assert said in printed
-        suite = ET.fromstring(experiment_junit(document))
-        doubts = {case.get("name", ""): case.findtext("system-out") or "" for case in suite}
-        for name, of_arm in zip(NAMES, texts, strict=False):
-            for text in of_arm:
-                assert f"- {name} is suspect: {' '.join(of_arm)}" in markdown
-                assert text in printed
-                assert text in doubts[name]
-                assert text in doubts["Throughput of new"]
 
 
 def test_markdown_turns_a_ratio_as_the_page_does() -> None:

@@ -13,6 +13,7 @@ from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
 from control_plane.domain.result import Trial, Validity
 from control_plane.domain.run import Run, RunOfSpec
+from control_plane.pages.compare.numbers_table import comparison_grid
 from tests.builders.trials import START, run, spec, summary, trial, with_spaces
 
 INVALID = Validity("invalid", ())
@@ -64,6 +65,26 @@ def decided(first: Sequence[Run], second: Sequence[Run]) -> Comparison:
     """The last run of either side compared, the others known."""
     made = compare([first[-1], second[-1]], first[-1].id)
     return with_sessions(made, sides(first, second))
+
+
+def test_a_table_for_a_spreadsheet_has_what_is_decided() -> None:
+    found = decided(SLOW, QUICK)
+    grid = comparison_grid(found)
+    rows = [dict(zip(grid.columns, row, strict=True)) for row in grid.rows]
+    (row,) = [row for row in rows if row["metric"] == "throughput_per_s"]
+    verdict = found.row("items", "throughput_per_s").verdicts[QUICK[2].id]
+    name = found.label(QUICK[2].id).text
+    heads = ("ratio", "low, 95 %", "high, 95 %", "verdict", "role")
+    assert [row[f"{head} of {name}"] for head in heads] == [
+        verdict.ratio,
+        verdict.low,
+        verdict.high,
+        "better",
+        "primary",
+    ]
+    undecided = comparison_grid(compare([SLOW[2], QUICK[2]], SLOW[2].id)).columns
+    assert grid.columns[: len(undecided)] == undecided
+    assert len(grid.columns) == len(undecided) + len(heads)
 
 
 def test_three_sessions_of_each_side_decide() -> None:
