@@ -95,7 +95,7 @@ class Pins:
         with self._database.read() as session:
             names = pin_names(session)
             pinned = rows_among(RunRow.seq, RunRow.id, RunRow.seq)
-            values = json.dumps(list(names), default=str)
+            values = json.dumps([seq for seq in names if isinstance(seq, int)])
             rows = session.connection().execute(pinned, {"values": values})
             seqs: dict[str, int] = dict(iter(rows))
         return {run_id: names[seqs[run_id]] for run_id in run_ids if run_id in seqs}
