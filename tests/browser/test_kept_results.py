@@ -1,5 +1,6 @@
 """Results that stay: edited in place, deleted and put back, pinned, revoked, of other tools."""
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -17,6 +18,17 @@ OVERLAPS = """() => [
 ].filter(([first, next, end, start]) =>
   first.getBoundingClientRect()[end] > next.getBoundingClientRect()[start]
 ).map(([first]) => first.textContent.trim())"""
+
+CUT_OR_COVERED = """() => {
+  const box = (each) => each.getBoundingClientRect();
+  const figure = box(document.querySelector("#timeline"));
+  const ticks = [...document.querySelectorAll("#timeline .plot-container g[class^=y] text")];
+  const meet = (one, two) => one.left < two.right && two.left < one.right
+    && one.top < two.bottom && two.top < one.bottom;
+  return [...document.querySelectorAll("#timeline .annotation-text")].filter((title) =>
+    box(title).left < figure.left || box(title).right > figure.right
+    || ticks.some((tick) => meet(box(tick), box(title)))).map((title) => title.textContent)
+}"""
 
 
 def test_a_row_is_edited_where_it_stands(page: Page, stored: Stored) -> None:
@@ -111,3 +123,14 @@ def test_many_runs_stand_apart_on_a_small_screen(open_page: OpenPage, stored: St
     expect(page.locator("table.run-header .run-chip").nth(7)).to_be_visible()
     expect(page.get_by_text("target, all processes").first).to_be_visible()
     assert page.evaluate(OVERLAPS) == []
+
+
+def test_titles_of_panels_are_whole_on_the_smallest_screen(
+    open_page: OpenPage, stored: Stored
+) -> None:
+    page = open_page(viewport={"width": 360, "height": 800})
+    page.goto(f"{stored.looplab.url}/runs/{stored.runs.exhausted}")
+    titles = page.locator("#timeline .annotation-text")
+    expect(titles.filter(has_text=re.compile("^CPU: .*, 1.core$"))).to_have_count(1)
+    expect(titles.filter(has_text=re.compile("^Thread-pool .*, limit 4$"))).to_have_count(1)
+    assert page.evaluate(CUT_OR_COVERED) == []
