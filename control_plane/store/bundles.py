@@ -22,7 +22,7 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreE
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.redaction import HIDDEN_BY_LINK
 from control_plane.domain.run import TERMINAL
-from control_plane.store.database import store_errors
+from control_plane.store.database import LOST_TRIALS, store_errors
 from control_plane.store.schema import (
     HEAD,
     SQLITE_MAGIC,
@@ -44,6 +44,10 @@ _STACKS = re.compile(r'"(stack|places)":\[[^]]')
 _MAX_VALUE_BYTES = 100_000_000
 _READ_S = 120.0
 """How long the rows of a bundle may take to be read."""
+_ODD_TRIAL = (
+    "A trial of these runs cannot be read: something else changed what the database holds of it. "
+    "The page of its run says so, too."
+)
 
 _MEASURED = (
     "SELECT * FROM run WHERE seq = ?",
@@ -114,8 +118,8 @@ def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
     """Write runs, experiments with their runs, and results of other tools to a new file.
 
     The digest of a spec stands for all finished runs of it. Without ids all that are over are
-    written. Raises NotFound for an id that is of neither,
-    Conflict for a run that is not over, InvalidInput for more than a bundle may hold, and
+    written. Raises NotFound for an id that is of neither, Conflict for a run that is not over,
+    InvalidInput for more than a bundle may hold, UnreadableRun where a trial cannot be read, and
     StoreError where there is no database or the file cannot be made.
     """
     source = database.expanduser().resolve()
@@ -146,10 +150,7 @@ def _odd_trials() -> Iterator[None]:
     except sqlite3.OperationalError as fault:
         if "user-defined function" not in str(fault):
             raise
-        raise UnreadableRun(
-            "A trial of these runs cannot be read: something else changed what the database holds "
-            "of it. The page of its run says so, too."
-        ) from fault
+        raise UnreadableRun(_ODD_TRIAL) from fault
 
 
 def digest_of(file: Path) -> str:
@@ -190,6 +191,8 @@ def _fill(bundle: sqlite3.Connection, address: str, ids: Sequence[str]) -> list[
         _choose(bundle, ids)
         for table in (*BUNDLE_TABLES, *TOOL_RESULT_TABLES):
             _copy(bundle, table)
+    if bundle.execute(LOST_TRIALS).fetchone():
+        raise UnreadableRun(_ODD_TRIAL)
     chosen = ("chosen", "chosen_experiment", "chosen_peer")
     counts = [bundle.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in chosen]
     bundle.execute("DETACH source")

@@ -9,7 +9,7 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -131,6 +131,23 @@ def checked_row(row: AnyRow) -> AnyRow:
         if not isinstance(value := getattr(row, name), kind):
             raise TypeError(f"{type(value).__name__} in the place of {kind} as {name}")
     return row
+
+
+LOST_TRIALS = """
+SELECT run, block FROM trial_stream AS stream WHERE NOT EXISTS (
+    SELECT 1 FROM trial WHERE trial.run = stream.run AND trial.block = stream.block
+)
+"""
+"""Trials of which only the streams are there; `AND run …` after it chooses runs."""
+_OF_RUNS = sqlalchemy.text(f"{LOST_TRIALS} AND run IN :seqs LIMIT 1").bindparams(
+    bindparam("seqs", expanding=True)
+)
+
+
+def refuse_lost_trials(session: Session, seqs: Collection[int]) -> None:
+    """Raise ValueError where a trial of these runs is gone, and its streams are there."""
+    if lost := session.connection().execute(_OF_RUNS, {"seqs": [*seqs]}).first():
+        raise ValueError(f"trial {lost.block} is gone")
 
 
 BUSY_S = 5.0

@@ -21,7 +21,7 @@ from control_plane.domain.run import Run, RunDetail, Standing, State, TrialResul
 from control_plane.domain.spec import Spec
 from control_plane.domain.stream_record import Slices
 from control_plane.store import run_search
-from control_plane.store.database import Database
+from control_plane.store.database import Database, refuse_lost_trials
 from control_plane.store.mapping import (
     deleted_run_of,
     gauges_of,
@@ -75,6 +75,7 @@ def details_of(
         if run_id not in known:
             raise no_run(run_id)
     seqs = [row.seq for row, _ in known.values() if row.seq is not None]
+    refuse_lost_trials(session, seqs)
     merged, trials = _streams(session, seqs, clocks=not first), _trials(session, seqs)
     lines, blobs = _seconds(session, seqs, slices=slices, first=first)
     details = []
@@ -84,8 +85,6 @@ def details_of(
         summaries = [summary for summary, *_ in merged[seq]]
         run = run_of(row, facts, summaries, [document for document, _ in trials[seq]])
         streams = zip(run.streams, merged[seq], strict=True)
-        if any(len(timelines) > len(run.trials) for timelines in lines[seq].values()):
-            raise ValueError("seconds of a trial that is not there")
         details.append(
             RunDetail(
                 run=run,
@@ -320,7 +319,9 @@ class Reader:
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
         """Return the gauges of a run, one for each trial."""
         with self._database.read() as session, readable(run_id):
-            return _gauges(session, find_row(session, run_id))
+            row = find_row(session, run_id)
+            refuse_lost_trials(session, [row.seq or 0])
+            return _gauges(session, row)
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""
@@ -376,6 +377,7 @@ def count_queued(session: Session) -> int:
 
 def whole_run(session: Session, row: RunRow) -> Run:
     """Return the run of a row, with its trials and streams."""
+    refuse_lost_trials(session, [row.seq or 0])
     trials = select(TrialRow.document).where(TrialRow.run == row.seq)
     streams = select(RunStream.summary).where(RunStream.run == row.seq)
     return run_of(

@@ -35,7 +35,7 @@ from control_plane.domain.result import Trial
 from control_plane.domain.run import RunOfSpec, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import spec_digest, stored_spec
-from control_plane.store.database import Database
+from control_plane.store.database import Database, refuse_lost_trials
 from control_plane.store.mapping import (
     readable,
     stored_environment,
@@ -243,8 +243,8 @@ class RunsAlike:
         with self._database.read() as session, readable(*run_ids):
             rows = session.execute(_of_runs(RunRow.seq, RunFacts.spec), {"ids": run_ids})
             known = {seq: (run_id, stored_spec(spec)) for run_id, seq, spec in rows}
-            columns: tuple[Any, ...] = (TrialRow.run, TrialRow.document)
-            documents = sqlalchemy.select(*columns).where(col(TrialRow.run).in_(known))
+            refuse_lost_trials(session, known)
+            documents = select(TrialRow.run, TrialRow.document).where(col(TrialRow.run).in_(known))
             for seq, document in session.execute(documents.order_by(col(TrialRow.block))):
                 run_id, spec = known[seq]
                 found[run_id].append(stored_trial(document, spec))

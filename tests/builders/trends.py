@@ -66,7 +66,7 @@ def _copy_experiment(database: sqlite3.Connection) -> None:
     experiment = copy_row(database, "experiment", "seq", 1, changes)
     for place in range(2):
         seq = copy_row(database, "run", "seq", place + 1, {"seq": None, "id": new_id()})
-        for table in ("run_facts", "run_stream", "trial"):
+        for table in ("run_facts", "run_stream", "trial", "trial_stream"):
             copy_row(database, table, "run", place + 1, {"run": seq})
         database.execute(
             "INSERT INTO experiment_arm (experiment, place, name, run) VALUES (?, ?, ?, ?)",

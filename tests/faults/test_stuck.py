@@ -103,6 +103,14 @@ def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
         assert looplab.delete(f"/api/runs/{odd}").status_code == 204
 
 
+OF_A_RUN = (
+    *("/runs/{run}", "/runs/{run}.html", "/runs/{run}.json", "/runs/{run}.csv", "/api/runs/{run}"),
+    *("/api/runs/{run}/gauges", "/bundle?run={run}"),
+    *("/compare?runs={kept},{run}", "/compare.csv?runs={kept},{run}"),
+    "/api/compare?runs={kept},{run}",
+)
+
+
 def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
     clean_after: Path,
 ) -> None:
@@ -120,8 +128,8 @@ def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
             answer = looplab.get(path)
             assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
         write(looplab, f"delete from trial {place}")
-        for path in (f"/runs/{odd}", f"/runs/{odd}.html"):
-            answer = looplab.get(path)
+        for path in OF_A_RUN:
+            answer = looplab.get(path.format(run=odd, kept=made.arms[0].run_id))
             assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
         for path in ("/", "/history", f"/experiments/{made.id}"):
             assert looplab.get(path).status_code == 200, path
