@@ -319,9 +319,7 @@ class Reader:
     def gauges(self, run_id: str) -> tuple[Gauges, ...]:
         """Return the gauges of a run, one for each trial."""
         with self._database.read() as session, readable(run_id):
-            row = find_row(session, run_id)
-            refuse_lost_trials(session, [row.seq or 0])
-            return _gauges(session, row)
+            return _gauges(session, find_row(session, run_id))
 
     def secrets_of(self, run_id: str) -> dict[str, str]:
         """Return what placeholders in the spec of a run stand for: JSON by digest."""
@@ -396,6 +394,7 @@ def _queued() -> SelectOfScalar[RunRow]:
 
 
 def _gauges(session: Session, row: RunRow) -> tuple[Gauges, ...]:
+    refuse_lost_trials(session, [row.seq or 0])
     documents = select(TrialRow.gauges).where(TrialRow.run == row.seq)
     in_order = documents.order_by(col(TrialRow.block))
     return tuple(gauges_of(document) for document in session.exec(in_order))
