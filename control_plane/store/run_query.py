@@ -373,8 +373,7 @@ def runs_of_page(session: Session, seqs: Sequence[int]) -> tuple[list[Run], list
         page = runs_in_order(session, seqs) if seqs else ()
         if len(page) == len(seqs):
             return list(page), []
-    runs: list[Run] = []
-    spoiled: list[str] = []
+    runs, spoiled = list[Run](), list[str]()
     for seq in seqs:
         run_id = str(session.exec(select(RunRow.id).where(RunRow.seq == seq)).first() or "")
         try:
