@@ -38,7 +38,7 @@ DOCUMENTS: tuple[object, ...] = ("5", "{}", "[1]")
 ASKED = 6
 """About so many of the addresses that read a table are asked after each change, in turn."""
 TOOL_FILES = Path(__file__).parents[1] / "tests" / "other_tools" / "files"
-READ_BY_RUNS = {"submission", "used_numbers", "secret", "run_secret"}
+READ_BY_RUNS = {"meta", "submission", "used_numbers", "secret", "run_secret"}
 """What is read where a run is handed in and measured, and on no page."""
 KEY = {"Idempotency-Key": "a key"}
 QUERIES = {

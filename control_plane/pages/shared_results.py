@@ -107,9 +107,9 @@ class SharedResult(ABC):
 
     def picture(self) -> Picture:
         """Return its main figure as a picture."""
-        percentiles = next(figure for figure in self.figures() if figure.name == "percentiles")
-        assert isinstance(percentiles, Figure)
-        return self._picture(drawn_lines(percentiles.plot))
+        lines = (figure for figure in self.figures() if isinstance(figure, Figure))
+        found = [drawn_lines(figure.plot) for figure in lines if figure.name == "percentiles"]
+        return self._picture(found[0] if found else Drawn((), (), ()))
 
     def _picture(self, drawn: Drawn) -> Picture:
         return Picture(self.sentence, self.note, self.outcomes, drawn)

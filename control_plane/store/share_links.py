@@ -269,7 +269,7 @@ def _hide_in(file: Path, link: ShareLink, redaction: Redaction) -> None:
     """Write each run and experiment of a bundle anew, redacted; nothing else of it stays."""
     made = engine(file, begin="BEGIN", connections=1)
     try:
-        with Session(made) as session:
+        with Session(made) as session, readable(link.of.subject, kind=link.of.kind):
             session.exec(delete(RunTag))
             for row in session.exec(select(RunRow)).all():
                 _hide_in_run(session, row, link, redaction)
@@ -284,8 +284,7 @@ def _hide_in(file: Path, link: ShareLink, redaction: Redaction) -> None:
 
 
 def _hide_in_run(session: Session, row: RunRow, link: ShareLink, redaction: Redaction) -> None:
-    with readable(row.id):
-        run, facts = whole_run(session, row), session.get_one(RunFacts, row.seq)
+    run, facts = whole_run(session, row), session.get_one(RunFacts, row.seq)
     shown = redaction.run(run)
     environment = _environment_of(run, shown, link)
     row.title, row.tags, row.note = shown.title, tags_text(shown.tags), shown.note
