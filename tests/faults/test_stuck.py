@@ -285,6 +285,21 @@ def test_what_is_odd_where_runs_are_handed_in_is_told(clean_after: Path) -> None
         looplab.finished(looplab.submit(spec), WITHIN_S)
 
 
+def test_a_link_to_what_cannot_be_read_says_so(clean_after: Path) -> None:
+    store = open_store(provide_database(clean_after / "runs.db"))
+    run = finished(store, *classic()[0])
+    token = store.make_share_link(ShareSubject("run", run.id, "a run"), (), 1)
+    store.close()
+    with in_process(clean_after) as looplab:
+        before = read(looplab, "select gauges from trial limit 1")
+        write(looplab, "update trial set gauges = '{}'")
+        answer = looplab.get(f"/shared/{token}/recipe.looplab")
+        assert (answer.status_code, "cannot be read" in answer.text) == (404, True)
+        write(looplab, "update trial set gauges = ?", before)
+        write(looplab, "update run_stream set run = -1")
+        assert looplab.get(f"/shared/{token}/picture.png").content.startswith(b"\x89PNG")
+
+
 def seq_of(run_id: str) -> str:
     return f"select seq from run where id = '{run_id}'"
 
