@@ -6,10 +6,11 @@ could not even be read.
 """
 
 import errno
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -367,9 +368,14 @@ def engine(path: Path, *, begin: str, connections: int) -> Engine:
     return made
 
 
+def json_values(values: Iterable[object]) -> str:
+    """Return values as a JSON array; what is neither number nor text no row of ours has."""
+    return json.dumps([value for value in values if isinstance(value, int | str)])
+
+
 @cache
 def rows_among(column: Any, *columns: Any, order: tuple[Any, ...] = ()) -> Select[Any]:
-    """Return the query of rows whose `column` has one of the `values`, a parameter: a JSON array.
+    """Return the query of rows whose `column` has one of the `values`, a parameter: `json_values`.
 
     Of the same columns it is the same each time: to build a query takes as long as to ask it.
     """

@@ -1,6 +1,5 @@
 """Pinned baselines, which are kept from deletion, and deletion: for good after a week."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,7 +15,7 @@ from control_plane.domain.limits import TEXT_LENGTHS, bounded_text
 from control_plane.domain.run import DeletedRun, Pin, State, pinned_for
 from control_plane.domain.spec import Spec
 from control_plane.store.audit_log import record, record_each
-from control_plane.store.database import Database, read_each, rows_among
+from control_plane.store.database import Database, json_values, read_each, rows_among
 from control_plane.store.mapping import deleted_run_of, readable, refuse_blobs
 from control_plane.store.reader import find_row, whole_run
 from control_plane.store.run_search import index_runs
@@ -95,8 +94,7 @@ class Pins:
         with self._database.read() as session:
             names = pin_names(session)
             pinned = rows_among(RunRow.seq, RunRow.id, RunRow.seq)
-            values = json.dumps([seq for seq in names if isinstance(seq, int)])
-            rows = session.connection().execute(pinned, {"values": values})
+            rows = session.connection().execute(pinned, {"values": json_values(names)})
             seqs: dict[str, int] = dict(iter(rows))
         return {run_id: names[seqs[run_id]] for run_id in run_ids if run_id in seqs}
 

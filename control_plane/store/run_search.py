@@ -35,7 +35,7 @@ from control_plane.domain.result import Trial
 from control_plane.domain.run import RunOfSpec, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import spec_digest, stored_spec
-from control_plane.store.database import Database, refuse_lost_trials
+from control_plane.store.database import Database, json_values, refuse_lost_trials
 from control_plane.store.mapping import (
     readable,
     stored_environment,
@@ -126,8 +126,7 @@ def refuse_unstorable(field: str, value: str) -> None:
 
 def among(column: Any, values: Collection[int | str | None]) -> ColumnElement[bool]:
     """Return the condition that a column has one of many values, too many for a parameter each."""
-    can_be = [value for value in values if isinstance(value, int | str)]
-    known = func.json_each(json.dumps(can_be)).table_valued("value")
+    known = func.json_each(json_values(values)).table_valued("value")
     return col(column).in_(sqlalchemy.select(known.c.value))
 
 
