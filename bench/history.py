@@ -58,6 +58,7 @@ APART = 36
 """So many runs lie between two experiments of three arms, counted with them."""
 BLOCKS = 4
 """So many blocks were begun of each."""
+NOTHING = "nothing, many filters"
 QUERIES = {
     "all": "",
     "state": "state=finished",
@@ -112,8 +113,7 @@ QUERIES = {
     "by errors, search and dates": "sort=errors&text=items&since=2026-01-10&until=2026-03-20",
     "by p50, cancelled": "sort=p50&state=cancelled",
     "by p99, search and blocking": "sort=p99&text=number&state=finished&strategy=blocking",
-    "nothing, many filters": "text=77&state=finished&configuration=uvicorn&tag=nightly"
-    "&machine=runner",
+    NOTHING: "text=77&state=finished&configuration=uvicorn&tag=nightly&machine=runner",
     "oldest first, search": "order=asc&text=checkout&machine=bench",
 }
 """What is asked for; `{id}` stands for the id of a run."""
@@ -141,7 +141,11 @@ def main() -> int:
 def timed(folder: Path, queries: Mapping[str, str], requests: int) -> list["ListTimes"]:
     """Ask for each list so often, and make it here as often."""
     run_id = some_id(folder / "runs.db")
-    lists = [ListTimes(name, query.replace("{id}", run_id)) for name, query in queries.items()]
+    lists = [
+        ListTimes(name, query.replace("{id}", run_id), without)
+        for name, query in queries.items()
+        for without in ("", *(_filters(query) if name == NOTHING else ()))
+    ]
     with dashboard(folder) as looplab:
         for each in lists * requests:
             each.ask(looplab)
@@ -154,28 +158,37 @@ def timed(folder: Path, queries: Mapping[str, str], requests: int) -> list["List
     return lists
 
 
-class ListTimes:
-    """Seconds of one list, by request: until it arrived, and those of a processor."""
+def _filters(query: str) -> dict[str, str]:
+    return dict(parse_qsl(query))
 
-    def __init__(self, name: str, query: str) -> None:
-        self.name, self._query = name, query
+
+class ListTimes:
+    """Seconds of one list, by request: until it arrived, and those of a processor.
+
+    `without` a filter: of the count of what would be found once that is dropped.
+    """
+
+    def __init__(self, name: str, query: str, without: str) -> None:
+        self.name = f"{name}, without {without}" if without else name
+        self._query, self._without = HistoryQuery.model_validate(_filters(query)), without
+        self._url = f"/history/without/{without}?{query}" if without else f"/history?{query}"
         self.arrived: list[float] = []
         self.worked: list[float] = []
         self.rows: list[float] = []
 
     def ask(self, looplab: Dashboard) -> None:
         """Ask a dashboard for the page."""
-        self.arrived.append(seconds_of(looplab, f"/history?{self._query}"))
+        self.arrived.append(seconds_of(looplab, self._url))
 
     def work(self, looplab: Dashboard) -> None:
         """Make the page in this process."""
         begun = time.process_time()
-        seconds_of(looplab, f"/history?{self._query}")
+        seconds_of(looplab, self._url)
         self.worked.append(time.process_time() - begun)
 
     def read(self, store: Store) -> None:
         """Read the rows of the page alone."""
-        query = HistoryQuery.model_validate(dict(parse_qsl(self._query)))
+        query = self._query.without(self._without) if self._without else self._query
         begun = time.process_time()
         read_runs(query, store, PAGE)
         self.rows.append(time.process_time() - begun)

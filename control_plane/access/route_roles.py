@@ -82,6 +82,7 @@ ROUTES: dict[AccessRole, tuple[str, ...]] = {
         "GET /history/delete",
         "GET /history/chosen",
         "GET /history/keep",
+        "GET /history/without/{name}",
         "GET /import",
         "GET /new",
         "GET /openapi.json",

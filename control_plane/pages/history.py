@@ -132,12 +132,14 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class WiderSearch:
-    """A filter that could go, and how many runs that would bring."""
+class WiderSearch(View):
+    """A filter that could go: `href` lists the runs without it, `total` of them, written out."""
 
+    template: ClassVar[str] = "partials/wider_search.html"
+    name: str
     label: str
     href: str
-    total: str
+    total: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class HistoryPage(View):
     older_label: str
     newest: str
     newest_label: str
-    drops: tuple[WiderSearch, ...]
+    wider: tuple[WiderSearch, ...]
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str]
@@ -225,7 +227,7 @@ def history_page(
         older_label="Older runs" if query.is_newest_first else "Next runs",
         newest=query.without("cursor").url if query.cursor else "",
         newest_label="Newest runs" if query.is_newest_first else "First runs",
-        drops=() if found.total else tuple(_drops(query, store)),
+        wider=() if found.total else tuple(_wider(query, name) for name in query.filters),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
         ticked=frozenset(query.run),
@@ -333,14 +335,8 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
         yield Filter(name, FILTER_LABELS[name], value, offered)
 
 
-def _drops(query: HistoryQuery, store: Store) -> Iterator[WiderSearch]:
-    for name in query.filters:
-        wider = query.without(name)
-        # To count them takes no order, and one by a number takes long.
-        found = read_runs(wider.sorted_by("created", "desc"), store, 1)
-        if found.total:
-            total = f"{'more than ' if found.more else ''}{count(found.total)}"
-            yield WiderSearch(FILTER_LABELS[name], history_url(wider.encoded), total)
+def _wider(query: HistoryQuery, name: str, total: str = "") -> WiderSearch:
+    return WiderSearch(name, FILTER_LABELS[name], query.without(name).url, total)
 
 
 router = APIRouter(include_in_schema=False)
@@ -357,6 +353,19 @@ def history(
     """Show the list of runs."""
     with store.one_view():
         return page(request, history_page(query, store, service, answers))
+
+
+@router.get("/history/without/{name}")
+def without(
+    request: Request, name: str, store: StoreDep, query: Annotated[HistoryQuery, Query()]
+) -> Response:
+    """Show how many runs match once a filter is dropped: each count may go through all runs."""
+    if name not in query.filters:
+        raise NotFound("This filter is not set.")
+    # To count them takes no order, and one by a number takes long.
+    found = read_runs(query.without(name).sorted_by("created", "desc"), store, 1)
+    total = f"{'more than ' if found.more else ''}{count(found.total)}" if found.total else ""
+    return page(request, _wider(query, name, total))
 
 
 @router.get("/runs", include_in_schema=False)

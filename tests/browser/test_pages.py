@@ -245,6 +245,8 @@ def test_the_history_follows_what_is_typed(page: Page, looplab: Dashboard) -> No
     expect(page.locator("[data-count]")).to_have_text("1 chosen")
     page.get_by_label("From", exact=True).fill("2100-01-01")
     expect(page.get_by_role("heading", name="No run matches")).to_be_visible()
+    expect(page.get_by_role("link", name="Without “From”: 1 found")).to_be_visible()
+    expect(page.get_by_text("Without “Search”: none found")).to_be_visible()
     expect(page.get_by_label("Search")).to_have_value("items block")
     page.get_by_label("From", exact=True).fill("")
     page.get_by_label("Search").fill("async")
