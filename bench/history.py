@@ -53,6 +53,7 @@ LIMIT_S = 0.040
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 SPAN = timedelta(days=365)
 NOT_LISTED = {"service": b"", "response": b"", "first_byte": None, "log": "[]", "gauges": "{}"}
+NOT_LISTED |= {"timeline": None, "seconds": None, "send_lag": None}
 WORDS = ("checkout", "search", "login", "basket", "export", "release", "nightly", "canary")
 APART = 36
 """So many runs lie between two experiments of three arms, counted with them."""
@@ -312,7 +313,8 @@ class Copying:
         for place, (name, template) in enumerate(arms.fetchall()):
             titled = {"title": f"{question} {name}", "tags": '["classic"]'}
             seq = self.copy_run(template, "classic", **titled)
-            copy_row(self._database, "trial", "run", template, {"run": seq, **NOT_LISTED})
+            for part in ("trial", "trial_stream"):
+                copy_row(self._database, part, "run", template, {"run": seq, **NOT_LISTED})
             verdict = self._drawn.choice(get_args(VerdictName)) if place else ""
             self._database.execute(
                 "INSERT INTO experiment_arm (experiment, place, name, run, verdict)"

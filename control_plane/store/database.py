@@ -135,20 +135,30 @@ def checked_row(row: AnyRow) -> AnyRow:
 
 
 LOST_TRIALS = """
-SELECT run, block FROM trial_stream AS stream WHERE NOT EXISTS (
-    SELECT 1 FROM trial WHERE trial.run = stream.run AND trial.block = stream.block
+SELECT run, block FROM (
+    SELECT run, block FROM trial_stream AS stream WHERE NOT EXISTS (
+        SELECT 1 FROM trial WHERE trial.run = stream.run AND trial.block = stream.block
+    )
+    UNION ALL
+    SELECT run, block FROM trial WHERE (
+        SELECT count(*) FROM trial_stream AS stream
+        WHERE stream.run = trial.run AND stream.block = trial.block
+    ) < (SELECT max(1, count(*)) FROM run_stream WHERE run_stream.run = trial.run)
 )
 """
-"""Trials of which only the streams are there; `AND run …` after it chooses runs."""
-_OF_RUNS = sqlalchemy.text(f"{LOST_TRIALS} AND run IN :seqs LIMIT 1").bindparams(
+"""Trials without their streams, and streams without their trial; `WHERE run …` after it chooses.
+
+A trial has one stream at least, and as many as the result where its run has one.
+"""
+_OF_RUNS = sqlalchemy.text(f"{LOST_TRIALS} WHERE run IN :seqs LIMIT 1").bindparams(
     bindparam("seqs", expanding=True)
 )
 
 
 def refuse_lost_trials(session: Session, seqs: Collection[int]) -> None:
-    """Raise ValueError where a trial of these runs is gone, and its streams are there."""
+    """Raise ValueError where a trial of these runs, or a stream of one, is gone."""
     if lost := session.connection().execute(_OF_RUNS, {"seqs": [*seqs]}).first():
-        raise ValueError(f"trial {lost.block} is gone")
+        raise ValueError(f"trial {lost.block} is gone, or some of its streams are")
 
 
 BUSY_S = 5.0

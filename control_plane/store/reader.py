@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache
+from itertools import starmap
 from typing import Any, TypeVar, Unpack
 
 import sqlalchemy
@@ -274,14 +275,11 @@ class Reader:
             of_run = select(TrialStream).where(TrialStream.run == row.seq)
             for stream in session.exec(of_run.order_by(col(TrialStream.place))):
                 streams[stream.block].append(stream)
-            return [
-                TrialResult(
-                    trial,
-                    tuple(map(trial_stream_of, streams[trial.block], trial.streams)),
-                    seen,
-                )
-                for trial, seen in zip(run.trials, gauges, strict=True)
-            ]
+            results = []
+            for trial, seen in zip(run.trials, gauges, strict=True):
+                pairs = zip(streams[trial.block], trial.streams, strict=True)
+                results.append(TrialResult(trial, tuple(starmap(trial_stream_of, pairs)), seen))
+            return results
 
     def detail(self, run_id: str, *, slices: bool = False) -> RunDetail:
         """Return the run with its histograms, timelines and gauges; its `slices` when asked for."""

@@ -11,7 +11,7 @@ from itertools import cycle
 from json import dumps
 from pathlib import Path
 
-from control_plane.domain.experiment import BlockVariance, Findings
+from control_plane.domain.experiment import BlockVariance, Experiment, Findings
 from control_plane.domain.ids import new_id
 from control_plane.domain.spec import Target
 from control_plane.domain.tool_result import ToldOfFile
@@ -128,11 +128,26 @@ def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
             answer = looplab.get(path)
             assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
         write(looplab, f"delete from trial {place}")
-        for path in OF_A_RUN:
-            answer = looplab.get(path.format(run=odd, kept=made.arms[0].run_id))
-            assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
-        for path in ("/", "/history", f"/experiments/{made.id}"):
-            assert looplab.get(path).status_code == 200, path
+        refused_and_listed(looplab, made, odd)
+
+
+def test_a_trial_without_its_streams_is_as_lost_as_one_that_is_gone(clean_after: Path) -> None:
+    store = open_store(clean_after / "runs.db")
+    made = decided(store, "classic", [ASYNC, THREADED, BLOCKING])
+    store.close()
+    odd = made.arms[1].run_id or ""
+    with in_process(clean_after) as looplab:
+        write(looplab, f"delete from trial_stream where run = ({seq_of(odd)}) and block = 1")
+        refused_and_listed(looplab, made, odd)
+
+
+def refused_and_listed(looplab: Dashboard, made: Experiment, odd: str) -> None:
+    """Check that nothing gives numbers of the odd arm, and that what lists it can be read."""
+    for path in OF_A_RUN:
+        answer = looplab.get(path.format(run=odd, kept=made.arms[0].run_id))
+        assert (answer.status_code, "cannot be read" in answer.text) == (404, True), path
+    for path in ("/", "/history", f"/experiments/{made.id}"):
+        assert looplab.get(path).status_code == 200, path
 
 
 def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.errors import InvalidInput, NotFound, UnreadableRun
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.observations import Gauges, WorkerSeries
 from control_plane.domain.run import Run, RunOfSpec, State
@@ -103,6 +103,21 @@ def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
     (run,) = store.add([draft()])
     detail = store.detail(run.id)
     assert (detail.run, detail.streams, detail.timelines, detail.gauges) == (run, {}, {}, ())
+
+
+@pytest.mark.parametrize("lost", ["block = 1", "block = 1 AND place = 1"])
+def test_a_run_without_the_streams_of_a_trial_is_told_from_one_without_trials(
+    path: Path, store: Store, lost: str
+) -> None:
+    run = finished(store, replace(two_streams(), trials=2), ASYNC)
+    (waiting,) = store.add([draft()])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"DELETE FROM trial_stream WHERE {lost}")
+    reads = (store.run, store.detail, store.gauges, store.trial_results)
+    for read in (*reads, lambda run_id: store.trials_of_runs([run_id])):
+        with pytest.raises(UnreadableRun, match=run.id):
+            read(run.id)
+        read(waiting.id)
 
 
 def test_unknown_runs_are_not_found(store: Store) -> None:
