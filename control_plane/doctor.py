@@ -28,6 +28,7 @@ from control_plane.targets.observation.machine import (
 from control_plane.targets.observation.procfs import owner_of
 from control_plane.targets.target_files import read_file
 
+_ROOT = Path("/")
 _MOST_BYTES = 100_000
 FEW_FILES = 4_096
 FEW_PORTS = 10_000
@@ -76,7 +77,7 @@ def _port(settings: Settings) -> Examined:
 
 def _local_ports(settings: Settings) -> Examined:
     del settings
-    low, high = map(int, (_text("/proc/sys/net/ipv4/ip_local_port_range") or "0 0").split())
+    low, high = map(int, (_text("proc/sys/net/ipv4/ip_local_port_range") or "0 0").split())
     text = f"{high - low:,} for connections of clients"
     if not high or high - low >= FEW_PORTS:
         return Examined("local ports", "good", text if high else "cannot be read")
@@ -124,7 +125,7 @@ def _load(settings: Settings) -> Examined:
 
 def _memory(settings: Settings) -> Examined:
     del settings
-    lines = (line.split() for line in (_text("/proc/meminfo") or "").splitlines())
+    lines = (line.split() for line in (_text("proc/meminfo") or "").splitlines())
     kilobytes = {words[0].strip(":"): int(words[1]) for words in lines}
     if not kilobytes:
         return Examined("memory", "good", "cannot be read")
@@ -173,7 +174,7 @@ def _servers(settings: Settings) -> Examined:
 
 def _clock(settings: Settings) -> Examined:
     del settings
-    source = _text("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+    source = _text("sys/devices/system/clocksource/clocksource0/current_clocksource")
     if source not in SLOW_CLOCKS:
         return Examined("clock", "good", source or "cannot be read")
     remedy = "It costs microseconds for each look: choose tsc or kvm-clock where there is one."
@@ -217,6 +218,6 @@ _LOOKS: tuple[Look, ...] = (
 def _text(path: str) -> str:
     """Return what a file of the system says; "" where it cannot be read."""
     try:
-        return read_file(Path(path), _MOST_BYTES).decode().strip()
+        return read_file(_ROOT / path, _MOST_BYTES).decode().strip()
     except (OSError, ValueError):
         return ""

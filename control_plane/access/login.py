@@ -14,11 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Literal
 
 import psutil
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from control_plane.access.http_errors import header_values
@@ -81,6 +81,7 @@ class Guesses:
     def count(self, peer: str) -> None:
         """Count one more of this peer."""
         wrong = self._of(peer)
+        self._wrong.pop(peer, None)
         while len(self._wrong) >= MOST_PEERS:
             self._wrong.pop(next(iter(self._wrong)))
         self._wrong[peer] = wrong
@@ -243,14 +244,9 @@ def peer_of(scope: Scope) -> str:
 
 
 def _cookie(scope: Scope, name: str) -> str | None:
-    for value in header_values(scope, b"cookie"):
-        try:
-            found = SimpleCookie(value).get(name)
-        except CookieError:
-            continue
-        if found is not None:
-            return found.value
-    return None
+    # Not http.cookies, to which one odd name, of whatever other server of this host, spoils all.
+    cookies = (cookie_parser(value) for value in header_values(scope, b"cookie"))
+    return next((found[name] for found in cookies if name in found), None)
 
 
 def other_users() -> list[str]:

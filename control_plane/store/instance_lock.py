@@ -122,7 +122,7 @@ class Lock:
             if holder is not None and _lives(holder):
                 raise _owned(database, holder)
             if time.monotonic() > deadline:
-                raise _owned(database, holder)
+                raise _owned(database, None)
             time.sleep(_TICK_S)
 
 

@@ -1,5 +1,7 @@
 """Who may come in: secrets, sessions, addresses that work once, guesses; and each route by role."""
 
+import os
+import pwd
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from control_plane.access import login as logins
 from control_plane.access.login import (
     ADDRESS_S,
     GUESSES,
@@ -17,9 +20,11 @@ from control_plane.access.login import (
     SESSION_S,
     Caller,
     Credentials,
+    Guesses,
     Login,
     id_range,
     is_person,
+    other_users,
 )
 from control_plane.access.route_roles import role_of
 from control_plane.app import create_app, routes_of
@@ -264,3 +269,55 @@ def test_the_ids_of_people_are_those_that_the_system_names(tmp_path: Path) -> No
     assert id_range(path) == PEOPLE
     path.write_text("#UID_MIN 1\nUID_MIN\t\t 500\nSYS_UID_MAX 999\nUID_MAX 2000\n")
     assert id_range(path) == (500, 2_000)
+
+
+def test_other_people_are_those_with_an_account_or_here_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the accounts are those of its image, and nobody's."""
+    for uid in ("4294000001", "999", "systemd"):
+        (tmp_path / "user" / uid).mkdir(parents=True)
+    accounts = [account(os.getuid(), "/bin/sh"), account(1_001, "/bin/sh")]
+    monkeypatch.setattr(logins, "_LOGGED_IN", tmp_path / "user")
+    monkeypatch.setattr(logins, "_LOGIN_DEFS", tmp_path / "login.defs")
+    monkeypatch.setattr(logins, "CONTAINER_FILES", (tmp_path / "container",))
+    monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    before = set(other_users())
+    (tmp_path / "container").touch()
+    assert before - set(other_users()) == {named(1_001)}
+    assert "4294000001" in before
+    assert not before & {named(os.getuid()), named(999)}
+
+
+def named(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def test_the_peer_that_guessed_last_longest_ago_is_forgotten_for_a_new_one(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "MOST_PEERS", 2)
+    guesses = Guesses(clock)
+    for peer in ("first", "second"):
+        for _ in range(GUESSES):
+            guesses.count(peer)
+    for peer in ("first", "second"):
+        with pytest.raises(TooManyGuesses):
+            guesses.refuse(peer)
+    guesses.count("third")
+    guesses.refuse("first")
+    with pytest.raises(TooManyGuesses):
+        guesses.refuse("second")
+
+
+def test_an_odd_cookie_of_another_server_of_this_host_ends_no_session(site: TestClient) -> None:
+    site.post("/login", data={"secret": TOKEN})
+    ((name, value),) = site.cookies.items()
+    site.cookies.clear()
+    for other in ("a/b=c", "(=", "=x", ";;"):
+        shown = site.get("/history", headers={"Cookie": f"{other}; {name}={value}"})
+        assert shown.status_code == 200
+    assert site.get("/history", headers={"Cookie": f"a/b=c; {name}=x"}).status_code == 401

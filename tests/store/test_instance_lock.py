@@ -1,5 +1,6 @@
 """One control plane for each file, told apart by the kernel and not by a pid."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.domain.errors import DatabaseOwned
+from control_plane.domain.errors import DatabaseOwned, StoreError
+from control_plane.store import instance_lock
 from control_plane.store.instance_lock import Lock, lock_path, read_lock
 from control_plane.store.store import open_store
 
@@ -129,3 +131,40 @@ def test_nothing_is_said_after_the_end(path: Path) -> None:
     store.close()
     assert read_lock(path) is None
     assert lock_path(path).read_bytes() == b""
+
+
+def test_who_holds_the_lock_and_does_not_say_who_it_is_is_not_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the dead one whose pid is still written there."""
+    monkeypatch.setattr(instance_lock, "_PATIENCE_S", 0.03)
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    born = datetime.now(UTC).isoformat()
+    for content in ("", json.dumps({"pid": dead.pid, "url": None, "started": born})):
+        lock_path(path).write_text(content)
+        with lock_path(path).open("r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(DatabaseOwned) as refused:
+                Lock(path)
+        assert str(refused.value) == f"{path} is in use by another Looplab."
+    Lock(path).release()
+
+
+def test_a_lock_file_with_a_token_is_left_to_its_user_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_path(path).touch(0o644)
+    lock = Lock(path)
+    lock.announce("http://127.0.0.1:8200", "a token")
+    assert lock_path(path).stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(StoreError, match="belongs to another user, who could read the token"):
+        lock.announce("http://127.0.0.1:8200", "another token")
+    lock.release()
+
+
+def test_a_lock_file_that_cannot_be_opened_is_one_readable_line(path: Path) -> None:
+    lock_path(path).mkdir()
+    with pytest.raises(StoreError, match=r"\.lock cannot be written: Is a directory\.$"):
+        open_store(path)

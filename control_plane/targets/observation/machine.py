@@ -221,7 +221,7 @@ def _numbers(pattern: str) -> list[int]:
 
 def _texts(pattern: str) -> list[str]:
     texts = []
-    for path in _files(pattern):
+    for path in _files(_CORES, pattern):
         try:
             texts.append(path.read_text().strip())
         except OSError:
@@ -230,8 +230,8 @@ def _texts(pattern: str) -> list[str]:
 
 
 @cache
-def _files(pattern: str) -> tuple[Path, ...]:
-    return tuple(_CORES.glob(pattern))
+def _files(folder: Path, pattern: str) -> tuple[Path, ...]:
+    return tuple(folder.glob(pattern))
 
 
 COMM_CHARACTERS = 15
