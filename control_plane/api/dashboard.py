@@ -131,7 +131,7 @@ MetricsDep = Annotated[Metrics, Depends(_metrics)]
 router = APIRouter(tags=["monitoring"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", summary="Show the health of the dashboard")
 def healthz(service: RunServiceDep) -> Document:
     """Return name, version, pid and queue.
 
@@ -147,7 +147,11 @@ def healthz(service: RunServiceDep) -> Document:
     }
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    summary="Show the metrics of the dashboard, for Prometheus",
+)
 def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     """Runs by state, queue, requests to the dashboard and its process, for Prometheus.
 
@@ -161,7 +165,7 @@ def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
 access = APIRouter(prefix="/api", tags=["access"])
 
 
-@access.get("/audit")
+@access.get("/audit", summary="List who did what")
 def audit(store: StoreDep, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Document:
     """Return who started, cancelled and deleted what, the newest first.
 
@@ -171,7 +175,7 @@ def audit(store: StoreDep, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -
     return {"entries": [entry.document() for entry in store.audit(limit)]}
 
 
-@access.post("/login-addresses", status_code=201)
+@access.post("/login-addresses", status_code=201, summary="Make an address that logs a browser in")
 def make_login_address(request: Request) -> Document:
     """Return the path of an address that logs a browser in as operator, once, within an hour.
 
@@ -186,7 +190,7 @@ def make_login_address(request: Request) -> Document:
 targets = APIRouter(prefix="/api")
 
 
-@targets.get("/applications", tags=["applications"])
+@targets.get("/applications", tags=["applications"], summary="List your own applications")
 def applications(service: RunServiceDep) -> list[Document]:
     """Those of the settings, by name. `server` is `command`, or null where a spec chooses one."""
     return [
@@ -200,7 +204,7 @@ def applications(service: RunServiceDep) -> list[Document]:
     ]
 
 
-@targets.get("/configurations", tags=["configurations"])
+@targets.get("/configurations", tags=["configurations"], summary="List the configurations")
 def configurations(service: RunServiceDep) -> list[Document]:
     """The configurations that a spec can name, those that come with Looplab first."""
     return [
@@ -215,7 +219,7 @@ def configurations(service: RunServiceDep) -> list[Document]:
     ]
 
 
-@targets.get("/ceilings", tags=["ceilings"])
+@targets.get("/ceilings", tags=["ceilings"], summary="List the client ceilings")
 def ceilings(store: StoreDep, service: RunServiceDep) -> Document:
     """Return the stored ceilings, newest first.
 

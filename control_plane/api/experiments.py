@@ -45,7 +45,7 @@ router = APIRouter(prefix="/api", tags=["experiments"], responses=ERROR_RESPONSE
 trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
 
 
-@router.post("/experiments", status_code=202)
+@router.post("/experiments", status_code=202, summary="Queue an experiment of your own")
 def submit(
     document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
 ) -> Document:
@@ -60,7 +60,7 @@ def submit(
     return {"id": made.id, "url": experiment_address(made.id), "elsewhere": elsewhere}
 
 
-@router.get("/experiments")
+@router.get("/experiments", summary="List the experiments that come with Looplab")
 def bundled(service: RunServiceDep) -> list[Document]:
     """Return the experiments that come with Looplab, and how long each variant takes here.
 
@@ -77,7 +77,11 @@ class VariantBody(BaseModel):
     variant: Variant = "quick"
 
 
-@router.post("/experiments/{slug}/start", status_code=202)
+@router.post(
+    "/experiments/{slug}/start",
+    status_code=202,
+    summary="Queue an experiment that comes with Looplab",
+)
 def start(
     slug: str, body: VariantBody, service: RunServiceDep, key: IdempotencyKey = None
 ) -> Document:
@@ -89,7 +93,7 @@ def start(
     return {"id": made.id, "url": experiment_address(made.id)}
 
 
-@router.get("/experiments/runs")
+@router.get("/experiments/runs", summary="List experiments")
 def experiments(
     store: StoreDep,
     limit: Annotated[PageLimit, Query()] = 50,
@@ -111,7 +115,7 @@ def experiments(
     return {"experiments": listed, "next": after}
 
 
-@router.get("/experiments/runs/{experiment_id}")
+@router.get("/experiments/runs/{experiment_id}", summary="Show an experiment")
 def experiment(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Return an experiment with what its complete blocks say.
 
@@ -120,21 +124,21 @@ def experiment(experiment_id: ExperimentId, store: StoreDep, service: RunService
     return _told(store, service, experiment_id)
 
 
-@router.post("/experiments/runs/{experiment_id}/cancel")
+@router.post("/experiments/runs/{experiment_id}/cancel", summary="Cancel an experiment")
 async def cancel(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """End an experiment that is not over; its complete blocks stay."""
     await service.cancel_experiment(experiment_id)
     return await asyncio.to_thread(_told, store, service, experiment_id)
 
 
-@router.post("/experiments/runs/{experiment_id}/pause")
+@router.post("/experiments/runs/{experiment_id}/pause", summary="Pause an experiment")
 async def pause(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Stop an experiment until it is resumed; its block in progress is discarded and counted."""
     await service.pause_experiment(experiment_id)
     return await asyncio.to_thread(_told, store, service, experiment_id)
 
 
-@router.post("/experiments/runs/{experiment_id}/resume")
+@router.post("/experiments/runs/{experiment_id}/resume", summary="Resume an experiment")
 def resume(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Let a paused experiment go on, behind all that wait, in a session of its own."""
     service.resume_experiment(experiment_id)
@@ -149,7 +153,9 @@ class ConfirmBody(BaseModel):
     blocks: Annotated[int, Field(strict=True)] | None = None
 
 
-@router.get("/experiments/runs/{experiment_id}/confirm")
+@router.get(
+    "/experiments/runs/{experiment_id}/confirm", summary="Show what would confirm an experiment"
+)
 def confirmation(
     experiment_id: ExperimentId,
     store: StoreDep,
@@ -163,7 +169,9 @@ def confirmation(
     return confirmation_document(store, service, experiment_id, blocks)
 
 
-@router.post("/experiments/runs/{experiment_id}/confirm")
+@router.post(
+    "/experiments/runs/{experiment_id}/confirm", summary="Queue the confirmation of an experiment"
+)
 def confirm(
     experiment_id: ExperimentId,
     store: StoreDep,
@@ -190,13 +198,13 @@ def _told(store: Store, service: RunService, experiment_id: str) -> Document:
     return {**experiment_document(judged), "remaining_s": left_s}
 
 
-@router.get("/noise-floor")
+@router.get("/noise-floor", summary="List the noise floors")
 def noise_floors(store: StoreDep) -> Document:
     """Return how small a difference each machine can show, by kind of load and metric."""
     return {"noise_floors": floor_documents(store.block_variances())}
 
 
-@trends.get("/trends")
+@trends.get("/trends", summary="List trends")
 def listed_trends(store: StoreDep, query: TrendListQueryDep) -> Document:
     """Return the specs of which ten valid runs or more are here, the last measured first.
 
@@ -206,7 +214,7 @@ def listed_trends(store: StoreDep, query: TrendListQueryDep) -> Document:
     return trend_list_document(listed, store.left_out_of_trends(suspect=query.suspect))
 
 
-@trends.get("/trends/{spec}")
+@trends.get("/trends/{spec}", summary="Show a trend")
 def trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
     """Return the points of a trend, its steps, and what changed around the application.
 
@@ -217,7 +225,7 @@ def trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
     return trend_document(read_trend(store, spec, query))
 
 
-@trends.post("/trends/{spec}/told")
+@trends.post("/trends/{spec}/told", summary="Keep that the alarm of a trend was told")
 def told_trend(spec: TrendSpec, store: StoreDep, query: TrendQueryDep) -> Document:
     """Return the trend, and keep that its alarm was told: each step raises one alarm."""
     return tell_trend(store, spec, query)
@@ -240,7 +248,7 @@ class StepBody(BaseModel):
     note: str = ""
 
 
-@trends.post("/trends/{spec}/steps")
+@trends.post("/trends/{spec}/steps", summary="Change a step of a trend")
 def change_trend_step(
     spec: TrendSpec, body: StepBody, store: StoreDep, query: TrendQueryDep
 ) -> Document:

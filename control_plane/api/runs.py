@@ -115,7 +115,7 @@ class RunChanges(BaseModel):
     note: str = ""
 
 
-@router.post("/runs", status_code=202, openapi_extra=SPEC_BODY)
+@router.post("/runs", status_code=202, openapi_extra=SPEC_BODY, summary="Queue a run")
 def submit(
     document: SpecBody, service: RunServiceDep, response: Response, key: IdempotencyKey = None
 ) -> Document:
@@ -133,7 +133,7 @@ def submit(
     }
 
 
-@router.get("/runs")
+@router.get("/runs", summary="List runs")
 def runs(
     store: StoreDep, service: RunServiceDep, query: Annotated[RunListQuery, Query()]
 ) -> Document:
@@ -153,7 +153,9 @@ def runs(
     return {"runs": documents, "next": page.next_cursor, "unreadable": list(page.unreadable)}
 
 
-@router.post("/import", openapi_extra=BUNDLE_BODY)
+@router.post(
+    "/import", openapi_extra=BUNDLE_BODY, summary="Import a bundle or a result of another tool"
+)
 async def import_file(
     request: Request, service: RunServiceDep, query: Annotated[ImportQuery, Query()]
 ) -> Document:
@@ -174,40 +176,40 @@ async def import_file(
     return asdict(imported)
 
 
-@router.get("/runs/{run_id}")
+@router.get("/runs/{run_id}", summary="Show a run")
 def run(run_id: RunId, store: StoreDep, service: RunServiceDep) -> Document:
     """Return the run with its trials, and its progress while it is not over."""
     found = store.run(run_id)
     return run_document(found, service.progress(run_id), service.hints(found))
 
 
-@router.patch("/runs/{run_id}")
+@router.patch("/runs/{run_id}", summary="Change title, tags or note of a run")
 def change(run_id: RunId, changes: RunChanges, store: StoreDep, service: RunServiceDep) -> Document:
     """Change title, tags or note of a run, in any state; its numbers never change."""
     changed = store.edit(run_id, **changes.model_dump(exclude_unset=True))
     return run_document(changed, service.progress(run_id), service.hints(changed))
 
 
-@router.delete("/runs/{run_id}", status_code=204)
+@router.delete("/runs/{run_id}", status_code=204, summary="Delete a run")
 def delete(run_id: RunId, store: StoreDep) -> None:
     """Take a run that is over out of every list; for a week it can be restored."""
     store.delete([run_id])
 
 
-@router.post("/runs/{run_id}/restore")
+@router.post("/runs/{run_id}/restore", summary="Restore a deleted run")
 def restore(run_id: RunId, store: StoreDep) -> Document:
     """Put back a run that was deleted; the secrets that it alone had are gone."""
     store.put_back_run(run_id)
     return run_document(store.run(run_id), None)
 
 
-@router.post("/runs/{run_id}/cancel")
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run")
 async def cancel(run_id: RunId, service: RunServiceDep) -> Document:
     """End a run that is not over; its processes are gone when this answers."""
     return run_document(await service.cancel(run_id), None)
 
 
-@router.get("/runs/{run_id}/gauges")
+@router.get("/runs/{run_id}/gauges", summary="Show what was sampled beside the trials of a run")
 def gauges(run_id: RunId, store: StoreDep) -> dict[str, Any]:
     """The first trial seen from outside and inside, and under `trials` each of them."""
     trials = [asdict(trial) for trial in store.gauges(run_id)]
@@ -233,7 +235,7 @@ class RepeatBody(BaseModel):
     start: bool = False
 
 
-@repeats.post("/repeats/{subject}")
+@repeats.post("/repeats/{subject}", summary="Repeat an imported result")
 def repeat(
     subject: Annotated[str, Path(max_length=20)],
     store: StoreDep,
@@ -264,13 +266,13 @@ class PinBody(BaseModel):
     name: str
 
 
-@pinned.get("/pins")
+@pinned.get("/pins", summary="List the pinned baselines")
 def pins(store: StoreDep) -> Document:
     """Return the pinned baselines, the last first; `run` is the baseline of an experiment."""
     return {"pins": [_pin_document(pin) for pin in store.pins()]}
 
 
-@pinned.post("/pins", status_code=201)
+@pinned.post("/pins", status_code=201, summary="Pin a run or an experiment")
 def pin(body: PinBody, store: StoreDep) -> Document:
     """Keep a run or an experiment under a name, from deletion too, as a baseline of its workload.
 
@@ -280,7 +282,7 @@ def pin(body: PinBody, store: StoreDep) -> Document:
     return _pin_document(store.pin(body.id, body.name))
 
 
-@pinned.delete("/pins/{subject_id}", status_code=204)
+@pinned.delete("/pins/{subject_id}", status_code=204, summary="Unpin a run or an experiment")
 def unpin(subject_id: Annotated[str, Path(max_length=20)], store: StoreDep) -> None:
     """Let a pinned run or experiment be like any other."""
     store.unpin(subject_id)
@@ -303,7 +305,7 @@ def _pin_document(pin: Pin) -> Document:
     }
 
 
-@peers.get("/peers")
+@peers.get("/peers", summary="List results of other tools")
 def peer_results(store: StoreDep) -> Document:
     """List the results of other tools, newest first, without the course of their streams."""
     found = [tool_result_document(result) for result in store.tool_results()]
@@ -312,7 +314,7 @@ def peer_results(store: StoreDep) -> Document:
     return {"peers": found}
 
 
-@peers.get("/peers/compare")
+@peers.get("/peers/compare", summary="Compare results of other tools and runs")
 def compared_peers(
     store: StoreDep,
     results: Annotated[str, Query(max_length=200, description="1 to 12 ids, by commas")],
@@ -328,19 +330,19 @@ def compared_peers(
     return measured_document(measured_sides(ids, found, store.detail), ratios=anyway)
 
 
-@peers.get("/peers/{peer_id}")
+@peers.get("/peers/{peer_id}", summary="Show a result of another tool")
 def peer_result(peer_id: ToolResultId, store: StoreDep) -> Document:
     """Return a result of another tool as its file tells it; nobody judged it."""
     return tool_result_document(store.tool_result(peer_id))
 
 
-@peers.delete("/peers/{peer_id}", status_code=204)
+@peers.delete("/peers/{peer_id}", status_code=204, summary="Delete a result of another tool")
 def delete_tool_result(peer_id: ToolResultId, store: StoreDep) -> None:
     """Delete a result of another tool for good; its file can be imported again."""
     store.delete_tool_result(peer_id)
 
 
-@comparisons.get("/compare")
+@comparisons.get("/compare", summary="Compare runs")
 def comparison(
     store: StoreDep,
     runs: Annotated[str, Query(max_length=200, description="2 to 12 run ids, by commas")],

@@ -140,3 +140,20 @@ def test_the_api_is_documented(looplab: Dashboard) -> None:
     page = looplab.get("/docs")
     assert page.status_code == 200
     assert "https://" not in page.text
+
+
+def test_each_operation_of_the_api_says_what_it_does(looplab: Dashboard) -> None:
+    """FastAPI makes a summary of the function's name where a route has none."""
+    operations = [
+        operation
+        for path in looplab.get("/openapi.json").json()["paths"].values()
+        for operation in path.values()
+    ]
+    summaries = [operation["summary"] for operation in operations]
+    named_after_functions = [
+        operation["summary"]
+        for operation in operations
+        if operation["operationId"].startswith(operation["summary"].lower().replace(" ", "_"))
+    ]
+    assert named_after_functions == []
+    assert len(set(summaries)) == len(summaries) > 30
