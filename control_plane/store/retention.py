@@ -29,6 +29,7 @@ from control_plane.store.tables import (
     RunSecret,
     RunTag,
     Secret,
+    StepMarkRow,
 )
 from control_plane.store.writer import find_rows
 
@@ -249,6 +250,15 @@ class Deletions:
         """Return how many runs were deleted at that moment, and can be put back."""
         with self._database.read() as session:
             return len(session.exec(_left(moment)).all())
+
+    def marked_steps_before(self, run_ids: Sequence[str]) -> list[str]:
+        """Return those of these runs that a step of a trend stands before, marked by somebody."""
+        placed = rows_among(RunRow.id, RunRow.id).join(
+            StepMarkRow, (col(StepMarkRow.place) == col(RunRow.seq)) & (StepMarkRow.made_by != "")
+        )
+        with self._database.read() as session:
+            found = session.connection().execute(placed, {"values": json_values(run_ids)})
+            return sorted({row.id for row in found})
 
     def tombstone(self, run_id: str) -> DeletedRun | None:
         """Return what is left of a run that was deleted; None of one that was not."""

@@ -1,15 +1,20 @@
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from control_plane.analysis.prose import plain_text
+from control_plane.domain.ids import new_id
 from control_plane.domain.run import State
+from control_plane.domain.trend_runs import StepMark, TrendKey
 from control_plane.experiments.experiment_file import bundled_experiment
 from control_plane.jobs.experiment_job import findings_of, judged_now
 from control_plane.pages.experiment_cards import ExperimentAnswers, experiment_answer
+from control_plane.store.share_links import SharedKind, ShareSubject
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, FAILING, THREADED, decided, ended, items
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
@@ -309,6 +314,49 @@ def test_nothing_is_deleted_before_the_question_is_answered(looplab: Dashboard) 
     assert looplab.delete(f"/api/runs/{run_id}").status_code == 204
     assert looplab.post(f"/api/runs/{run_id}/restore").json()["title"] == "to delete"
     assert send(looplab, "/runs/restore", [("deleted", "x")]).status_code == 422
+
+
+def test_what_rests_on_a_run_is_told_before_it_is_deleted(tmp_path: Path) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        made = decided(store, "classic", [BLOCKING, THREADED, ASYNC])
+        first, second, third = (arm.run_id or "" for arm in made.arms)
+        store.keep_findings(made.id, findings_of(judged_now(store, made.id)))
+        shared: list[tuple[SharedKind, str]] = [
+            ("run", second),
+            ("experiment", made.id),
+            ("comparison", f"runs={first},{second}"),
+        ]
+        for kind, subject in shared:
+            store.make_share_link(ShareSubject(kind, subject, f"shared {kind}"), [], 1)
+        key = TrendKey(store.trend_spec(second), "items", "response_time_s.p50")
+        with closing(sqlite3.connect(tmp_path / "runs.db")) as database:
+            (seq,) = database.execute("SELECT seq FROM run WHERE id = ?", (second,)).fetchone()
+        store.keep_mark(key, StepMark(new_id(), None, seq, datetime.now(UTC)), "step")
+
+    def said(looplab: Dashboard, *runs: str) -> str:
+        asked = looplab.get("/history/delete", params=[("run", run) for run in runs]).text
+        return " ".join(read_html(asked).text.split())
+
+    question, names = made.question, [arm.name for arm in made.arms]
+    with in_process(tmp_path) as looplab:
+        before = looplab.get(f"/api/experiments/runs/{made.id}").json()
+        told = said(looplab, second)
+        assert f"Experiment {question} loses its verdict on {names[1]}." in told
+        assert "The share link of shared run shows nothing then." in told
+        assert "The share link of shared comparison shows what is left of it then." in told
+        assert "The share link of shared experiment shows what is left of it then." in told
+        assert "has a step that somebody marked before this run" in told
+        told = said(looplab, first)
+        assert f"loses every verdict, because its baseline {names[0]} goes." in told
+        assert "marked" not in told
+        told = said(looplab, first, second, third)
+        assert f"Experiment {question} goes with all of its arms." in told
+        assert "The share link of shared experiment shows nothing then." in told
+        moment = send(looplab, "/runs/delete", [("run", second)]).headers["location"]
+        left = looplab.get(f"/api/experiments/runs/{made.id}").json()["verdicts"]
+        assert "deleted_side" in {verdict["reason"] for verdict in left}
+        send(looplab, "/runs/restore", parse_qsl(urlsplit(moment).query))
+        assert looplab.get(f"/api/experiments/runs/{made.id}").json() == before
 
 
 def test_title_tags_and_note_are_edited_on_the_page_of_a_run(looplab: Dashboard) -> None:

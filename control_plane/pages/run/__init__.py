@@ -1,6 +1,7 @@
 """One run: live, its result after, and what people change about it; deletion, and the way back."""
 
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput
 from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import DeletedRun, Pin, Run, RunDetail
 from control_plane.jobs.run_service import RunService
-from control_plane.pages.compare_query import CompareQuery, suggested_runs
+from control_plane.pages.compare_query import CompareQuery, parse_compare_query, suggested_runs
 from control_plane.pages.form import FormData, FormDep
 from control_plane.pages.history import FilterText, Ids, read_moment, safe_query
 from control_plane.pages.new_run.preview import run_command
@@ -22,8 +23,9 @@ from control_plane.pages.run.run_view import RunPage, run_page
 from control_plane.pages.run.why_view import ceiling_part, explained
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
-from control_plane.pages.urls import history_url, run_url
+from control_plane.pages.urls import SHARES, history_url, run_url, trend_url
 from control_plane.store.retention import KEPT_DAYS
+from control_plane.store.share_links import ShareLink
 from control_plane.store.store import Store
 
 
@@ -106,16 +108,27 @@ def _to(run_id: str) -> RedirectResponse:
 
 
 @dataclass(frozen=True)
+class Dependent:
+    """A result that rests on what is to be deleted, and what becomes of it then."""
+
+    kind: str
+    title: str
+    url: str
+    becomes: str
+
+
+@dataclass(frozen=True)
 class DeletePage(View):
     """The question whether to delete runs; `kept` stay, with the reason.
 
-    `pins` keep some of them: what is pinned, and its page.
+    `pins` keep some of them: what is pinned, and its page. `dependents` change where the others go.
     """
 
     template: ClassVar[str] = "pages/delete.html"
     runs: tuple[Run, ...]
     kept: tuple[tuple[Run, str], ...]
     pins: tuple[tuple[Pin, str], ...]
+    dependents: tuple[Dependent, ...]
     back: str
     days: int = KEPT_DAYS
 
@@ -131,7 +144,41 @@ def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterTex
     able = tuple(stored for stored in runs if stored.id not in reasons)
     pins = (pin for pin in store.pins() if pin.name in names.values())
     pages = tuple((pin, _page_of(pin.experiment_id, pin.run_id)) for pin in pins)
-    return page(request, DeletePage(able, kept, pages, safe_query(back)))
+    dependents = tuple(_dependents(able, store))
+    return page(request, DeletePage(able, kept, pages, dependents, safe_query(back)))
+
+
+def _dependents(runs: Sequence[Run], store: Store) -> Iterator[Dependent]:
+    """Yield what becomes of experiments, open share links and marked steps of trends."""
+    going = {run.id: run for run in runs}
+    gone = {*going}
+    of_arms = store.experiments_of([*going]).values()
+    experiments = {experiment.id: experiment for experiment in of_arms}
+    for experiment in experiments.values():
+        names = [arm.name for arm in experiment.arms if arm.run_id in going]
+        becomes = f"loses its verdict on {', '.join(names)}"
+        if all(arm.run_id is None or arm.run_id in going for arm in experiment.arms):
+            gone.add(experiment.id)
+            becomes = "goes with all of its arms"
+        elif experiment.arms[0].run_id in going:
+            becomes = f"loses every verdict, because its baseline {names[0]} goes"
+        address = experiment_address(experiment.id)
+        yield Dependent("Experiment", experiment.question, address, becomes)
+    for link in store.share_links():
+        shown = _shown_by(link)
+        if not link.ended() and not shown.isdisjoint(going.keys() | experiments.keys()):
+            becomes = "shows nothing then" if shown <= gone else "shows what is left of it then"
+            yield Dependent("The share link of", link.of.title, SHARES, becomes)
+    for run_id in store.marked_steps_before([*going]):
+        becomes = "has a step that somebody marked before this run; it stands before the next then"
+        yield Dependent("The trend of", going[run_id].title, trend_url(run_id), becomes)
+
+
+def _shown_by(link: ShareLink) -> set[str]:
+    """Return the ids that a link shows; none for a trend, which goes on without a run."""
+    if link.of.kind == "comparison":
+        return {*parse_compare_query(link.of.subject).ids}
+    return set() if link.of.kind == "trend" else {link.of.subject}
 
 
 @router.post("/runs/delete")
