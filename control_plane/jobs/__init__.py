@@ -3,16 +3,19 @@
 What all targets and runs of one control plane share, and its recovery at the start, stand here.
 """
 
+import logging
 import os
 import resource
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from control_plane.domain.errors import SettingsError
+from control_plane.domain.run import State
 from control_plane.domain.spec import AnyTarget
 from control_plane.domain.target_addresses import AllowedTarget
+from control_plane.domain.units import number_of
 from control_plane.store.store import Store
 from control_plane.targets.application import Applications
 from control_plane.targets.interpreter_packages import Interpreters
@@ -20,6 +23,8 @@ from control_plane.targets.launch import LaunchContext, RunningTarget, reach
 from control_plane.targets.marked_processes import end_left_running
 
 BACKGROUND_NICENESS = 5
+
+log = logging.getLogger("looplab.jobs")
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,33 @@ def recover(
         raise SettingsError(f"{state_dir} is no folder, and files of targets go there: move it.")
     # A copy of the file has the same instance but another inode: its processes are not ours.
     marker = f"{store.instance}.{store.path.stat().st_ino:x}"
-    end_left_running(marker, state_dir)
-    store.interrupt_unfinished("Looplab ended while this run was not over")
+    processes = end_left_running(marker, state_dir)
+    left = store.interrupt_unfinished("Looplab ended while this run was not over")
     store.discard_begun()
+    if told := [*_recovered(store, left, processes)]:
+        log.warning("An earlier Looplab of this database left: %s", "; ".join(told))
     store.purge()
     # A file without applications may get some later.
     known = {} if applications is None else applications
     return Runtime(marker, state_dir, frozenset(own_ports), priority, known)
+
+
+def _recovered(store: Store, left: Mapping[str, str], processes: int) -> Iterator[str]:
+    """Yield what was found, by the states that runs were `left` in, and what became of it."""
+    arms = store.experiments_of([*left])
+    for run_id, state in left.items():
+        if run_id not in arms and state != State.QUEUED.value:
+            yield f"run {run_id} ({state}), which is interrupted now"
+    if waiting := sum(run not in arms and left[run] == State.QUEUED.value for run in left):
+        yield f"{number_of(waiting, 'queued run')}, interrupted now: start again what is wanted"
+    for experiment in {experiment.id: experiment for experiment in arms.values()}.values():
+        blocks = sum(block.outcome == "complete" for block in experiment.blocks)
+        kept = (
+            f"{number_of(blocks, 'complete block')} kept, what was measured of another thrown away"
+        )
+        yield f"experiment {experiment.id}, which is paused now ({kept}): resume it to go on"
+    if processes:
+        yield f"{processes} of its processes, ended now"
 
 
 def lower_priority() -> str:

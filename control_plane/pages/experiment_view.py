@@ -218,7 +218,7 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
     blocks = number_of(design.blocks, "interleaved block")
     yield f"{_methods(judged)} over {judged.blocks} of {blocks}"
     if judged.experiment.discarded:
-        yield f"{judged.experiment.discarded} discarded before its end"
+        yield f"{judged.experiment.discarded} cut off by a pause or an end of Looplab"
     if judged.spoiled:
         them = "it" if len(judged.spoiled) == 1 else "them"
         yield f"{len(judged.spoiled)} set aside, because something else disturbed {them}"
@@ -257,7 +257,10 @@ def _design(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
     if judged.experiment.sessions > 1:
         booted = any(run and (run.environment or {}).get(BOOTED_IN_PAUSE) for run in judged.runs)
         anew = ", and the machine was started anew" if booted else ""
-        yield "Sessions", f"{judged.experiment.sessions}: it was paused in between{anew}"
+        yield (
+            "Sessions",
+            f"{judged.experiment.sessions}, with a pause or the end of Looplab in between{anew}",
+        )
         yield "Burnt", "the first trial of each session, which was thrown away"
         known = [run.environment for run in judged.runs if run and run.environment]
         changed = [each for facts in known for each in facts.get(CHANGED_IN_PAUSE, ())]

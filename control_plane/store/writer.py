@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
-from sqlalchemy import Update, update
+from sqlalchemy import ColumnElement, Update, update
 from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, QueueFull, refuse
@@ -179,17 +179,23 @@ class Writer:
         with self._database.write() as session:
             return finished_run(session, run_id, streams, validity, causes, objectives)
 
-    def interrupt_unfinished(self, reason: str) -> int:
-        """Mark every run that waits or was being measured as interrupted; return how many.
+    def interrupt_unfinished(self, reason: str) -> dict[str, str]:
+        """Mark every run that waits or was being measured as interrupted.
 
-        Arms of experiments become paused. For a start, when no living process works on them.
+        Arms of experiments become paused. Returns the states that they were in, by id. For a start,
+        when no living process works on them.
         """
         arms = select(ExperimentArmRow.run).where(col(ExperimentArmRow.run).is_not(None))
         waits = col(RunRow.state) != State.PAUSED.value
         paused = _ended(State.PAUSED, reason).where(waits, col(RunRow.seq).in_(arms))
         with self._database.write() as session:
-            first = session.exec(paused).rowcount
-            return first + session.exec(_ended(State.INTERRUPTED, reason).where(waits)).rowcount
+            left = (
+                select(RunRow.id, RunRow.state).where(waits, _is_open()).order_by(col(RunRow.seq))
+            )
+            found = dict(session.exec(left).all())
+            session.exec(paused)
+            session.exec(_ended(State.INTERRUPTED, reason).where(waits))
+            return found
 
     def give_up(self, run_ids: Collection[str], reason: str) -> None:
         """Mark those of the runs as failed that are not over, whatever else their rows hold."""
@@ -352,14 +358,21 @@ def _change(session: Session, row: RunRow, before: State, after: State, reason: 
 
 def _ended(state: State, reason: str) -> Update:
     """Return the change that ends, or pauses, all runs that are not over."""
-    over = [DELETED, *(state.value for state in TERMINAL)]
-    open_runs = update(RunRow).where(col(RunRow.state).not_in(over))
-    return open_runs.values(
-        state=state.value,
-        reason=reason,
-        epoch=RunRow.epoch + 1,
-        finished_at=datetime.now(UTC) if state.terminal else None,
+    return (
+        update(RunRow)
+        .where(_is_open())
+        .values(
+            state=state.value,
+            reason=reason,
+            epoch=RunRow.epoch + 1,
+            finished_at=datetime.now(UTC) if state.terminal else None,
+        )
     )
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Return the condition that a run is not over; an odd state is none in which it is."""
+    return col(RunRow.state).not_in([DELETED, *(state.value for state in TERMINAL)])
 
 
 def _note_facts(row: RunFacts, facts: Facts) -> None:

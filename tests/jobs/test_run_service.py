@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.limits import Limits
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Target
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
+from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
 from control_plane.targets.application import Application, bundled_application
 from control_plane.targets.observation.sampler import Sampler
+from tests.builders.runs import items
+from tests.builders.states import in_state
 from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database
 from tests.stalled_server import stalled_server
 
@@ -39,6 +43,28 @@ async def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
 async def over(store: Store, run: Run, within_s: float = 20.0) -> Run:
     await until(lambda: store.run(run.id).state.terminal, within_s)
     return store.run(run.id)
+
+
+def test_a_start_says_what_an_earlier_one_left_and_what_became_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        recover(store, (), "normal")
+        assert not caplog.messages
+        running = in_state(store, State.RUNNING)
+        in_state(store, State.QUEUED)
+        arms = [(name, Draft(items())) for name in "ab"]
+        made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
+        store.begin_session(made.id)
+        store.end_block(made.id, store.begin_block(made.id, 0).number, "complete")
+        recover(store, (), "normal")
+        (told,) = caplog.messages
+        assert f"run {running.id} (running), which is interrupted now" in told
+        assert "; 1 queued run, interrupted now" in told
+        assert f"experiment {made.id}, which is paused now (1 complete block kept" in told
+        assert store.run(running.id).state is State.INTERRUPTED
+        recover(store, (), "normal")
+        assert caplog.messages == [told]
 
 
 async def test_runs_are_executed_in_the_order_of_their_hand_in(

@@ -38,7 +38,7 @@ def test_a_deleted_run_is_nowhere_and_comes_back_whole(store: Store, tmp_path: P
         assert found.total == 2
     assert store.count_by_state() == {State.FINISHED: 2}
     assert [run.id for run in store.standing([gone.id, runs[0].id], gone.id).deleted] == [gone.id]
-    assert store.interrupt_unfinished("over") == 0
+    assert store.interrupt_unfinished("over") == {}
     with pytest.raises(NotFound):
         write_bundle(store.path, tmp_path / "b.looplab", [gone.id])
     assert write_bundle(store.path, tmp_path / "b.looplab", []).runs == 2

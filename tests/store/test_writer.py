@@ -227,7 +227,8 @@ def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, las
 def test_what_nobody_works_on_is_interrupted(store: Store) -> None:
     runs = {state: in_state(store, state) for state in PATH}
     done = finished(store, items(trials=1), ASYNC)
-    assert store.interrupt_unfinished("Looplab ended") == len(set(PATH) - TERMINAL)
+    left = {run.id: state.value for state, run in runs.items() if state not in TERMINAL}
+    assert store.interrupt_unfinished("Looplab ended") == left
     for state, run in runs.items():
         now = store.run(run.id)
         if state in TERMINAL:
@@ -236,7 +237,7 @@ def test_what_nobody_works_on_is_interrupted(store: Store) -> None:
             assert (now.state, now.reason) == (State.INTERRUPTED, "Looplab ended")
             assert now.finished_at is not None
     assert store.run(done.id) == done
-    assert store.interrupt_unfinished("again") == 0
+    assert store.interrupt_unfinished("again") == {}
 
 
 def test_people_may_rename_what_is_over(store: Store) -> None:
