@@ -25,7 +25,7 @@ class DroppingBuffer(SampleBuffer):
         return end
 
     def hand_over(self) -> Samples:
-        self._entries.extend((*[self._last_ns[0]] * 4, _DROPPED))
+        self._entries.extend((*[self._last_ns[0]] * 3, _DROPPED))
         return super().hand_over()
 
 

@@ -1,8 +1,9 @@
 """Samples as they come: taken in at a cost that the measurement does not feel, handed over in bulk.
 
-While load runs a sample is five entries at the end of a list. Users never wait for a lock: with
-hundreds of threads one that is interrupted while it holds a lock stops all others for long.
-Extending a list, slicing it and cutting off its head are single steps of the interpreter.
+While load runs a sample is four entries at the end of a list, or five at the end of another where
+its answer came in pieces. Users never wait for a lock: with hundreds of threads one that is
+interrupted while it holds a lock stops all others for long. Extending a list, slicing it and
+cutting off its head are single steps of the interpreter.
 """
 
 import threading
@@ -22,12 +23,12 @@ from control_plane.load.worker_protocol import LoadTraits
 Durations = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_FIELDS = 5
-"""A sample is so many entries of a list: intended start, actual start, first byte of the answer,
-end, how it ended.
-"""
+_FIELDS = 4
+"""A sample is so many entries of a list: intended start, actual start, end, how it ended."""
+_HEARD_FIELDS = _FIELDS + 1
+"""Where the first byte of the answer came before its end, that follows."""
 
-_FULL = _FIELDS * 4_096
+_FULL = 4_096
 _IDLE_NS = 0
 
 NOT_HEARD_NS = 0
@@ -49,10 +50,13 @@ class Samples:
     first_bytes: Durations | None = None
 
     @staticmethod
-    def first(count: int, entries: list[Any], *, planned: bool) -> "Samples":
-        """Return the first `count` of `entries`; `planned`: their intended starts are their own."""
-        intended, starts, first_bytes, ends, ended = (
-            entries[place : _FIELDS * count : _FIELDS] for place in range(_FIELDS)
+    def first(count: int, entries: list[Any], fields: int, *, planned: bool) -> "Samples":
+        """Return the first `count` of `entries`, so many `fields` each.
+
+        `planned`: their intended starts are their own.
+        """
+        intended, starts, ends, ended, *heard = (
+            entries[place : fields * count : fields] for place in range(fields)
         )
         starts_ns = np.fromiter(starts, np.int64, count)
         return Samples(
@@ -60,10 +64,28 @@ class Samples:
             starts_ns,
             np.fromiter(ends, np.int64, count),
             ended,
-            None
-            if first_bytes.count(NOT_HEARD_NS) == count
-            else np.fromiter(first_bytes, np.int64, count),
+            np.fromiter(heard[0], np.int64, count) if heard else None,
         )
+
+    def with_others(self, others: "Samples") -> "Samples":
+        """Return these samples and others."""
+        if not len(others):
+            return self
+        both = (self, others)
+        starts = np.concatenate([samples.starts for samples in both])
+        planned = any(samples.intended is not samples.starts for samples in both)
+        return Samples(
+            np.concatenate([samples.intended for samples in both]) if planned else starts,
+            starts,
+            np.concatenate([samples.ends for samples in both]),
+            self.ended + others.ended,
+            np.concatenate([samples.heard_ns for samples in both]),
+        )
+
+    @property
+    def heard_ns(self) -> Durations:
+        """The first byte of each answer, `NOT_HEARD_NS` where none came before the end."""
+        return np.zeros_like(self.ends) if self.first_bytes is None else self.first_bytes
 
     def __len__(self) -> int:
         return len(self.ended)
@@ -117,7 +139,7 @@ class Samples:
         """Return how long answers took to begin, of those that did: nanoseconds, at most (n,)."""
         if self.began_with_end:
             return self.ends - self.starts
-        heard = np.zeros_like(self.ends) if self.first_bytes is None else self.first_bytes
+        heard = self.heard_ns
         moments = np.where((heard == NOT_HEARD_NS) & self._answered(), self.ends, heard)
         began = moments != NOT_HEARD_NS
         times: Durations = np.maximum(moments[began] - self.starts[began], 0)
@@ -187,9 +209,9 @@ class SampleBuffer:
     def __init__(self, traits: LoadTraits, count: Callable[[Samples], None]) -> None:
         self.lock = threading.Lock()
         self._count, self._planned = count, traits.is_planned
-        self._entries: list[Any] = []
+        self._entries, self._heard_entries = list[Any](), list[Any]()
         self._starts, self._intended = [_IDLE_NS] * traits.users, [_IDLE_NS] * traits.users
-        self._heard = [NOT_HEARD_NS] * traits.users
+        self._heard: dict[int, int] = {}
         self.begin, self.hear, self.end = self._begin_of(), self._hear_of(), self._end_of(_FULL)
 
     def _begin_of(self) -> Begin:
@@ -205,23 +227,33 @@ class SampleBuffer:
 
         def hear(user: int, at_ns: int) -> None:
             # Bytes may come late, of a request that was given up.
-            if starts[user]:
+            if at_ns == NOT_HEARD_NS:
+                heard.pop(user, None)
+            elif starts[user]:
                 heard[user] = at_ns
 
         return hear
 
     def _end_of(self, full: int) -> End:
         starts, intended, heard = self._starts, self._intended, self._heard
-        entries = self._entries
-        put, hand_over = entries.extend, self._hand_over_unless_locked
+        entries, heard_entries = self._entries, self._heard_entries
+        put, put_heard, hand_over = (
+            entries.extend,
+            heard_entries.extend,
+            self._hand_over_unless_locked,
+        )
+        most, most_heard = _FIELDS * full, _HEARD_FIELDS * full
 
         def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
-            heard_ns = heard[user]
-            put((intended[user], starts[user], heard_ns, end_ns, ended))
+            if heard and user in heard:
+                put_heard(
+                    (intended[user], starts[user], end_ns, ended, heard.pop(user, NOT_HEARD_NS))
+                )
+                starts[user] = intended[user] = begun_ns
+                return len(heard_entries) >= most_heard and hand_over()
+            put((intended[user], starts[user], end_ns, ended))
             starts[user] = intended[user] = begun_ns
-            if heard_ns:
-                heard[user] = NOT_HEARD_NS
-            return len(entries) >= full and hand_over()
+            return len(entries) >= most and hand_over()
 
         return end
 
@@ -237,10 +269,16 @@ class SampleBuffer:
 
     def hand_over(self) -> Samples:
         """Hand over what ended since the last time, and return it; `lock` is held."""
-        samples = Samples.first(len(self._entries) // _FIELDS, self._entries, planned=self._planned)
-        del self._entries[: _FIELDS * len(samples)]
+        heard = self._taken(self._heard_entries, _HEARD_FIELDS)
+        samples = self._taken(self._entries, _FIELDS).with_others(heard)
         if len(samples):
             self._count(samples)
+        return samples
+
+    def _taken(self, entries: list[Any], fields: int) -> Samples:
+        count = len(entries) // fields
+        samples = Samples.first(count, entries, fields, planned=self._planned)
+        del entries[: fields * count]
         return samples
 
     def starts(self) -> dict[int, int]:
@@ -257,6 +295,7 @@ class SampleBuffer:
         while starts != self._starts:
             # Somebody came in between: they would not belong together.
             starts, intended, heard = self._starts.copy(), self._intended.copy(), self._heard.copy()
-        begun = np.array((intended if self._planned else starts, starts, heard), np.int64)
-        intended_ns, starts_ns, heard_ns = begun[:, begun[1] != _IDLE_NS]
-        return intended_ns, starts_ns, heard_ns != NOT_HEARD_NS
+        heard_ns = [heard.get(user, NOT_HEARD_NS) for user in range(len(starts))]
+        begun = np.array((intended if self._planned else starts, starts, heard_ns), np.int64)
+        intended_ns, starts_ns, begun_ns = begun[:, begun[1] != _IDLE_NS]
+        return intended_ns, starts_ns, begun_ns != NOT_HEARD_NS

