@@ -15,7 +15,7 @@ from control_plane.domain.result import BegunAnswers, Censored, Summary
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import UNANSWERED_CLASSES, StreamRecord, sum_counts
 from control_plane.domain.times_and_percentiles import PERCENTILES, Times, Unanswered
-from control_plane.domain.units import part_of
+from control_plane.domain.units import count, part_of
 
 if TYPE_CHECKING:
     from control_plane.domain.histogram import Histogram
@@ -43,12 +43,18 @@ def _failed_share(summary: Summary) -> float | None:
 
 
 def failed_text(streams: Sequence[Summary]) -> str:
-    """Return `errors or no answer: 0.8 %`; empty where all that failed were errors."""
+    """Return `errors or no answer: 0.8 %`; empty where all that failed were errors.
+
+    Where none was an error, `1 without an answer (0.019 %)`.
+    """
     failed = sum(stream.failed for stream in streams)
-    if failed == sum(sum(stream.errors.values()) for stream in streams):
+    errors = sum(sum(stream.errors.values()) for stream in streams)
+    if failed == errors:
         return ""
-    total = failed + sum(stream.completed for stream in streams)
-    return f"{ERRORS_OR_NO_ANSWER.lower()}: {part_of(failed, total)}"
+    part = part_of(failed, failed + sum(stream.completed for stream in streams))
+    if not errors:
+        return f"{count(failed)} without an answer ({part})"
+    return f"{ERRORS_OR_NO_ANSWER.lower()}: {part}"
 
 
 def no_answer(errors: Mapping[str, int]) -> int:

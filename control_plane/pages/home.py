@@ -63,8 +63,9 @@ class HomePage(View):
 
     @property
     def answers(self) -> bool:
-        """Whether a card shows bars."""
-        return any(card.answer and card.answer.bars for card in self.cards)
+        """Whether a card shows bars that have a length."""
+        answers = [card.answer for card in self.cards if card.answer]
+        return any(bar.share for answer in answers for bar in answer.bars)
 
 
 def running_view(service: RunService) -> RunningView:

@@ -307,8 +307,8 @@ def _lede(trend: Trend) -> str:
     before, after = (trend.points[at].run for at in (trend.newest.first - 1, trend.newest.last))
     before_it, many = trend.steps.index(trend.newest), len(trend.steps)
     added = many - 1 - before_it
-    more = f" {number_of(before_it, 'step')} before it." if before_it else ""
-    more += f" {number_of(added, 'step')} behind it, {ADDED}." if added else ""
+    more = f" {number_of(before_it, 'earlier step')}." if before_it else ""
+    more += f" {number_of(added, 'later step')}, {ADDED}." if added else ""
     first, last = (f"{run.at:%-d %b %Y}" for run in (before, after))
     if first == last:
         first, last = f"{before.at:%H:%M}", f"{after.at:%H:%M} UTC on {last}"

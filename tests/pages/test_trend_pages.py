@@ -200,7 +200,7 @@ def test_an_added_step_is_named_and_hides_no_alarm(trended: Trended) -> None:
     told, said = trended.told(), words(trended.page())
     assert told["alarm"]["run"] == ids[12]
     assert "rose by 20 %, which is worse" in said
-    assert "1 step behind it, added by hand." in said
+    assert "1 later step, added by hand." in said
     copied = trended.looplab.get(f"/trends/{trended.spec}.md").text
     assert "| within margin (added by hand) |" in copied
     trended.deed("reject", run=ids[12])

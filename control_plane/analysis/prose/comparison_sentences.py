@@ -302,7 +302,7 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
         and any(reason.gate == "client_cpu" for reason in run.validity.reasons)
     ]
     if labels:
-        told = " the client was at its limit: this compares clients, not targets."
+        told = " the client was at its limit: this compares clients, so only the history doubts it."
         yield sentence("In ", listed_runs(labels), told)
 
 

@@ -168,15 +168,20 @@ def says_nothing(interval: Interval) -> bool:
 def interval_text(verdict: Verdict) -> str:
     """Return the ratio with its 95 % interval: `1.12 times as much (95 % interval 1.08 to 1.16)`.
 
-    Below 1 turned: `8 times lower (95 % interval 7 to 9.1)`.
+    Below 1 turned: `lower by a factor of 8 (95 % interval 7 to 9.1)`.
     """
     if verdict.effect is None or verdict.within_95 is None:
         return "not known"
     ratio, interval, lower = turned(verdict.effect.ratio, verdict.within_95)
-    told = f"{figures(ratio)} times {'lower' if lower else 'as much'}"
+    told = _times(ratio, lower=lower)
     if says_nothing(interval):
         return f"{told}, with an interval that is too wide to say anything"
     return f"{told} (95 % interval {figures(interval.low)} to {figures(interval.high)})"
+
+
+def _times(ratio: float, *, lower: bool) -> str:
+    """Return `1.12 times as much`; of a ratio that was turned `lower by a factor of 8`."""
+    return f"lower by a factor of {figures(ratio)}" if lower else f"{figures(ratio)} times as much"
 
 
 def _more(verdict: Verdict) -> str:
@@ -296,7 +301,7 @@ def _headline(
 
 
 def _further(judged: JudgedMetric, contender: RunLabel) -> Sentence:
-    """Return `B async is worse: 2.1 times lower [2, 2.2]. `."""
+    """Return `B async is worse: lower by a factor of 2.1 [2, 2.2]. `."""
     verdict = judged.verdict
     if verdict.finding == "no_verdict":
         return sentence(contender, f": no verdict, {REASONS[verdict.reason or 'too_few_blocks']}. ")
@@ -305,11 +310,11 @@ def _further(judged: JudgedMetric, contender: RunLabel) -> Sentence:
 
 
 def _factor(verdict: Verdict) -> Sentence:
-    """Return `2.1 times lower [2, 2.2]`."""
+    """Return `lower by a factor of 2.1 [2, 2.2]`."""
     if verdict.effect is None or verdict.within_95 is None:
         return sentence("not known")
     ratio, interval, lower = turned(verdict.effect.ratio, verdict.within_95)
-    told = number(f"{figures(ratio)} times {'lower' if lower else 'as much'}")
+    told = number(_times(ratio, lower=lower))
     if says_nothing(interval):
         return sentence(told, ", with an interval that is too wide to say anything")
     return sentence(told, " ", number(f"[{figures(interval.low)}, {figures(interval.high)}]"))

@@ -27,7 +27,7 @@ from control_plane.domain.experiment import (
 from control_plane.domain.metrics_and_objectives import ArmObjective, Prediction
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
-from control_plane.domain.unanswered import with_unanswered
+from control_plane.domain.unanswered import failed_text, with_unanswered
 from control_plane.experiments.experiment_file import stored_document
 from control_plane.pages.exports import run_rows
 from control_plane.pages.run.run_numbers import run_tiles
@@ -179,7 +179,7 @@ def test_an_arm_that_is_measured_and_invalid_wins_nothing_yet() -> None:
 
 
 def test_requests_without_an_answer_count_as_failed() -> None:
-    """Told by the same words and number as of a run alone."""
+    """Told by the same number as of a run alone, whose words do not contradict its errors."""
     summary_ = with_unanswered(replace(arm(1, 1.0).trials[0].streams[0], not_sent=500), 30.0)
     unanswered = [replace(each, streams=(summary_,)) for each in arm(1, 1.0).trials]
     runs = [arm(0, 1.0), replace(arm(1, 1.0), trials=tuple(unanswered), streams=(summary_,))]
@@ -187,12 +187,14 @@ def test_requests_without_an_answer_count_as_failed() -> None:
     (errors,) = [metric for metric in found.metrics if metric.metric.name == "error_share"]
     assert (errors.held, errors.metric.label) == ("broken", "Errors or no answer")
     assert (summary_.failed_share, summary_.error_share) == (errors.values[1], 0.0) == (0.25, 0.0)
-    told = "errors or no answer: 25 %"
+    told = f"{summary_.failed} without an answer (25 %)"
     tile = next(tile for tile in run_tiles([summary_], invalid=False) if tile.label == "Errors")
     assert (tile.value, with_spaces(tile.note)) == ("0", told)
     assert "none failed" not in lede(runs[1])
-    for text in (lede(runs[1]), experiment_markdown(experiment_document(found)).casefold()):
-        assert told.partition(":")[0] in text
+    assert told in with_spaces(lede(runs[1]))
+    assert "errors or no answer" in experiment_markdown(experiment_document(found)).casefold()
+    mixed = replace(summary_, errors={"status": 3})
+    assert failed_text([mixed]).startswith("errors or no answer: ")
     (wrote,) = (row for row in run_rows(runs[1]) if row[0] == "all" and row[2] == "failed_share")
     assert wrote[4] == 0.25
 
