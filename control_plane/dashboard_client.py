@@ -8,7 +8,6 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -172,19 +171,19 @@ class RemoteDashboard:
             return self._request("GET", f"/api/peers/compare?results={named}")
 
     def report(self, ids: Sequence[str], query: Mapping[str, str | float]) -> bytes:
-        peers = f"/peers/compare.html?results={','.join(ids)}"
-        places = [report_address(ids), peers]
+        places = [report_address(ids)]
         if is_digest(ids[0]):
-            places = [f"{report_address(ids)}?{urlencode(query)}"]
+            places = [f"{places[0]}?{urlencode(query)}"]
         elif len(ids) == 1:
-            places[1:] = [
-                f"{experiment_address(ids[0])}.html",
-                f"{tool_result_address(ids[0])}.html",
-            ]
-        for place in places[:-1]:
-            with suppress(NotFound):
+            others = (experiment_address(ids[0]), tool_result_address(ids[0]))
+            places += [f"{address}.html" for address in others]
+        missing: list[NotFound] = []
+        for place in places:
+            try:
                 return self._response("GET", place).content
-        return self._response("GET", places[-1]).content
+            except NotFound as error:
+                missing.append(error)
+        raise missing[0]
 
     def import_file(self, file: Path, told: ToldOfFile, tell: Tell) -> Document:
         query = urlencode({name: value for name, value in asdict(told).items() if value})

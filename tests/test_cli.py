@@ -261,6 +261,8 @@ def test_a_wrong_spec_is_one_readable_line(
         (["import", "absent.looplab"], "absent.looplab is no file"),
         (["compare", "zzzzzzzzzz"], "runs.db: name one with --db"),
         (["compare", "x"], "'x'"),
+        (["repeat", "notes"], "notes is no file, no share link, and no id of a result."),
+        (["experiment", "event-loop", "--junit", "none/x.xml"], "none/x.xml: No such file or dir"),
         (["ceiling", "curl"], "'curl' is no strategy"),
         (["--port", "99999"], "port"),
         (["--host", "0.0.0.0"], "0.0.0.0"),

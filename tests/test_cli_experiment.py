@@ -7,7 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from control_plane.cli_experiment import BlockLines, experiment_exit_code
+from control_plane.cli_experiment import (
+    BlockLines,
+    experiment_exit_code,
+    print_noise_floors,
+    print_objectives,
+    run_exit_code,
+)
 from control_plane.cli_options import experiment_file
 from control_plane.domain.errors import InvalidInput, SettingsError
 from tests.builders.trials import with_spaces
@@ -49,6 +55,69 @@ def test_the_exit_code_says_the_same_as_the_verdict(
 ) -> None:
     assert experiment_exit_code(document, strict=False) == code
     assert experiment_exit_code(document, strict=True) == strict
+
+
+@pytest.mark.parametrize(
+    ("state", "worth", "outcomes", "code", "strict"),
+    [
+        ("finished", "valid", (), 0, 0),
+        ("finished", "suspect", ("passed",), 0, 0),
+        ("finished", "valid", ("passed", "failed", "undecided"), 10, 10),
+        ("finished", "valid", ("passed", "undecided"), 0, 11),
+        ("finished", "invalid", ("failed",), 12, 12),
+        ("failed", None, ("failed",), 1, 1),
+        ("queued", None, (), 0, 0),
+    ],
+)
+def test_the_exit_code_of_a_run_says_the_same_as_its_objectives(
+    state: str, worth: str | None, outcomes: tuple[str, ...], code: int, strict: int
+) -> None:
+    objectives = [{"outcome": outcome} for outcome in outcomes]
+    run = {"state": state, "validity": {"outcome": worth}, "objectives": objectives}
+    assert run_exit_code(run) == code
+    assert run_exit_code(run, strict=True) == strict
+
+
+def test_an_objective_is_printed_with_what_was_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bound = {"stream": "items", "at_most": 0.05, "at_least": None}
+    failed = {"metric": "response_time_s.p99", "value": 0.061, "low": 0.058, "high": 0.064}
+    undecided = {"metric": "response_time_s.p50", "reason": "too_few_trials"}
+    print_objectives(
+        {
+            "objectives": [
+                {**bound, **failed, "outcome": "failed"},
+                {**bound, **undecided, "outcome": "undecided"},
+            ]
+        }
+    )
+    told, other = with_spaces(capsys.readouterr().out).splitlines()
+    assert told == (
+        "Objective failed: p99 response time of items at most 50.0 ms: 61.0 ms "
+        "(95 % interval 58.0 ms to 64.0 ms)"
+    )
+    assert other.startswith("Objective undecided: ")
+    assert other.endswith("items at most 50.0 ms: at least three trials are needed")
+
+
+def test_how_small_a_difference_can_be_shown_is_printed_by_blocks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    floor = {"kind": "raw, closed, 4 users", "label": "Throughput", "experiments": 3}
+    floors = {"5": 0.034, "20": 0.0121}
+    print_noise_floors(
+        {
+            "noise_floors": [
+                {**floor, "metric": "throughput_per_s", "floors": floors},
+                {**floor, "metric": "duration_s", "label": "Duration", "floors": floors},
+            ]
+        }
+    )
+    printed = with_spaces(capsys.readouterr().out)
+    assert "5 blocks" in printed
+    (row,) = [line for line in printed.splitlines() if "raw" in line]
+    assert row.split()[-6:] == ["Throughput", "±3.4", "%", "±1.2", "%", "3"]
 
 
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:

@@ -1,25 +1,37 @@
 """Share links of other people's dashboards: their bundle comes whole, or one line says why not."""
 
 import re
+import signal
 import socket
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from control_plane import dashboard_client
-from control_plane.dashboard_client import RemoteDashboard, fetch_shared, printable
+from control_plane.dashboard_client import RemoteDashboard, fetch_shared, printable, token_headers
 from control_plane.domain.errors import Conflict, LooplabError
 from control_plane.domain.tool_result import ToldOfFile
+from control_plane.other_tools import read_tool_file
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, BLOCKING, ENVIRONMENT, decided, finished, items
+from tests.builders.trends import P50S, repeated
 from tests.conftest import Call
-from tests.dashboard import dashboard, forked_dashboard, provide_database
+from tests.dashboard import (
+    BARE,
+    dashboard,
+    forked_dashboard,
+    long_spec,
+    provide_database,
+    until,
+)
+from tests.forked import ForkedProcess, forked
 
+TOOLS = Path(__file__).parent / "other_tools" / "files"
 NAMED = {"application_package": "shop 2.3.1", "application_directory": "shop/service"}
 
 
@@ -145,6 +157,10 @@ def test_what_others_wrote_moves_no_cursor_and_keeps_its_spaces() -> None:
 
 def asked_once(response: str, file: Path, *, stays: bool = False) -> None:
     """Fetch from a server that sends these bytes, whatever is asked, and ends the connection."""
+    served_once(response, lambda url: fetch_shared(f"{url}/shared/token", file), stays=stays)
+
+
+def served_once(response: str, ask: Callable[[str], object], *, stays: bool = False) -> None:
     head = response if "no http" in response else f"HTTP/1.1 {response}"
     content = head if "\r\n\r\n" in head else f"{head}\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
@@ -159,6 +175,170 @@ def asked_once(response: str, file: Path, *, stays: bool = False) -> None:
 
         answered = threads.submit(answer)
         try:
-            fetch_shared(f"http://127.0.0.1:{server.getsockname()[1]}/shared/token", file)
+            ask(f"http://127.0.0.1:{server.getsockname()[1]}")
         finally:
             answered.result(10)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        "502 Bad Gateway\r\nContent-Length: 2\r\n\r\nhi",
+        "200 OK\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n\r\nnot gzip!",
+    ],
+)
+def test_another_server_at_the_address_of_the_dashboard_is_told(response: str) -> None:
+    with pytest.raises(LooplabError, match=r"^http://\S+ does not answer as a Looplab: "):
+        served_once(response, lambda url: RemoteDashboard(url).audit(1))
+
+
+def test_the_token_of_a_dashboard_is_in_its_lock_file(tmp_path: Path) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        assert token_headers(store.path) == {}
+        store.announce("http://127.0.0.1:8200", "secret")
+        assert token_headers(store.path) == {"Authorization": "Bearer secret"}
+    assert token_headers(tmp_path / "runs.db") == {}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> dict[str, str]:
+    """Ids of what a database holds: runs, experiments of here and elsewhere, results of tools."""
+    ids = repeated(tmp_path / "runs.db", P50S)
+    arms = [BLOCKING, ASYNC, ASYNC]
+    with closing(open_store(provide_database(tmp_path / "theirs.db"))) as store:
+        theirs = decided(store, "classic", arms, {**ENVIRONMENT, "hostname": "elsewhere"}).id
+    write_bundle(tmp_path / "theirs.db", tmp_path / "theirs.looplab", [theirs])
+    (tmp_path / "notes.txt").write_text("bought 3 lemons")
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        store.import_bundle(tmp_path / "theirs.looplab", lambda _: None)
+        tools = [
+            store.import_tool_result(TOOLS / name, ToldOfFile(name), read_tool_file).id
+            for name in ("wrk.txt", "hey.txt")
+        ]
+        write_bundle(tmp_path / "runs.db", tmp_path / "tool.looplab", tools)
+        return {
+            "first": ids[0],
+            "last": ids[-1],
+            "spec": store.trend_spec(ids[0]),
+            "experiment": decided(store, "classic", arms).id,
+            "theirs": theirs,
+            "tool": tools[0],
+            "other": tools[1],
+        }
+
+
+COMMANDS = """
+compare {first} {last} --json
+compare {first} {tool}
+compare {first} {experiment}
+trend --json --suspect
+trend {spec} --json --look
+trend {spec} --metric colour
+experiment --confirm {experiment} --blocks 1
+experiment --confirm zzzzzzzzzz
+repeat {theirs} --json
+repeat {experiment}
+repeat {theirs} {theirs}
+repeat notes.txt
+repeat tool.looplab
+export {first} --html page.html
+export {experiment} --html page.html
+export {tool} --html page.html
+export {tool} {other} --html page.html
+export {spec} --html page.html
+export zzzzzzzzzz --html page.html
+"""
+
+
+def test_commands_say_through_a_dashboard_what_they_say_without(
+    call: Call, tmp_path: Path, results: dict[str, str]
+) -> None:
+    page = tmp_path / "page.html"
+
+    def said(command: str) -> tuple[str, int, str, str, str]:
+        done = call(command.split())
+        content = page.read_text() if page.exists() else ""
+        page.unlink(missing_ok=True)
+        content = re.sub(r"made <time .*?</time>", "", content)
+        return command, done.returncode, done.stdout, done.stderr, content
+
+    commands = COMMANDS.strip().format(**results).splitlines()
+    without = [said(command) for command in commands]
+    assert [code for _, code, *_ in without] == [
+        0,
+        0,
+        2,
+        0,
+        10,
+        2,
+        2,
+        2,
+        0,
+        2,
+        2,
+        2,
+        2,
+        0,
+        0,
+        0,
+        0,
+        0,
+        2,
+    ]
+    errors = " ".join(done[3] for done in without)
+    assert "notes.txt is no bundle: looplab export --bundle makes one." in errors
+    assert "tool.looplab holds 0 results that can be repeated." in errors
+    with forked_dashboard(tmp_path) as started:
+        assert [said(command) for command in commands] == without
+        told = [call(["trend", results["spec"], "--once"]) for _ in range(2)]
+        assert [done.returncode for done in told] == [10, 0]
+        assert f"{started.url}/trends/{results['spec']}" in told[0].stdout
+        assert "event-loop  " in call(["experiment", "--list"]).stdout
+
+
+@contextmanager
+def waiting(arguments: list[str], folder: Path) -> Iterator[tuple[ForkedProcess, Path]]:
+    """A command that waits for an experiment, and the file with all that it prints."""
+    file = folder / "printed"
+    with file.open("w") as printed:
+        process = forked(arguments, folder, {}, (0, printed.fileno(), printed.fileno()))
+    try:
+        until(lambda: "It takes about" in file.read_text(), "it waits")
+        yield process, file
+    finally:
+        process.kill()
+
+
+def test_who_waits_for_an_experiment_is_told_how_it_ended(
+    call: Call, tmp_path: Path, results: dict[str, str]
+) -> None:
+    """All wait behind a run, so that none is measured."""
+    with forked_dashboard(tmp_path) as started:
+        started.submit(long_spec(**BARE))
+
+        def address() -> str:
+            (newest, *_) = started.get("/api/experiments/runs").json()["experiments"]
+            return f"experiments/runs/{newest['id']}"
+
+        for command, line in (
+            ("noise-floor", r"raw, closed, 4 users +Throughput|Load +Metric"),
+            (f"experiment --confirm {results['experiment']}", r"async: run \w{10}, cancelled"),
+            (f"repeat {results['theirs']} --start", r"On elsewhere: .*threaded is better"),
+        ):
+            with waiting(command.split(), tmp_path) as (process, file):
+                assert started.post(f"/api/{address()}/cancel").is_success
+                assert process.wait(20) == 1
+            assert re.search(line, file.read_text())
+        with waiting(["experiment", "classic"], tmp_path) as (process, file):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) != 0
+            place = f"{started.url}/{address().replace('/runs', '')}"
+            assert f"It goes on in the dashboard: {place}\n" in file.read_text()
+        with waiting(["experiment", "classic"], tmp_path) as (process, file):
+            place = f"{started.url}/{address().replace('/runs', '')}"
+            started.kill()
+            assert process.wait(20) == 1
+            assert f"does not answer any more. What was measured is at {place} once" in (
+                file.read_text()
+            )

@@ -48,9 +48,13 @@ def runs_url(run_ids: Sequence[str]) -> str:
     return compare_url(run_ids) if len(run_ids) > 1 else run_url(run_ids[0])
 
 
-def tool_compare_url(ids: Sequence[str], *, anyway: bool = False) -> str:
-    """Return the page of results of other tools and runs beside one another, the first as base."""
-    return f"{TOOL_RESULTS}/compare?results={','.join(ids)}" + ("&anyway=1" if anyway else "")
+def tool_compare_url(ids: Sequence[str], *, anyway: bool = False, ending: str = "") -> str:
+    """Return the page of results of other tools and runs beside one another, the first as base.
+
+    `ending` is that of a file in its place: `.html`, `.csv` or `.md`.
+    """
+    asked = f"results={','.join(ids)}" + ("&anyway=1" if anyway else "")
+    return f"{TOOL_RESULTS}/compare{ending}?{asked}"
 
 
 def edit_url(run_id: str) -> str:

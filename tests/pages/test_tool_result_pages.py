@@ -85,6 +85,10 @@ def test_it_has_a_report_and_markdown_is_found_and_travels(stored: Stored, tmp_p
     assert f"/peers/{peer_id}>" in written
     pair = f"results={peer_id},{stored.runs.streams}"
     assert "not judged" in words(stored.looplab.get(f"/peers/compare.html?{pair}").text)
+    runs = f"runs={peer_id},{stored.runs.streams}"
+    for ending in ("", ".html", ".csv", ".md"):
+        led_to = stored.looplab.get(f"/compare{ending}?{runs}").url
+        assert (led_to.path, led_to.query.decode()) == (f"/peers/compare{ending}", pair)
     assert f'href="/peers/{peer_id}"' in stored.looplab.get("/history?text=vegeta.json").text
     assert f'href="/peers/{peer_id}"' not in stored.looplab.get("/history?text=zzzz").text
     bundle = stored.looplab.get(f"/bundle?run={peer_id}", headers={"Accept": "*/*"})

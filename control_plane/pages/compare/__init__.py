@@ -33,24 +33,27 @@ from control_plane.pages.compare_query import (
 )
 from control_plane.pages.run.live import LIVE_POLL_S
 from control_plane.pages.site.templating import NO_STORE, page, shared_fragment
-from control_plane.pages.urls import tool_compare_url
+from control_plane.pages.urls import COMPARE, tool_compare_url
 from control_plane.store.store import Store
 
 router = APIRouter(include_in_schema=False)
 
 
 def standing_query(
+    request: Request,
     query: Annotated[CompareQuery, Depends(read_compare_query)],
     store: StoreDep,
     drawing: Annotated[AskedDrawing, Depends()],
 ) -> CompareQuery:
     """Return what is asked for without the runs that were deleted, which it names.
 
-    With a result of another tool among them, it stands at the address of those.
+    With a result of another tool among them, it stands at the address of those: so does its file.
     """
     if store.tool_result_ids(query.ids):
         others = (name for name in query.ids if name != query.baseline)
-        where = tool_compare_url((query.baseline, *others))
+        file = request.url.path.removeprefix(COMPARE)
+        ending = file if file in {".html", ".csv", ".md"} else ""
+        where = tool_compare_url((query.baseline, *others), ending=ending)
         raise HTTPException(303, f"Results of other tools are at {where}.", {"Location": where})
     return without_deleted(read_drawing(query, drawing), store)
 
