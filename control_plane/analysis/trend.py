@@ -105,6 +105,15 @@ class Trend:
         return sum(point.run.outcome == "suspect" for point in self.points)
 
     @property
+    def doubt(self) -> str:
+        """How many points are suspect, or how many suspect runs were left out; "" for none."""
+        if self.runs.doubted:
+            return f"{number_of(self.runs.doubted, 'suspect run')} left out"
+        verb = "is" if self.suspect == 1 else "are"
+        runs = number_of(len(self.points), "run")
+        return f"{self.suspect:,} of {runs} {verb} suspect" if self.suspect else ""
+
+    @property
     def newest(self) -> TrendStep | None:
         """The last step that was found, though somebody moved it; the last added one of no such."""
         last = self.steps[-1] if self.steps else None

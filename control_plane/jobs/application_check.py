@@ -15,7 +15,7 @@ from control_plane.domain.spec import BUNDLED, AnyTarget, Target
 from control_plane.domain.units import number_of
 from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import STOP_GRACE_S
-from control_plane.jobs.queue import GIVEN_UP, IdleTasks
+from control_plane.jobs.queue import IdleTasks
 from control_plane.targets.application import (
     SUCCESS,
     Application,
@@ -105,11 +105,7 @@ class OpenApiCache:
 
         task = await self._idle_tasks.begin(work, f"form {form}")
         try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.cancelled():
-                raise
-            raise Conflict(f"{GIVEN_UP}: read it again.") from None
+            await self._idle_tasks.wait(task, "read it again")
         except TargetFailed as fault:
             raise InvalidInput(f"Its OpenAPI document was not read. {fault}") from None
         return self.entries[of]

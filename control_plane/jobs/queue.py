@@ -265,7 +265,7 @@ class IdleTasks:
         Conflict while a run measures, a file is imported or another task lasts.
         """
         while (lasting := self._lasting) is not None:
-            if lasting.get_name() != name:
+            if lasting.get_name() != name and not lasting.cancelling():
                 raise Conflict("An application is being looked at: wait until that is done.")
             self._stop()
             await asyncio.wait([lasting])
@@ -275,6 +275,19 @@ class IdleTasks:
             raise Conflict("A file is being imported: do this when that is done.")
         self._task = asyncio.create_task(self._execute(work), name=name)
         return self._task
+
+    async def wait(self, task: asyncio.Task[None], again: str) -> None:
+        """Wait for a task, which is given up with whoever waits.
+
+        Raises Conflict when something else gave it up: do it `again`.
+        """
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                self._stop()
+                raise
+            raise Conflict(f"{GIVEN_UP}: {again}.") from None
 
     def give_way(self) -> None:
         """Give up the task that lasts, because a run waits."""

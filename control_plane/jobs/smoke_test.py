@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from control_plane.analysis.start_hints import start_hints
-from control_plane.domain.errors import Conflict, InvalidInput, TargetFailed
+from control_plane.domain.errors import InvalidInput, TargetFailed
 from control_plane.domain.load_models import Closed
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts
 from control_plane.domain.spec import Spec
@@ -20,7 +20,7 @@ from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import OpenApiCache
 from control_plane.jobs.before_requests import BeforeRequests, Prepared, one_line, sent, told
 from control_plane.jobs.manual_targets import STOP_GRACE_S
-from control_plane.jobs.queue import GIVEN_UP, IdleTasks
+from control_plane.jobs.queue import IdleTasks
 from control_plane.load.request_source import Numbering, Request, RequestFactory
 from control_plane.load.responses import UserCookies
 from control_plane.load.worker_protocol import WHOLE, seeds_of
@@ -82,7 +82,8 @@ class SmokeTests:
         """Send the requests of runs once, where several ask the same of a target only those of one.
 
         `form`: key of the form that asks. Another look for it is given up, for others it is not
-        done. Raises Conflict then, while a run measures, or when it was given up.
+        done. Raises Conflict then, while a run measures, or when it was given up, as it is where
+        nobody waits any more.
         """
         found: list[TriedTarget] = []
 
@@ -93,12 +94,7 @@ class SmokeTests:
                 found.insert(0, await check.execute())
 
         task = await self._idle_tasks.begin(work, f"form {form}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.cancelled():
-                raise
-            raise Conflict(f"{GIVEN_UP}: check again.") from None
+        await self._idle_tasks.wait(task, "check again")
         return tuple(found)
 
 

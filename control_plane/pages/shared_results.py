@@ -282,11 +282,10 @@ class SharedTrend(SharedResult):
         )
         self._page = trend_page(self._trend, query, lambda *_: (), for_others=True)
         self.sentence = self._trend.sentence
-        self.description = self._page.lede or ", ".join(self._page.facts)
-        suspect = known.suspect
-        runs, where, *_ = self._page.facts
-        self.note = f"{suspect} of {runs} suspect" if suspect else f"{runs}, {where}"
-        self.outcomes = ("suspect",) if suspect else ()
+        lede, doubt = self._page.lede, known.doubt
+        self.description = f"{lede} {doubt}".strip() if lede else ", ".join(self._page.facts)
+        self.note = doubt or ", ".join(self._page.facts[:2])
+        self.outcomes = ("suspect",) if doubt else ()
 
     def page(self) -> TrendPage:
         return self._page

@@ -4,11 +4,14 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from tests.dashboard import forked_dashboard
 from tests.in_process import in_process
 from tests.pages.form_page import changed, form_of_page, send
 from tests.pages.stored import words
@@ -127,6 +130,33 @@ def test_a_look_of_a_form_is_given_up_for_its_next_and_not_for_that_of_another(
         assert target.requested.wait(10)
         target.released.set()
         assert "200 OK, " in words(again.result(10))
+
+
+@pytest.mark.parametrize("path", ["/runs/new", "/runs/new/offer"])
+def test_a_look_of_a_page_that_was_left_is_given_up_for_that_of_the_next(
+    tmp_path: Path, path: str
+) -> None:
+    with forked_dashboard(tmp_path) as looplab, stalled_server() as target:
+        left, again = (
+            changed(
+                form_of_page(looplab.get("/runs/new").text, "/runs"),
+                target="url",
+                target__url=target.url,
+            )
+            for _ in range(2)
+        )
+        asking = HTTPConnection(urlsplit(looplab.url).netloc, timeout=10)
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        asking.request("POST", path, urlencode(left), kind)
+        assert target.requested.wait(10)
+        target.requested.clear()
+        asking.close()
+        with ThreadPoolExecutor() as people:
+            shown = people.submit(checked, again, looplab)
+            assert target.requested.wait(10)
+            target.released.set()
+            assert "200 OK, " in words(shown.result(10))
+        assert "Traceback" not in (tmp_path / "looplab.log").read_text(encoding="utf-8")
 
 
 API = """

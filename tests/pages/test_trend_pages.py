@@ -17,6 +17,7 @@ import pytest
 from control_plane.domain.trend_runs import (
     TrendKey,
 )
+from control_plane.pages.shared_results import SharedTrend, trend_subject
 from control_plane.pages.urls import share_url
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
@@ -243,6 +244,25 @@ def test_suspect_runs_are_asked_for_and_deleted_ones_leave(tmp_path: Path) -> No
     assert badge.attributes["class"] == "badge suspect"
     assert told["left_out"]["suspect"] == 0
     assert "circle-open" in figures(page)["trend"]["data"][0]["marker"]["symbol"]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "told"),
+    [("", "1 suspect run left out"), ("suspect=true&", "1 of 24 runs is suspect")],
+)
+def test_a_preview_of_a_trend_counts_suspect_runs_though_they_are_left_out(
+    tmp_path: Path, suspect: str, told: str
+) -> None:
+    ids = repeated(tmp_path / "runs.db", P50S)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET outcome = 'suspect' WHERE seq = 3")
+    with closing(open_store(tmp_path / "runs.db")) as store:
+        of = trend_subject(store, f"{store.trend_spec(ids[0])}?{suspect}")
+        link = store.open_share_link(store.make_share_link(of, [], 1))
+        assert link is not None
+        shared = SharedTrend(link, store)
+        assert (shared.picture().note, shared.outcomes) == (told, ("suspect",))
+        assert shared.description.endswith(told)
 
 
 def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:

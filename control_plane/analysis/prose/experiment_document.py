@@ -27,7 +27,6 @@ from control_plane.domain.ids import run_address
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document
 from control_plane.domain.trend_runs import LeftOutOfTrends, ListedTrend
-from control_plane.domain.units import number_of
 
 
 def experiment_document(judged: JudgedExperiment) -> Document:
@@ -187,13 +186,8 @@ def trend_sentence(trend: Trend) -> str:
 
     Pages have the same in marks beside it; this is for those who read no page.
     """
-    told, points, doubted = [trend.sentence], len(trend.points), trend.runs.doubted
-    if trend.suspect:
-        verb = "is" if trend.suspect == 1 else "are"
-        told.append(f"{trend.suspect:,} of {number_of(points, 'run')} {verb} suspect")
-    if doubted:
-        told.append(f"{number_of(doubted, 'suspect run')} left out, which --suspect counts, too")
-    return "; ".join(told)
+    how = ", which --suspect counts, too" if trend.runs.doubted else ""
+    return "; ".join(filter(None, [trend.sentence, f"{trend.doubt}{how}"]))
 
 
 def trend_document(trend: Trend) -> Document:

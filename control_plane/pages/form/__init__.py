@@ -1,19 +1,22 @@
 """The form of a new run: its data, whose names are paths in the spec; as documents, and back."""
 
+import asyncio
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
+from control_plane.domain.errors import Conflict
 from control_plane.domain.request_bodies_and_values import NAME, placeholder_names
 from control_plane.domain.run import Run
 from control_plane.pages.urls import runs_url
 
 FieldValues = Mapping[str, tuple[str, ...]]
+Made = TypeVar("Made")
 
 BOX_FIELDS = {"target.configuration", "client.strategy"}
 """Fields of which nothing is sent where nothing is ticked."""
@@ -197,6 +200,27 @@ async def _form(request: Request) -> FormData:
 
 
 FormDep = Annotated[FormData, Depends(_form)]
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, Made]) -> Made:
+    """Return what comes of the work, which is given up when who asked is gone, as by a reload.
+
+    For a request whose body was read. Raises Conflict then.
+    """
+    asked, left = asyncio.create_task(work), asyncio.create_task(_leaving(request))
+    try:
+        await asyncio.wait((asked, left), return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return asked.result()
+        raise Conflict("This was given up, because nobody waits for it any more.")
+    finally:
+        for task in (asked, left):
+            task.cancel()
+
+
+async def _leaving(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def new_idempotency_key() -> str:

@@ -29,6 +29,7 @@ from control_plane.pages.form import (
     idempotency_key,
     new_idempotency_key,
     redirect_to_runs,
+    unless_left,
 )
 from control_plane.pages.form.fields import field_message
 from control_plane.pages.form.from_spec import form_from_spec, fully_shown
@@ -110,7 +111,7 @@ async def check(request: Request, form: FormDep, service: RunServiceDep) -> Resp
     form = await run_in_threadpool(_completed, form, service)
     edited = apply_edit(form, form.text("change"))
     whole = with_default_values(edited)
-    answer = await _tried(whole, service) if edited is form else None
+    answer = await _tried(request, whole, service) if edited is form else None
     shown = await run_in_threadpool(
         new_run_page, whole, service, idempotency_key(form), show_errors=edited is form
     )
@@ -119,7 +120,9 @@ async def check(request: Request, form: FormDep, service: RunServiceDep) -> Resp
     return await run_in_threadpool(_response, request, shown)
 
 
-async def _tried(form: FormData, service: RunService) -> tuple[tuple[TriedTarget, ...], str] | None:
+async def _tried(
+    request: Request, form: FormData, service: RunService
+) -> tuple[tuple[TriedTarget, ...], str] | None:
     """Return what the requests of a form met, and why they were not sent; None where it is wrong.
 
     What is learned of an application on the way shows on the page that is made after.
@@ -128,7 +131,8 @@ async def _tried(form: FormData, service: RunService) -> tuple[tuple[TriedTarget
     if read.messages:
         return None
     try:
-        return await service.try_requests(read.documents, idempotency_key(form)), ""
+        tried = service.try_requests(read.documents, idempotency_key(form))
+        return await unless_left(request, tried), ""
     except (Conflict, InvalidInput) as error:
         return (), str(error)
 
@@ -187,7 +191,8 @@ async def read_offer(request: Request, form: FormDep, service: RunServiceDep) ->
     wrong: dict[str, str] = {}
     status = 200
     try:
-        await service.read_openapi(openapi_target(form, service), idempotency_key(form))
+        reading = service.read_openapi(openapi_target(form, service), idempotency_key(form))
+        await unless_left(request, reading)
     except (Conflict, InvalidInput) as error:
         fields = error.fields if isinstance(error, InvalidInput) else ()
         wrong = {"picking": field_message(form, fields[0]) if fields else str(error)}
