@@ -109,6 +109,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> None:
+    """Leave what the files before have made, imports above all, out of the search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @cache
 def room(path: Path) -> str:
     """The folder below tests/, or "" for a file that lies there directly."""
