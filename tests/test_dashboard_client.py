@@ -210,6 +210,7 @@ def results(tmp_path: Path) -> dict[str, str]:
         theirs = decided(store, "classic", arms, {**ENVIRONMENT, "hostname": "elsewhere"}).id
     write_bundle(tmp_path / "theirs.db", tmp_path / "theirs.looplab", [theirs])
     (tmp_path / "notes.txt").write_text("bought 3 lemons")
+    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp = 'shop:app'\n")
     with closing(open_store(tmp_path / "runs.db")) as store:
         store.import_bundle(tmp_path / "theirs.looplab", lambda _: None)
         tools = [
@@ -229,26 +230,28 @@ def results(tmp_path: Path) -> dict[str, str]:
 
 
 COMMANDS = """
-compare {first} {last} --json
-compare {first} {tool}
-compare {first} {experiment}
-trend --json --suspect
-trend {spec} --json --look
-trend {spec} --metric colour
-experiment --confirm {experiment} --blocks 1
-experiment --confirm zzzzzzzzzz
-repeat {theirs} --json
-repeat {experiment}
-repeat {theirs} {theirs}
-repeat notes.txt
-repeat tool.looplab
-export {first} --html page.html
-export {experiment} --html page.html
-export {tool} --html page.html
-export {tool} {other} --html page.html
-export {spec} --html page.html
-export zzzzzzzzzz --html page.html
+0 compare {first} {last} --json
+0 compare {first} {tool}
+2 compare {first} {experiment}
+0 trend --json --suspect
+10 trend {spec} --json --look
+2 trend {spec} --metric colour
+2 experiment --confirm {experiment} --blocks 1
+2 experiment --confirm zzzzzzzzzz
+0 repeat {theirs} --json
+0 repeat {theirs} --application shop
+2 repeat {experiment}
+2 repeat {theirs} {theirs}
+2 repeat notes.txt
+2 repeat tool.looplab
+0 export {first} --html page.html
+0 export {experiment} --html page.html
+0 export {tool} --html page.html
+0 export {tool} {other} --html page.html
+0 export {spec} --html page.html
+2 export zzzzzzzzzz --html page.html
 """
+"""Each with its exit code before it."""
 
 
 def test_commands_say_through_a_dashboard_what_they_say_without(
@@ -263,34 +266,16 @@ def test_commands_say_through_a_dashboard_what_they_say_without(
         content = re.sub(r"made <time .*?</time>", "", content)
         return command, done.returncode, done.stdout, done.stderr, content
 
-    commands = COMMANDS.strip().format(**results).splitlines()
-    without = [said(command) for command in commands]
-    assert [code for _, code, *_ in without] == [
-        0,
-        0,
-        2,
-        0,
-        10,
-        2,
-        2,
-        2,
-        0,
-        2,
-        2,
-        2,
-        2,
-        0,
-        0,
-        0,
-        0,
-        0,
-        2,
-    ]
+    lines = [line.split(" ", 1) for line in COMMANDS.strip().format(**results).splitlines()]
+    without = [said(command) for _, command in lines]
+    assert [str(code) for _, code, *_ in without] == [code for code, _ in lines]
     errors = " ".join(done[3] for done in without)
     assert "notes.txt is no bundle: looplab export --bundle makes one." in errors
     assert "tool.looplab holds 0 results that can be repeated." in errors
+    here = f"Code of “shop” here: {tmp_path}, its commit is not known."
+    assert here in " ".join(done[2] for done in without)
     with forked_dashboard(tmp_path) as started:
-        assert [said(command) for command in commands] == without
+        assert [said(command) for _, command in lines] == without
         told = [call(["trend", results["spec"], "--once"]) for _ in range(2)]
         assert [done.returncode for done in told] == [10, 0]
         assert f"{started.url}/trends/{results['spec']}" in told[0].stdout

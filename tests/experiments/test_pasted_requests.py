@@ -8,7 +8,7 @@ import pytest
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import read_spec
-from control_plane.experiments.pasted_requests import read_pasted
+from control_plane.experiments.pasted_requests import MAX_CLASSES, read_pasted
 
 HERE = "http://127.0.0.1:8000"
 
@@ -77,6 +77,13 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
         (f'curl.exe "{HERE}/a?x=^" ^\n  -H "X-A: 1" ^\n  --json "{{\\"a\\": 1}}"',
          {"method": "POST", "path": "/a?x=%5E", "body": {"json": {"a": 1}},
           "headers": {"X-A": "1", "Accept": "application/json"}}),
+        ("curl http://ann:p%40w@127.0.0.1:8000/x",
+         {"method": "GET", "path": "/x", "headers": {"Authorization": "Basic YW5uOnBAdw=="}}),
+        (f"curl '{HERE}/x?token=s3cret!' -d 'token=other!'",
+         {"method": "POST", "path": "/x?token={token_}", "body": {"form": {"token": "{token}"}},
+          "values": {"token": SECRET | {"of": ["other!"]}, "token_": SECRET}}),
+        (f"curl {HERE}/x -H 'Content-Type: application/json' -d '[1]'",
+         {"method": "POST", "path": "/x", "body": {"json": [1]}}),
     ],
 )  # fmt: skip
 def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, Any]) -> None:
@@ -86,6 +93,22 @@ def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, A
 @pytest.mark.parametrize("body", ['{"n": NaN}', "[1e999]", "[" * 300 + "]" * 300])
 def test_json_that_cannot_be_stored_is_sent_as_text(body: str) -> None:
     assert only(f"curl {HERE} --json '{body}'")["body"] == {"text": body}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://[::1/", "ftp://127.0.0.1/"])
+def test_what_is_no_address_of_http_is_named(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is no URL") as refused:
+        read_pasted(f"curl '{url}'")
+    assert url[:60] in str(refused.value)
+
+
+def test_what_is_above_the_limit_or_carries_no_body_is_named() -> None:
+    pasted = read_pasted(f"curl -X GET {HERE}/a -d x=1")
+    assert pasted.requests == ({"method": "GET", "path": "/a", "weight": 1},)
+    assert pasted.notes == ("GET carries no body here: that of /a is left out.",)
+    many = read_pasted("\n".join(f"curl {HERE}/{place}" for place in range(MAX_CLASSES + 2)))
+    assert len(many.requests) == MAX_CLASSES
+    assert many.notes == (f"2 above the limit of {MAX_CLASSES} left out.",)
 
 
 def test_several_commands_are_classes_with_weights() -> None:
@@ -152,6 +175,13 @@ def test_parts_of_a_har_file() -> None:
             "size_bytes": 1_000,
         },
     }
+
+
+def test_the_fields_of_a_form_in_a_har_file() -> None:
+    fields = [{"name": "a", "value": "1 2"}, {"name": "b", "value": "é"}]
+    posted = {"mimeType": "application/x-www-form-urlencoded", "params": fields}
+    (request,) = read_pasted(har(request=entry("POST", HERE, postData=posted)["request"])).requests
+    assert request["body"] == {"form": {"a": "1 2", "b": "é"}}
 
 
 def test_a_body_that_a_har_file_lacks_is_named() -> None:

@@ -21,21 +21,29 @@ TOKEN = "s3cret-token-of-a-user"
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """Redirects, echoes what came, and never ends, by path."""
+    """Redirects, sets a cookie, says nothing until the other leaves, or echoes, by path."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path in {"/silent", "/broken"}:
+            self.close_connection = True
+            if self.path == "/silent":
+                self.rfile.read(1)
+            return
         length = int(self.headers.get("Content-Length") or 0)
         seen = {
             "path": self.path,
             "body": self.rfile.read(length).decode(),
             "authorization": self.headers.get("Authorization"),
+            "cookie": self.headers.get("Cookie"),
         }
         away = self.path.startswith("/old")
         self.send_response(301 if away else 201)
         if away:
             self.send_header("Location", "/new?from=old")
+        if self.path == "/session":
+            self.send_header("Set-Cookie", "sid=7; Path=/")
         text = json.dumps(seen).encode()
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(text)))
@@ -101,6 +109,49 @@ def test_what_a_run_would_send_is_sent_once_and_its_answer_shown(
         refused = changed(away, target__url="http://127.0.0.1:9")
         assert "127.0.0.1:9" in words(checked(refused, looplab)).partition("The spec is right")[2]
         assert looplab.get("/api/runs").json()["runs"] == []
+
+
+def test_what_would_be_an_error_of_each_request_is_told(tmp_path: Path, answering: str) -> None:
+    with in_process(tmp_path) as looplab:
+        blank = form_of_page(looplab.get("/runs/new").text, "/runs")
+        here = changed(blank, target="url", target__url=answering)
+
+        def said(path: str, **changes: str) -> str:
+            pairs = changed(here, stream__requests__0__path=path, timeout_s="0.3", **changes)
+            return words(checked(pairs, looplab))
+
+        silent = said("/silent")
+        assert "GET /silent no answer within 0.3 s" in silent
+        assert "Each would be a timeout." in silent
+        broken = said("/broken")
+        assert "GET /broken no answer: " in broken
+        assert "Each would be an error." in broken
+        other = said("/", stream__requests__0__expect__statuses="204 200")
+        assert "Each would be an error: 200, 204 is expected." in other
+        assert "Each would be an error" not in said(
+            "/", stream__requests__0__expect__statuses="201"
+        )
+        unmet = said("/", stream__requests__0__expect__text="a canary")
+        assert (
+            "Each would be an error: the body does not hold the expected text 'a canary'" in unmet
+        )
+
+
+def test_a_request_has_the_cookies_that_those_before_it_set(tmp_path: Path, answering: str) -> None:
+    with in_process(tmp_path) as looplab:
+        blank = form_of_page(looplab.get("/runs/new").text, "/runs")
+        added = checked([*blank, ("change", "add before")], looplab)
+        here = changed(
+            form_of_page(added, "/runs"),
+            target="url",
+            target__url=answering,
+            stream__requests__0__path="/me",
+            before__0__path="/session",
+            before__0__body="none",
+            before__0__capture="",
+        )
+        assert '"cookie": null' in words(checked(here, looplab))
+        assert '"cookie": "sid=7"' in words(checked(changed(here, client__cookies="on"), looplab))
 
 
 def test_a_look_of_a_form_is_given_up_for_its_next_and_not_for_that_of_another(

@@ -32,6 +32,8 @@ async def driven(
         try:
             async with asyncio.timeout(PATIENCE_S):
                 read: list[dict[str, Any]] = json.loads(await asyncio.to_thread(told.recv_bytes))
+                # It ends by itself: only then is told which lines of it were run.
+                await asyncio.to_thread(process.join)
         finally:
             if process.is_alive():
                 process.kill()

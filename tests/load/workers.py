@@ -83,6 +83,9 @@ def _worker() -> Iterator[tuple[Connection, Connection]]:
         stdout.close()
         try:
             yield feed, told
+            # It ends by itself: only then is told which lines of it were run.
+            process.join(PATIENCE_S)
+            assert process.exitcode == 0
         finally:
             if process.is_alive():
                 process.kill()

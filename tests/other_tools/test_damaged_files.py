@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import InvalidInput
-from control_plane.other_tools import read_tool_file, told_of_file
+from control_plane.other_tools import read_tool_file, told_of_file, tool_file
 
 FILES = Path(__file__).parent / "files"
 K6_POINT = (
@@ -29,6 +29,7 @@ VEGETA_REPORT = (
 )
 BACKWARDS = (FILES / "locust_stats_history.csv").read_bytes().replace(b"1796028869", b"0", 1)
 GOB = (FILES / "vegeta.gob").read_bytes()
+OHA = json.loads((FILES / "oha.json").read_bytes())
 WRK = "Running 2s test @ http://127.0.0.1/\n"
 
 
@@ -86,10 +87,22 @@ def refusal(content: bytes | str) -> str:
         (WRK + "    Latency   -nan  0.0us 0.0us -nan%\n", "Line 2: the row Latency"),
         (WRK + "x" * 1_000_001, "Line 2: it is longer than 1,000,000 bytes"),
         (WRK.encode() + b"\xff\xfe", "Line 2: it is no text in UTF-8"),
+        (json.dumps(OHA | {"summary": {}}), "The JSON of oha has no summary"),
+        (json.dumps(OHA | {"statusCodeDistribution": {"ok": 1}}), "has a status that is no number"),
+        (json.dumps(OHA).encode()[:-1] + b',\n"x": "\xff"}', "Line 2: it is no text in UTF-8"),
+        (HEY.replace("DNS,", "Dns,", 1), "Line 1: its columns do not begin with response-time"),
+        (K6_POINT % (A_MOMENT, '"1.2.3"'), "Line 1: value is 1.2.3, and no number"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_refused_in_one_line(content: bytes | str, message: str) -> None:
     assert re.search(message, refusal(content))
+
+
+@pytest.mark.parametrize("name", ["wrk.txt", "oha.json"])
+def test_a_report_has_a_most_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (FILES / name).read_bytes()
+    monkeypatch.setattr(tool_file, "MAX_REPORT_BYTES", len(content) - 20)
+    assert "A report of more than " in refusal(content)
 
 
 @pytest.mark.parametrize("name", ["wrk.txt", "wrk2.txt", "hey.txt"])
@@ -194,3 +207,29 @@ def test_the_lists_of_what_failed_for_locust_lead_to_its_statistics() -> None:
     for head in (b"Method,Name,Error,Occurrences,First Seen", b"Count,Message,Traceback"):
         with pytest.raises(InvalidInput, match=r"take PREFIX_stats\.csv"):
             read_tool_file(io.BytesIO(head))
+
+
+def readable(content: bytes) -> bool:
+    with suppress(InvalidInput):
+        return bool(read_tool_file(io.BytesIO(content)).report.streams)
+    return False
+
+
+def test_no_changed_byte_breaks_the_reader_of_gob() -> None:
+    """What describes the types stands at the beginning, the first results behind it."""
+    first = next(GOB[:end] for end in range(200, 1_000) if readable(GOB[:end]))
+    changed = [
+        readable(first[:place] + bytes([value]) + first[place + 1 :])
+        for place in range(len(first))
+        for value in (0x00, 0x7E, 0xF7, 0xFC, 0xFF)
+    ]
+    assert set(changed) == {True, False}
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://user:canary@[::1/a?token=canary"])
+def test_an_address_that_is_none_names_no_request(url: str) -> None:
+    row = {"code": 200, "timestamp": "2026-11-30T09:00:00Z", "latency": 1, "url": url}
+    (stream,) = read_tool_file(io.BytesIO(json.dumps(row).encode())).report.streams
+    assert stream.name == "GET /"
+    printed = (FILES / "wrk-plain.txt").read_text().replace("http://127.0.0.1", url, 1)
+    assert "canary" not in str(read_tool_file(io.BytesIO(printed.encode())).report)

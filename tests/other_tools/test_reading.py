@@ -156,3 +156,33 @@ def test_a_log_holds_what_the_library_that_wrote_it_says() -> None:
     assert (seconds.at_s, seconds.completed) == ((0.0, 1.0, 2.0, 3.0, 4.0), (400.0,) * 5)
     told = read_tool_file(io.BytesIO((FILES / "intervals.hlog").read_bytes()), "hlog", "us")
     assert told.report.streams[0].times.max == pytest.approx(14.729215)
+
+
+@pytest.mark.parametrize("delay", [(), ("Response-delay",)])
+def test_responses_of_oha_by_their_columns_of_each_version(delay: tuple[str, ...]) -> None:
+    heads = ("request-start", "DNS", "DNS+dialup", *delay, "request-duration", "bytes", "status")
+    rows = [heads, *(
+        (start, "0.0003", "0.001", *("0.0019" for _ in delay), took, "11", status)
+        for start, took, status in (
+            ("0.002", "0.0021", "200"), ("0.0045", "0.004", "404"), ("0.0090", "0.001", "204"),
+        )
+    )]  # fmt: skip
+    content = "".join(f"{','.join(row)}\n" for row in rows)
+    report, (samples,) = read_tool_file(io.BytesIO(content.encode()))
+    (stream,) = report.streams
+    assert samples is not None
+    assert (report.tool, report.clock) == ("oha", "service")
+    assert (stream.requests, stream.failed, stream.errors) == (3, 1, {"status 404": 1})
+    assert (stream.statuses, stream.bytes_received) == ({"200": 1, "204": 1, "404": 1}, 33)
+    assert (samples.minimum_ns, samples.maximum_ns) == (1_000_000, 2_100_000)
+    assert stream.duration_s == pytest.approx(0.0080)
+
+
+def test_connections_that_failed_for_wrk_are_errors_by_their_kind() -> None:
+    printed = (FILES / "wrk-plain.txt").read_text()
+    line = "  Socket errors: connect 3, read 2, write 0, timeout 1\n"
+    before, last, after = printed.rpartition("Requests/sec:")
+    content = f"{before}{line}{last}{after}".encode()
+    (stream,) = read_tool_file(io.BytesIO(content)).report.streams
+    assert stream.errors == {"connect": 3, "read": 2, "timeout": 1}
+    assert stream.failed == 6

@@ -6,11 +6,17 @@ import pytest
 
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.prose.experiment_document import experiment_document
-from control_plane.analysis.prose.experiment_report import experiment_junit, experiment_markdown
+from control_plane.analysis.prose.experiment_report import (
+    experiment_junit,
+    experiment_markdown,
+    trend_list_lines,
+)
 from control_plane.analysis.validity.judged_run import GATES
 from control_plane.cli_experiment import print_experiment
 from control_plane.domain.result import Reason, Validity
+from control_plane.domain.trend_runs import LEAST_TREND_POINTS
 from tests.analysis.deciding.test_judged_experiment import NAMES, arm, experiment
+from tests.builders.trials import with_spaces
 
 
 def test_reports_mark_what_is_suspect_and_say_why_nothing_is_decided() -> None:
@@ -59,3 +65,42 @@ def test_who_reads_no_page_is_told_which_arms_are_suspect_and_why(
                 assert text in printed
                 assert text in doubts[name]
                 assert text in doubts["Throughput of new"]
+
+
+def test_a_machine_that_reads_reports_learns_what_failed_and_what_went_wrong() -> None:
+    found = judge_experiment(experiment(), [arm(0, 1.0), arm(1, 0.5)])
+    document = experiment_document(found)
+    document["verdicts"][0] |= {"verdict": "worse"}
+    busy = Reason("client_cpu", "invalid", "The client used 99 % of a core.", 0.99, 0.9)
+    document["runs"][0] |= {"validity": "invalid", "doubts": [busy.text]}
+    document["runs"][1] |= {"state": "failed", "reason": "the target ended"}
+    bound = {"metric": "error_share", "stream": "items", "at_most": 0.01, "at_least": None}
+    document["objectives"] = [
+        {**bound, "arm": "new", "outcome": outcome, "value": value}
+        for outcome, value in (("passed", 0.0), ("failed", 0.5), ("undecided", None))
+    ]
+    suite = ET.fromstring(experiment_junit(document))
+    errors = {
+        case.get("name"): case.find("error") for case in suite if case.find("error") is not None
+    }
+    told = {name: error.get("message") for name, error in errors.items() if error is not None}
+    assert told == {"old": f"invalid: {busy.text}", "new": "failed: the target ended"}
+    objectives = [case for case in suite if case.get("classname") == "objective"]
+    assert [[part.tag for part in case] for case in objectives] == [[], ["failure"], ["skipped"]]
+    name = "Errors or no answer of new, items at most 1.0 %: 50 %"
+    assert with_spaces(objectives[1].get("name", "")) == name
+    (primary,) = [case for case in suite if case.get("classname") == "primary"]
+    assert primary.find("failure") is not None
+    counted = [int(suite.get(kind, "")) for kind in ("tests", "errors", "failures")]
+    assert counted == [len(suite), 2, 2]
+
+
+def test_what_makes_no_trend_is_told() -> None:
+    left_out = {"suspect": 3, "specs": 2, "imported": 1}
+    assert [*trend_list_lines({"trends": [], "left_out": left_out})] == [
+        f"No trend: it takes {LEAST_TREND_POINTS} valid runs of one spec on one machine.",
+        "3 suspect runs of 2 specs left out: --suspect counts them, too.",
+        "1 imported run left out: a trend is of runs measured here.",
+    ]
+    nothing = dict.fromkeys(left_out, 0)
+    assert [*trend_list_lines({"trends": [{}], "left_out": nothing})] == []

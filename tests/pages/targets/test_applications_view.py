@@ -16,6 +16,8 @@ from tests.pages.form_page import changed, form_of_page, quick_run, send
 
 WRONG: dict[str, dict[str, Any]] = {
     "no-python": {"python": "none/bin/python"},
+    "wrong-python": {"python": "wrong/bin/python"},
+    "odd-variables": {"app": "shoe:app", "env_file": "odd.env"},
     "no-server": {"python": "bare/bin/python"},
     "no-wsgi-server": {"python": "bare/bin/python", "app": "shop.wsgi:application"},
     "no-module": {"app": "shoe:app"},
@@ -54,6 +56,10 @@ def looplab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     folder = tmp_path_factory.mktemp("applications")
     settings = own.project(folder)
     own.environment(folder / "bare", packages=False)
+    (folder / "odd.env").write_text("A=1\nno value\n")
+    (folder / "wrong" / "bin").mkdir(parents=True)
+    (folder / "wrong" / "bin" / "python").write_text("#!/bin/sh\nexit 3\n")
+    (folder / "wrong" / "bin" / "python").chmod(0o755)
     (folder / "asks.py").write_text("import os\nos.environ['SHOP_SECRET']\n")
     (folder / "broken.py").write_text("async def app(scope, receive, send):\n    raise KeyError\n")
     (folder / "odd.py").write_text(ODD)
@@ -84,6 +90,9 @@ def checked(looplab: Dashboard, name: str) -> str:
     ("name", "words"),
     [
         ("no-python", "none/bin/python is not there: make the environment"),
+        ("wrong-python", "wrong/bin/python does not run: "),
+        ("wrong-python", "Name the interpreter of an environment with Python 3.8 or newer."),
+        ("odd-variables", "odd.env is no NAME=value: it is left out."),
         ("no-server", "bare/bin/python -m pip install uvicorn"),
         ("no-wsgi-server", "bare/bin/python -m pip install gunicorn"),
         ("no-module", "There is no module shoe in its directory"),
