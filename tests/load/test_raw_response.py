@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control_plane.domain.endless_responses import UntilBytes
+from control_plane.load.responses import Reading
 from control_plane.load.strategies.raw_response import InvalidResponse, ResponseHead, ResponseParser
 
 LIMIT = 1_000
@@ -11,6 +13,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"
 )
+TRAILED = CHUNKED.removesuffix(b"\r\n") + b"Content-Type: text/plain\r\nX: y\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 CLOSING = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -20,6 +23,7 @@ OLD = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 WHOLE = {
     OK: (200, 5, True),
     CHUNKED: (200, 5, True),
+    TRAILED: (200, 5, True),
     HINTS + OK: (200, 5, True),
     HINTS + HINTS + EMPTY: (204, 0, True),
     EMPTY: (204, 0, True),
@@ -79,6 +83,31 @@ def test_an_answer_to_head_has_no_body_whatever_it_says() -> None:
     assert (parser.status, parser.received, parser.kept) == (200, 0, True)
     assert parser.feed(OK)
     assert parser.received == 5
+
+
+def test_a_body_in_the_answer_to_head_is_not_its_and_ends_the_connection() -> None:
+    parser = ResponseParser({}, LIMIT)
+    parser.without_body()
+    assert parser.feed(OK)
+    assert (parser.status, parser.received, parser.kept) == (200, 0, False)
+
+
+def test_a_body_of_known_length_ends_there_in_whatever_piece_it_does() -> None:
+    parser = ResponseParser({}, LIMIT)
+    parser.keeps_body = True
+    told = [parser.feed(piece) for piece in (OK[:-3], OK[-3:-1], OK[-1:] + b"more")]
+    assert told == [False, False, True]
+    assert (parser.received, bytes(parser.body), parser.kept) == (5, b"hello", False)
+
+
+@pytest.mark.parametrize("data", [OK, CHUNKED])
+def test_reading_ends_within_a_body_and_with_it_the_connection(data: bytes) -> None:
+    for bytes_read, received, kept in ((4, 4, False), (5, 5, False), (6, 5, True)):
+        parser = ResponseParser({}, LIMIT)
+        parser.reading = Reading(UntilBytes(bytes_read))
+        ended = [parser.feed(data[place : place + 1]) for place in range(len(data))]
+        assert True in ended
+        assert (parser.received, parser.kept) == (received, kept)
 
 
 def test_memory_of_heads_is_bounded() -> None:
