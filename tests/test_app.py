@@ -1,5 +1,6 @@
 """The application put together: what is read late, and what a start does not import."""
 
+import socket
 import subprocess
 import sys
 
@@ -7,7 +8,8 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
-from control_plane.app import LateRouter, routes_of
+from control_plane.app import LateRouter, host_names, routes_of
+from control_plane.settings import Settings
 
 
 def router_of(*paths: str) -> APIRouter:
@@ -56,3 +58,11 @@ def test_a_start_imports_no_page_no_api_and_nothing_that_calculates() -> None:
         "control_plane.api.runs", "control_plane.pages.home", "control_plane.jobs.run_job",
         "control_plane.analysis.summary", "control_plane.other_tools",
     }  # fmt: skip
+
+
+def test_a_dashboard_on_all_addresses_is_called_by_each_and_by_the_name_of_the_machine() -> None:
+    allowed = ("lab.example",)
+    assert host_names(Settings(host="127.0.0.1", allowed_hosts=allowed)) == {"127.0.0.1", *allowed}
+    for everywhere in ("0.0.0.0", "::"):
+        names = host_names(Settings(host=everywhere, allowed_hosts=allowed))
+        assert {everywhere, "127.0.0.1", socket.gethostname(), *allowed} <= names

@@ -250,6 +250,9 @@ COMMANDS = """
 0 export {tool} {other} --html page.html
 0 export {spec} --html page.html
 2 export zzzzzzzzzz --html page.html
+0 export {other} --html page.html --json
+2 export {other} --html notes.txt
+2 export {other} --html none/page.html
 """
 """Each with its exit code before it."""
 
@@ -271,6 +274,8 @@ def test_commands_say_through_a_dashboard_what_they_say_without(
     assert [str(code) for _, code, *_ in without] == [code for code, _ in lines]
     errors = " ".join(done[3] for done in without)
     assert "notes.txt is no bundle: looplab export --bundle makes one." in errors
+    assert "notes.txt is there already: name another file." in errors
+    assert "none/page.html cannot be written: No such file or directory." in errors
     assert "tool.looplab holds 0 results that can be repeated." in errors
     here = f"Code of “shop” here: {tmp_path}, its commit is not known."
     assert here in " ".join(done[2] for done in without)
@@ -280,6 +285,8 @@ def test_commands_say_through_a_dashboard_what_they_say_without(
         assert [done.returncode for done in told] == [10, 0]
         assert f"{started.url}/trends/{results['spec']}" in told[0].stdout
         assert "event-loop  " in call(["experiment", "--list"]).stdout
+        opened = call(["login"])
+        assert (opened.stdout, opened.stderr) == (f"{started.url}\n", "It asks for no login.\n")
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
-from control_plane.access.http_errors import error_response
 from control_plane.access.login import Login, LoginMiddleware, Refuse
 from control_plane.access.middleware import (
     BodyLimitMiddleware,
@@ -19,22 +18,12 @@ from control_plane.access.middleware import (
 from control_plane.access.route_roles import refuse_unlisted
 
 
-def _refused(scope: Scope, status: int, message: str) -> ASGIApp:
-    del scope
-    return error_response(status, message)
-
-
-def _never(scope: Scope) -> bool:
-    del scope
-    return False
-
-
 def add_guards(
     app: FastAPI,
     names: Collection[str],
-    login: Login | None = None,
-    refuse: Refuse = _refused,
-    busy: Busy = _never,
+    login: Login | None,
+    refuse: Refuse,
+    busy: Busy,
 ) -> None:
     """Put the guards around the whole application, its own error pages included.
 

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.types import Message
 
 from control_plane.access import add_guards, route_roles
+from control_plane.access.http_errors import error_response
 from control_plane.access.middleware import (
     CONTENT_SECURITY_POLICY,
     MAX_BODY_BYTES,
@@ -23,6 +24,13 @@ POLICY = {
     "viewer": ("GET /", "GET /broken", "GET /refused", "GET /weak"),
     "operator": ("POST /echo", "POST /runs/new/pasted", "POST /deaf"),
 }
+
+
+def guard(app: FastAPI, *names: str) -> None:
+    """Put the guards around an application that asks for no login and measures nothing."""
+    add_guards(
+        app, names, None, lambda _, status, told: error_response(status, told), lambda _: False
+    )
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
     made.add_exception_handler(Exception, internal)
     monkeypatch.setattr(route_roles, "ROUTES", POLICY)
-    add_guards(made, ["127.0.0.1"])
+    guard(made, "127.0.0.1")
     return made
 
 
@@ -126,7 +134,7 @@ def test_a_route_without_a_role_is_not_served(app: FastAPI) -> None:
     def forgotten() -> None: ...
 
     with pytest.raises(LookupError, match="GET /forgotten"):
-        add_guards(app, [])
+        guard(app)
 
 
 @pytest.mark.parametrize(
