@@ -309,6 +309,7 @@ def make_empty(path: Path, like: str) -> None:
             closing(sqlite3.connect(path)) as made,
             made,
         ):
+            made.execute("BEGIN")
             for (statement,) in source.execute(_SCHEMA):
                 made.execute(statement)
             version = source.execute("SELECT version_num FROM alembic_version").fetchone()

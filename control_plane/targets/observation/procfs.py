@@ -256,7 +256,6 @@ def _own_addresses(network: Path) -> set[IPv4Address | IPv6Address]:
 
 
 def _listening(table: Path, port: int) -> Iterable[tuple[IPv4Address | IPv6Address, int]]:
-    # Asked for again and again while a server starts: most rows are not parsed.
     for address, _, inode in _all_listening(table, f":{port:04X}"):
         yield address, inode
 
@@ -264,11 +263,16 @@ def _listening(table: Path, port: int) -> Iterable[tuple[IPv4Address | IPv6Addre
 def _all_listening(
     table: Path, suffix: str = ""
 ) -> Iterable[tuple[IPv4Address | IPv6Address, int, int]]:
-    for line in _rows(table):
-        fields = line.split(None, 10)
-        if fields[3] == _LISTENING and fields[1].endswith(suffix):
-            address, _, port = fields[1].partition(":")
-            yield _parse_address(address), int(port, 16), int(fields[9])
+    # Those that listen stand first (proc_net_tcp.rst): thousands of others may follow, unread.
+    with suppress(OSError), table.open(buffering=256, errors="replace") as rows:
+        next(rows, None)
+        for line in rows:
+            fields = line.split(None, 10)
+            if fields[3] != _LISTENING:
+                return
+            if fields[1].endswith(suffix):
+                address, _, port = fields[1].partition(":")
+                yield _parse_address(address), int(port, 16), int(fields[9])
 
 
 def _rows(table: Path, head: int = 1) -> list[str]:
