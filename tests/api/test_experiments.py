@@ -1,7 +1,6 @@
 """An experiment from its hand-in to its verdict, over the API and on its page."""
 
 from collections.abc import Iterator
-from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from tomllib import loads as read_toml
@@ -190,8 +189,8 @@ def test_it_travels_as_one_file_and_as_a_bundle(
 def test_the_file_on_its_page_makes_the_same_experiment(
     looplab: Dashboard, decided: dict[str, Any]
 ) -> None:
-    page = looplab.get(f"/experiments/{decided['id']}").text
-    file = unescape(page.partition('id="experiment-toml"')[2].partition(">")[2].partition("<")[0])
+    page = read_html(looplab.get(f"/experiments/{decided['id']}").text)
+    file = "".join(page.by_id("experiment-toml").texts())
     handed_in = looplab.post("/api/experiments", read_toml(file)).json()["id"]
     again, twice = (
         looplab.post_form(f"/experiments/{decided['id']}/again", [("key", "k")]).headers["location"]

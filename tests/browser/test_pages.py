@@ -14,8 +14,10 @@ from control_plane.store.share_links import ShareSubject
 from control_plane.store.store import open_store
 from tests.browser.axe import violations
 from tests.browser.conftest import POLL_MS, OpenPage
+from tests.builders.records import Shape
+from tests.builders.runs import finished, items
 from tests.builders.trends import P50S, repeated
-from tests.dashboard import BARE, Dashboard, forked_dashboard
+from tests.dashboard import BARE, Dashboard, forked_dashboard, provide_database
 from tests.pages.stored import copied
 
 PATHS = (
@@ -26,6 +28,12 @@ PATHS = (
 WIDTHS = (360, 390, 640, 768, 1_024, 1_200, 1_440, 2_560)
 COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules of axe that look at colours."""
+BEYOND_THE_CELL = """(names) => {
+  const right = (element) => element.getBoundingClientRect().right;
+  return names
+    .filter((name) => name.checkVisibility() && right(name) > right(name.closest("th, td")))
+    .map((name) => name.textContent);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +135,27 @@ def test_the_history_breaks_a_long_name(
         box = page.get_by_role("region", name="Table of runs")
         expect(box.get_by_text(name).first).to_be_visible()
         assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
+
+
+def test_tables_are_not_cut_by_long_names(open_page: OpenPage, tmp_path: Path) -> None:
+    shape = Shape(2_000, 1.2, spread=0.3, first_byte_share=0.3, queued_s=1.0, errors={"timeout": 9})
+    name, load = "search_suggestions_of_the_new_checkout", {"model": "closed", "concurrency": 400}
+    request = {"path": "/items/of/a/checkout/with/recommendations"}
+    stream = {"name": name, "requests": [request], "load": load, "stop": {"duration_s": 60}}
+    spec = items(title="answers_of_the_new_checkout_release_2_4", workload={"streams": [stream]})
+    store = open_store(provide_database(tmp_path / "runs.db"))
+    ids = [finished(store, spec, shape).id for _ in range(2)]
+    store.close()
+    with forked_dashboard(tmp_path) as looplab:
+        page = open_page(viewport={"width": 1_440, "height": 900})
+        for path, label in (
+            (f"/runs/{ids[0]}", "Numbers of each stream"),
+            (f"/compare?runs={','.join(ids)}", "Numbers of each run"),
+        ):
+            page.goto(looplab.url + path)
+            box = page.get_by_role("region", name=label)
+            assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
+            assert page.locator("table .run-chip > *").evaluate_all(BEYOND_THE_CELL) == []
 
 
 def test_title_and_validity_share_a_line(open_page: OpenPage, looplab: Dashboard) -> None:

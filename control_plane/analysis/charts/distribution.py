@@ -126,6 +126,9 @@ HILL_LETTERS = 6
 PHRASE = 0.42
 """Part of a small plot that a phrase takes: two closer than this stand above each other."""
 
+MOST_TEXTS = 3
+"""Bars keep this part of the plot, however many names stand above one of them."""
+
 
 def distribution_chart(curves: Sequence[Curve]) -> Figure:
     """Return bars for one or two curves, laid over each other; outlines for more."""
@@ -139,7 +142,8 @@ def distribution_chart(curves: Sequence[Curve]) -> Figure:
     labels = _phrases(drawn[0]) if len(drawn) == 1 else _names(drawn, short=len(drawn) > 2)
     narrow = labels if len(drawn) == 1 else _names(drawn, short=True)
     title, note = _title(drawn)
-    shares = zero_based_axis(100 * tallest * 1.1, ticksuffix=f"{SPACE}%")
+    top = max(100 * tallest * 1.1, _reach([*labels, *narrow]))
+    shares = zero_based_axis(top, ticksuffix=f"{SPACE}%")
     axes = {"xaxis": _time_axis(edges, 4), "yaxis": shares, "barmode": "overlay"}
     bars = [shape(bins, len(curves)) for bins in drawn]
     plotted = plot(bars, axes, Annotations(labels, narrow, right=24))
@@ -283,6 +287,15 @@ def _above(bins: Bins, mode: Mode, text: str) -> Plot:
         "yshift": 3,
         "showarrow": False,
     }
+
+
+def _reach(labels: Sequence[Plot]) -> float:
+    """Return the value up to which an axis from zero has room for all texts above their bars."""
+    pixels = plot_height(CHART_HEIGHT)
+    below = [max(pixels - label["yshift"] - LABEL_GAP, pixels / MOST_TEXTS) for label in labels]
+    return max(
+        (label["y"] * pixels / room for label, room in zip(labels, below, strict=True)), default=0.0
+    )
 
 
 def _title(drawn: Sequence[Bins]) -> tuple[str, str]:

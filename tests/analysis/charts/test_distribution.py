@@ -5,6 +5,7 @@ import pytest
 
 from control_plane.analysis.charts.curve import curves_of_runs
 from control_plane.analysis.charts.distribution import distribution_chart
+from control_plane.analysis.charts.figure import LABEL_GAP, plot_height
 from control_plane.analysis.run_labels import label_runs
 from tests.analysis.charts.curves import curves, measured
 from tests.analysis.charts.plotted import annotations, checked
@@ -97,3 +98,15 @@ def test_labels_of_runs_are_letters_where_there_are_many():
     assert annotations(distribution_chart(curves(1.0, 5.0))) == ["A r0", "B r1"]
     assert annotations(distribution_chart(curves(1.0, 5.0, 9.0))) == ["A", "B", "C"]
     assert annotations(distribution_chart(curves(1.0, 5.0)), "narrow") == ["A", "B"]
+
+
+@pytest.mark.parametrize("count", [3, 5, 12])
+def test_names_of_one_place_stand_within_the_plot(count):
+    figure = distribution_chart(curves(*[5.0] * count))
+    height, pixels = figure.plot["layout"]["yaxis"]["range"][1], plot_height(figure.height)
+    tops = [
+        label["y"] / height * pixels + label["yshift"] + LABEL_GAP
+        for label in figure.plot["layout"]["annotations"]
+    ]
+    assert len(tops) == count
+    assert max(tops) <= pixels
