@@ -136,7 +136,6 @@ class WiderSearch(View):
     """A filter that could go: `href` lists the runs without it, `total` of them, written out."""
 
     template: ClassVar[str] = "partials/wider_search.html"
-    name: str
     label: str
     href: str
     total: str = ""
@@ -190,7 +189,7 @@ class HistoryPage(View):
     older_label: str
     newest: str
     newest_label: str
-    wider: tuple[WiderSearch, ...]
+    wider: tuple[tuple[str, WiderSearch], ...]
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str]
@@ -227,7 +226,7 @@ def history_page(
         older_label="Older runs" if query.is_newest_first else "Next runs",
         newest=query.without("cursor").url if query.cursor else "",
         newest_label="Newest runs" if query.is_newest_first else "First runs",
-        wider=() if found.total else tuple(_wider(query, name) for name in query.filters),
+        wider=() if found.total else tuple((name, _wider(query, name)) for name in query.filters),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
         ticked=frozenset(query.run),
@@ -336,7 +335,7 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
 
 
 def _wider(query: HistoryQuery, name: str, total: str = "") -> WiderSearch:
-    return WiderSearch(name, FILTER_LABELS[name], query.without(name).url, total)
+    return WiderSearch(FILTER_LABELS[name], query.without(name).url, total)
 
 
 router = APIRouter(include_in_schema=False)

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -61,9 +62,10 @@ class GlossaryPage(View):
 
 @dataclass(frozen=True)
 class ComponentsPage(View):
-    """What all pages are made of, for those who change them."""
+    """What all pages are made of, for those who change them; a card was answered `shown_at`."""
 
     template: ClassVar[str] = "pages/components.html"
+    shown_at: datetime
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def glossary(request: Request) -> Response:
 @router.get(COMPONENTS)
 def components(request: Request) -> Response:
     """Show each component in each of its states."""
-    return page(request, ComponentsPage())
+    return page(request, ComponentsPage(datetime.now(UTC)))
 
 
 @router.get(NOT_STARTING)

@@ -83,3 +83,27 @@ def test_every_page_and_only_they_have_a_view() -> None:
 def test_reading_is_seen_through_a_change_of_meaning() -> None:
     source = "{{ view.a }}{% with view = view.b %}{{ view.c }}{% endwith %}{{ f(other.d) }}"
     assert set(read(TEMPLATES.parse(source), "view")) == {"a", "b"}
+
+
+def test_the_page_of_components_shows_each_part_that_pages_are_made_of() -> None:
+    inside = {
+        macro.name: {
+            call.node.name
+            for call in macro.find_all(nodes.Call)
+            if isinstance(call.node, nodes.Name)
+        }
+        for macro in parsed("macros/ui.html").find_all(nodes.Macro)
+    }
+    included = [
+        node.template.value
+        for node in parsed("pages/components.html").find_all(nodes.Include)
+        if isinstance(node.template, nodes.Const)
+    ]
+    shown = {
+        attribute.attr
+        for template in ("pages/components.html", *included)
+        for attribute in parsed(template).find_all(nodes.Getattr)
+        if is_name(attribute.node, "ui")
+    }
+    shown |= {name for part in shown & inside.keys() for name in inside[part]}
+    assert inside.keys() - shown == set()
