@@ -30,7 +30,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from errno import EIO, ENOSPC
 from itertools import islice
@@ -42,27 +41,23 @@ from hypothesis import strategies as st
 
 from control_plane.domain.limits import Limits
 from control_plane.targets.target_files import SHARED_MEMORY
-from scripts.soak_accidents import files
 from scripts.soak_cells import cells
-from scripts.soak_kills import killed
+from scripts.soak_database_files import files
+from scripts.soak_signals import STATES, killed, signals, stopped
 from tests.builders.valid_specs import experiments
 from tests.dashboard import (
     BARE,
-    TERMINAL,
     DashboardProcess,
     dashboard,
-    gone_within_a_second,
     items_spec,
     long_spec,
     marked,
-    one_of,
     until,
     whole,
 )
 from tests.faults.faulty_disk import faulty_disk
 from tests.faults.test_connections import HALF_SENT, SILENT, connected
 from tests.faults.test_failing_writes import measured_while_writes_fail
-from tests.faults.test_processes import SIGNALS, assert_stops
 from tests.faults.test_valid_specs import (
     CONFIGURATIONS,
     answering,
@@ -75,9 +70,6 @@ from tests.in_process import in_process
 from tests.jobs.test_any_order import STEPS, KilledMachine, QueueMachine, ask_in_any_order
 from tests.store.test_failing_writes import kept_though_writes_fail
 
-STATES = ("starting", "warming", "running")
-STOPPABLE = ("client", "server", "guard")
-DEADLINE_S = 60.0
 VALUES = 500
 ORDERS = 10
 VALID = 5
@@ -87,32 +79,6 @@ ODD: tuple[Any, ...] = (
     -1, 0, 0.5, 2**63, True, None, "", "a.b", "1", "²", "\0", "{a}", [], [1], {}, {"a.b": 1},
     {"1": 1}, 1e308, "a" * 3_000, [None], {"kind": "uuid"}, {"model": "open"}, {"url": 1},
 )  # fmt: skip
-
-
-def seen(looplab: DashboardProcess, role: str) -> psutil.Process | None:
-    with suppress(AssertionError, psutil.Error):
-        return one_of(looplab, role)
-    return None
-
-
-def stopped(number: int, folder: Path) -> dict[str, Any]:
-    """Stop one process; the run ends, and the next one finishes."""
-    state, role = STATES[number % 3], STOPPABLE[number // 3 % 3]
-    with dashboard(folder) as looplab:
-        spec = long_spec(warmup_s=5 if state == "warming" else 0, timeout_s=1)
-        spec["workload"]["streams"][0]["stop"] = {"duration_s": 8}
-        run_id = looplab.submit(spec)
-        if state != "starting":
-            looplab.until_state(run_id, {state})
-        process = until(lambda: seen(looplab, role), f"a {role}", every_s=0.002)
-        process.suspend()
-        began = time.monotonic()
-        run = looplab.until_state(run_id, TERMINAL, DEADLINE_S)
-        held_s = time.monotonic() - began
-        looplab.finished(looplab.submit(items_spec(**BARE)))
-        until(lambda: not marked(looplab.instance), "nothing of both runs is left", 3)
-    told = {"reason": run["reason"], "held_s": round(held_s, 1)}
-    return {"state": state, "role": role, "became": run["state"], **told}
 
 
 def values(number: int, folder: Path) -> dict[str, Any]:
@@ -215,17 +181,6 @@ def cancels(number: int, folder: Path) -> dict[str, Any]:
             assert not marked(looplab.instance), f"something is left of a run that was {state}"
     assert max(times) <= CANCEL_S, f"{max(times):.2f} s"
     return {"cancels": len(times), "slowest_s": round(max(times), 3)}
-
-
-def signals(number: int, folder: Path) -> dict[str, Any]:
-    """Stop a dashboard by one or two signals while a run measures and responses are open."""
-    with dashboard(folder) as looplab:
-        looplab.until_state(looplab.submit(long_spec()), {"running"})
-        began = time.monotonic()
-        assert_stops(looplab, SIGNALS[number % len(SIGNALS)])
-        stopped_s = time.monotonic() - began
-        gone_within_a_second(looplab.instance)
-    return {"stopped_s": round(stopped_s, 3)}
 
 
 def rows(number: int, folder: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from target_app.target_settings import TargetSettings
 
 if TYPE_CHECKING:
     from target_app.processes import Processes
+    from target_app.sqlite_users import UserDatabase
     from target_app.upstream_client import Upstream
-    from target_app.user_database import UserDatabase
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Resources:
 
 
 def _open_database(settings: TargetSettings) -> "AbstractAsyncContextManager[UserDatabase]":
-    from target_app.user_database import open_database
+    from target_app.sqlite_users import open_database
 
     return open_database(settings.directory)
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote_plus
 
 from fastapi import Query
 
-from control_plane.analysis.charts.trial_axis import WHOLE_TRIAL, Span
+from control_plane.analysis.charts.timeline_series import WHOLE_TRIAL, Span
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
 from control_plane.domain.metrics_and_objectives import METRIC

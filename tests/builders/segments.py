@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     TrialSegment,
     placed_segments,
     window_starts,

@@ -15,7 +15,7 @@ from control_plane.analysis.charts.figure import (
     Plot,
     x_axis,
 )
-from control_plane.analysis.charts.trial_axis import Span
+from control_plane.analysis.charts.timeline_series import Span
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.deciding import summary_of
 from control_plane.analysis.run_labels import RunLabel

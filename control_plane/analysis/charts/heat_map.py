@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from control_plane.analysis.charts.figure import Floats, Plot
-from control_plane.analysis.charts.trial_axis import TrialSegment
+from control_plane.analysis.charts.timeline_series import TrialSegment
 from control_plane.domain.histogram import Counts, Integers, middle_ns
 from control_plane.domain.stream_record import Slices
 from control_plane.domain.units import SPACE

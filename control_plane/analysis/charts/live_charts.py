@@ -29,7 +29,7 @@ from control_plane.analysis.charts.response_time_panels import (
     response_panel,
     throughput_panel,
 )
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     Steps,
     TrialSegment,
     begin_s,

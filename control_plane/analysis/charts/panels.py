@@ -21,7 +21,7 @@ from control_plane.analysis.charts.figure import (
     y_axis,
     zero_based_axis,
 )
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     Steps,
     TrialSegment,
     Values,

@@ -20,7 +20,7 @@ from control_plane.analysis.charts.figure import (
 )
 from control_plane.analysis.charts.heat_map import heat_map, outlined
 from control_plane.analysis.charts.panels import Panel, step_trace
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     SecondSeries,
     Steps,
     TrialSegment,

@@ -36,7 +36,7 @@ from control_plane.analysis.charts.response_time_panels import (
     with_area,
 )
 from control_plane.analysis.charts.timeline import LazyRows
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     WHOLE_TRIAL,
     Span,
     TrialSegment,

@@ -41,7 +41,7 @@ from control_plane.analysis.charts.response_time_panels import (
     supported_points,
     throughput_panel,
 )
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     SecondWay,
     Span,
     TrialSegment,

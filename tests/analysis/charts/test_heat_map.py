@@ -14,7 +14,7 @@ from control_plane.analysis.charts.heat_map import (
 )
 from control_plane.analysis.charts.response_time_panels import trend_labels, trend_lines
 from control_plane.analysis.charts.timeline import timeline_chart
-from control_plane.analysis.charts.trial_axis import TrialSegment
+from control_plane.analysis.charts.timeline_series import TrialSegment
 from control_plane.domain.histogram import middle_ns
 from control_plane.domain.result import Timeline, WarmUp
 from control_plane.domain.stream_record import Slices

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     merged_spans,
     span_bands,
     stall_spans,

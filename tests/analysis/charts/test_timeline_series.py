@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from control_plane.analysis.charts.response_time_panels import percentile_values
-from control_plane.analysis.charts.trial_axis import (
+from control_plane.analysis.charts.timeline_series import (
     EACH,
     MOST_POINTS,
     begin_s,

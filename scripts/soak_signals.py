@@ -1,4 +1,4 @@
-"""Kills of every process of a run, singly and in pairs, for the part `killed` of `scripts/soak`."""
+"""Signals to processes of a run: `killed`, `stopped` and `signals` of `scripts/soak`."""
 
 import random
 import sys
@@ -19,10 +19,17 @@ from tests.dashboard import (
     dashboard,
     gone_within_a_second,
     items_spec,
+    long_spec,
+    marked,
+    one_of,
     state_in,
     until,
 )
+from tests.faults.test_processes import SIGNALS, assert_stops
 
+STATES = ("starting", "warming", "running")
+STOPPABLE = ("client", "server", "guard")
+DEADLINE_S = 60.0
 ROLES = ("control plane", "watcher", "guard", "server", "worker", "client")
 BELOW: list[tuple[str, ...]] = [*((role,) for role in ROLES[1:]), *combinations(ROLES[1:], 2)]
 ABOVE = [ROLES[:1], *((ROLES[0], role) for role in ROLES[1:])]
@@ -172,3 +179,40 @@ def lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+def seen(looplab: DashboardProcess, role: str) -> psutil.Process | None:
+    with suppress(AssertionError, psutil.Error):
+        return one_of(looplab, role)
+    return None
+
+
+def stopped(number: int, folder: Path) -> dict[str, Any]:
+    """Stop one process; the run ends, and the next one finishes."""
+    state, role = STATES[number % 3], STOPPABLE[number // 3 % 3]
+    with dashboard(folder) as looplab:
+        spec = long_spec(warmup_s=5 if state == "warming" else 0, timeout_s=1)
+        spec["workload"]["streams"][0]["stop"] = {"duration_s": 8}
+        run_id = looplab.submit(spec)
+        if state != "starting":
+            looplab.until_state(run_id, {state})
+        process = until(lambda: seen(looplab, role), f"a {role}", every_s=0.002)
+        process.suspend()
+        began = time.monotonic()
+        run = looplab.until_state(run_id, TERMINAL, DEADLINE_S)
+        held_s = time.monotonic() - began
+        looplab.finished(looplab.submit(items_spec(**BARE)))
+        until(lambda: not marked(looplab.instance), "nothing of both runs is left", 3)
+    told = {"reason": run["reason"], "held_s": round(held_s, 1)}
+    return {"state": state, "role": role, "became": run["state"], **told}
+
+
+def signals(number: int, folder: Path) -> dict[str, Any]:
+    """Stop a dashboard by one or two signals while a run measures and responses are open."""
+    with dashboard(folder) as looplab:
+        looplab.until_state(looplab.submit(long_spec()), {"running"})
+        began = time.monotonic()
+        assert_stops(looplab, SIGNALS[number % len(SIGNALS)])
+        stopped_s = time.monotonic() - began
+        gone_within_a_second(looplab.instance)
+    return {"stopped_s": round(stopped_s, 3)}

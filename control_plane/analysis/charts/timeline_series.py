@@ -1,4 +1,4 @@
-"""Trials one after the other on a common axis of seconds, their gauges and their stalls on it."""
+"""What timelines draw: trials one after the other on an axis of seconds, workers, and stalls."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
