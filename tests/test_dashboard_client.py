@@ -1,5 +1,6 @@
 """Share links of other people's dashboards: their bundle comes whole, or one line says why not."""
 
+import json
 import re
 import signal
 import socket
@@ -23,6 +24,7 @@ from tests.builders.trends import P50S, repeated
 from tests.conftest import Call
 from tests.dashboard import (
     BARE,
+    DashboardProcess,
     dashboard,
     forked_dashboard,
     long_spec,
@@ -204,20 +206,21 @@ def test_the_token_of_a_dashboard_is_in_its_lock_file(tmp_path: Path) -> None:
 @pytest.fixture
 def results(tmp_path: Path) -> dict[str, str]:
     """Ids of what a database holds: runs, experiments of here and elsewhere, results of tools."""
-    ids = repeated(tmp_path / "runs.db", P50S)
+    folder = tmp_path
+    ids = repeated(folder / "runs.db", P50S)
     arms = [BLOCKING, ASYNC, ASYNC]
-    with closing(open_store(provide_database(tmp_path / "theirs.db"))) as store:
+    with closing(open_store(provide_database(folder / "theirs.db"))) as store:
         theirs = decided(store, "classic", arms, {**ENVIRONMENT, "hostname": "elsewhere"}).id
-    write_bundle(tmp_path / "theirs.db", tmp_path / "theirs.looplab", [theirs])
-    (tmp_path / "notes.txt").write_text("bought 3 lemons")
-    (tmp_path / "looplab.toml").write_text("[applications.shop]\napp = 'shop:app'\n")
-    with closing(open_store(tmp_path / "runs.db")) as store:
-        store.import_bundle(tmp_path / "theirs.looplab", lambda _: None)
+    write_bundle(folder / "theirs.db", folder / "theirs.looplab", [theirs])
+    (folder / "notes.txt").write_text("bought 3 lemons")
+    (folder / "looplab.toml").write_text("[applications.shop]\napp = 'shop:app'\n")
+    with closing(open_store(folder / "runs.db")) as store:
+        store.import_bundle(folder / "theirs.looplab", lambda _: None)
         tools = [
             store.import_tool_result(TOOLS / name, ToldOfFile(name), read_tool_file).id
             for name in ("wrk.txt", "hey.txt")
         ]
-        write_bundle(tmp_path / "runs.db", tmp_path / "tool.looplab", tools)
+        write_bundle(folder / "runs.db", folder / "tool.looplab", tools)
         return {
             "first": ids[0],
             "last": ids[-1],
@@ -244,15 +247,10 @@ COMMANDS = """
 2 repeat {theirs} {theirs}
 2 repeat notes.txt
 2 repeat tool.looplab
-0 export {first} --html page.html
 0 export {experiment} --html page.html
 0 export {tool} --html page.html
 0 export {tool} {other} --html page.html
-0 export {spec} --html page.html
 2 export zzzzzzzzzz --html page.html
-0 export {other} --html page.html --json
-2 export {other} --html notes.txt
-2 export {other} --html none/page.html
 """
 """Each with its exit code before it."""
 
@@ -274,19 +272,28 @@ def test_commands_say_through_a_dashboard_what_they_say_without(
     assert [str(code) for _, code, *_ in without] == [code for code, _ in lines]
     errors = " ".join(done[3] for done in without)
     assert "notes.txt is no bundle: looplab export --bundle makes one." in errors
-    assert "notes.txt is there already: name another file." in errors
-    assert "none/page.html cannot be written: No such file or directory." in errors
     assert "tool.looplab holds 0 results that can be repeated." in errors
     here = f"Code of “shop” here: {tmp_path}, its commit is not known."
     assert here in " ".join(done[2] for done in without)
     with forked_dashboard(tmp_path) as started:
         assert [said(command) for _, command in lines] == without
+        for name in ("first", "spec"):
+            written = said(f"export {results[name]} --html page.html --json")
+            assert json.loads(written[2])["file"] == str(page)
+            assert written[4].startswith("<!DOCTYPE html>")
+        for file, why in (
+            ("notes.txt", "notes.txt is there already: name another file.\n"),
+            ("none/page.html", "none/page.html cannot be written: No such file or directory.\n"),
+        ):
+            refused = call(["export", results["tool"], "--html", file])
+            assert (refused.returncode, refused.stderr) == (2, why)
         told = [call(["trend", results["spec"], "--once"]) for _ in range(2)]
         assert [done.returncode for done in told] == [10, 0]
         assert f"{started.url}/trends/{results['spec']}" in told[0].stdout
         assert "event-loop  " in call(["experiment", "--list"]).stdout
         opened = call(["login"])
         assert (opened.stdout, opened.stderr) == (f"{started.url}\n", "It asks for no login.\n")
+        waiting_is_told_how_it_ends(started, tmp_path, results)
 
 
 @contextmanager
@@ -302,35 +309,34 @@ def waiting(arguments: list[str], folder: Path) -> Iterator[tuple[ForkedProcess,
         process.kill()
 
 
-def test_who_waits_for_an_experiment_is_told_how_it_ended(
-    call: Call, tmp_path: Path, results: dict[str, str]
+def waiting_is_told_how_it_ends(
+    started: DashboardProcess, folder: Path, results: dict[str, str]
 ) -> None:
-    """All wait behind a run, so that none is measured."""
-    with forked_dashboard(tmp_path) as started:
-        started.submit(long_spec(**BARE))
+    """All wait behind a run, so that none is measured; the dashboard is killed at the end."""
+    started.submit(long_spec(**BARE))
 
-        def address() -> str:
-            (newest, *_) = started.get("/api/experiments/runs").json()["experiments"]
-            return f"experiments/runs/{newest['id']}"
+    def address() -> str:
+        (newest, *_) = started.get("/api/experiments/runs").json()["experiments"]
+        return f"experiments/runs/{newest['id']}"
 
-        for command, line in (
-            ("noise-floor", r"raw, closed, 4 users +Throughput|Load +Metric"),
-            (f"experiment --confirm {results['experiment']}", r"async: run \w{10}, cancelled"),
-            (f"repeat {results['theirs']} --start", r"On elsewhere: .*threaded is better"),
-        ):
-            with waiting(command.split(), tmp_path) as (process, file):
-                assert started.post(f"/api/{address()}/cancel").is_success
-                assert process.wait(20) == 1
-            assert re.search(line, file.read_text())
-        with waiting(["experiment", "classic"], tmp_path) as (process, file):
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) != 0
-            place = f"{started.url}/{address().replace('/runs', '')}"
-            assert f"It goes on in the dashboard: {place}\n" in file.read_text()
-        with waiting(["experiment", "classic"], tmp_path) as (process, file):
-            place = f"{started.url}/{address().replace('/runs', '')}"
-            started.kill()
+    for command, line in (
+        ("noise-floor", r"raw, closed, 4 users +Throughput|Load +Metric"),
+        (f"experiment --confirm {results['experiment']}", r"async: run \w{10}, cancelled"),
+        (f"repeat {results['theirs']} --start", r"On elsewhere: .*threaded is better"),
+    ):
+        with waiting(command.split(), folder) as (process, file):
+            assert started.post(f"/api/{address()}/cancel").is_success
             assert process.wait(20) == 1
-            assert f"does not answer any more. What was measured is at {place} once" in (
-                file.read_text()
-            )
+        assert re.search(line, file.read_text())
+    with waiting(["experiment", "classic"], folder) as (process, file):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) != 0
+        place = f"{started.url}/{address().replace('/runs', '')}"
+        assert f"It goes on in the dashboard: {place}\n" in file.read_text()
+    with waiting(["experiment", "classic"], folder) as (process, file):
+        place = f"{started.url}/{address().replace('/runs', '')}"
+        started.kill()
+        assert process.wait(20) == 1
+        assert f"does not answer any more. What was measured is at {place} once" in (
+            file.read_text()
+        )
