@@ -41,7 +41,7 @@ from control_plane.store.mapping import readable
 from control_plane.store.tables import StoredTable
 
 AnyRow = TypeVar("AnyRow", bound=StoredTable)
-Made = TypeVar("Made")
+Decoded = TypeVar("Decoded")
 
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("SQLITE_BUSY", DatabaseBusy, "is busy: another process holds its lock"),
@@ -108,8 +108,8 @@ def read_each(
     session: Session,
     chosen: SelectOfScalar[AnyRow],
     kind: str,
-    make: Callable[[AnyRow], Made],
-) -> list[Made]:
+    make: Callable[[AnyRow], Decoded],
+) -> list[Decoded]:
     """Return what `make` makes of each row of a table; odd ones are left out, and logged.
 
     So that what something else changed in one row costs no list that it stands in.
