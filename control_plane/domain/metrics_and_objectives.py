@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any, Literal
 
 from control_plane.domain.errors import FieldError
@@ -261,7 +260,6 @@ def outcome_of_all(judged: Collection[JudgedObjective]) -> ObjectiveOutcome | No
     return next((outcome for outcome in worst if outcome in outcomes), None)
 
 
-_ABOUT = 1.25
 Word = Literal["the same", "better", "worse", "faster", "slower"]
 
 
@@ -283,17 +281,6 @@ class Prediction(Checked):
     word: Word | None = None
     low: float | None = None
     high: float | None = None
-
-    def expected(self, margin: float, *, less_is_better: bool) -> tuple[float, float]:
-        """Return the range that is expected."""
-        if self.about is not None:
-            return self.about / _ABOUT, self.about * _ABOUT
-        if self.word is None:
-            return self.low or 0.0, inf if self.high is None else self.high
-        if self.word == "the same":
-            return 1 / (1 + margin), 1 + margin
-        less = (self.word in {"better", "faster"}) == less_is_better
-        return (0.0, 1 / (1 + margin)) if less else (1 + margin, inf)
 
     def wrong(self, field: str, arms: Collection[str]) -> Iterator[FieldError]:
         """Yield what is wrong with it, in an experiment that has these arms, the baseline first."""

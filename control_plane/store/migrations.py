@@ -1,7 +1,7 @@
 """The revisions of the schema, in order, each with the function that makes it of the one before.
 
-Those of the tables of runs stand in `run_migrations.py`, of all others here. What databases were
-made with stays as it is, because they know a revision by its number.
+Those of the tables of runs stand in `run_table_migrations.py`, of all others here. What databases
+were made with stays as it is, because they know a revision by its number.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from alembic.operations import Operations
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from control_plane.domain.spec_json import spec_digest, stored_spec
-from control_plane.store import run_migrations
+from control_plane.store import run_table_migrations
 
 
 def create_configurations(op: Operations) -> None:
@@ -286,25 +286,25 @@ def write_seconds_by_columns(_: Operations) -> None:
 
 
 UPGRADES: Mapping[str, Callable[[Operations], None]] = {
-    "0001": run_migrations.create_first_tables,
+    "0001": run_table_migrations.create_first_tables,
     "0002": create_configurations,
-    "0003": run_migrations.add_causes,
-    "0004": run_migrations.add_given_name,
+    "0003": run_table_migrations.add_causes,
+    "0004": run_table_migrations.add_given_name,
     "0005": create_used_numbers,
-    "0006": run_migrations.keep_secrets_apart,
-    "0007": run_migrations.create_deleted_runs,
-    "0008": run_migrations.add_first_byte,
+    "0006": run_table_migrations.keep_secrets_apart,
+    "0007": run_table_migrations.create_deleted_runs,
+    "0008": run_table_migrations.add_first_byte,
     "0009": create_experiments,
     "0010": let_experiments_pause,
     "0011": create_audit_log,
     "0012": add_objectives,
-    "0013": run_migrations.add_origin,
-    "0014": run_migrations.keep_state_of_deleted_runs,
+    "0013": run_table_migrations.add_origin,
+    "0014": run_table_migrations.keep_state_of_deleted_runs,
     "0015": add_sentence_of_experiments,
     "0016": create_block_variances,
     "0017": add_noise_of_experiments,
-    "0018": run_migrations.list_applications_and_machines,
-    "0019": run_migrations.sort_by_numbers,
+    "0018": run_table_migrations.list_applications_and_machines,
+    "0019": run_table_migrations.sort_by_numbers,
     "0020": create_pins,
     "0021": create_peer_results,
     "0022": create_share_links,
@@ -312,5 +312,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0024": add_verdicts_and_trial_rates,
     "0025": list_experiments,
     "0026": write_seconds_by_columns,
-    "0027": run_migrations.filter_by_number,
+    "0027": run_table_migrations.filter_by_number,
 }

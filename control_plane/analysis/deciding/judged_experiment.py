@@ -39,6 +39,7 @@ from control_plane.analysis.deciding.verdicts import (
     levels_of_look,
     machine_moved,
     precise,
+    predicted_range,
     share_gaps,
     withheld,
 )
@@ -321,7 +322,7 @@ def _prediction(prediction: Prediction, case: _Case, control: Effect | None) -> 
     stream = prediction.stream or design.stream
     place = [arm.name for arm in case.experiment.arms].index(prediction.arm)
     sides = (runs[0], runs[place]) if prediction.kind == "ratio" else (runs[place],)
-    low, high = prediction.expected(design.margin, less_is_better=bool(metric.less_is_better))
+    low, high = predicted_range(prediction, metric, design.margin)
     found: Measured | None = None
     if prediction.kind == "value":
         found = measured_value(stream, trials_of(runs[place], case.blocks), metric, level)

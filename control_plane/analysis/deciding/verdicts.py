@@ -13,7 +13,12 @@ from typing import Literal
 
 from control_plane.analysis.deciding.critical_values import level_at, level_at_stop, student
 from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
-from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, ObjectiveOutcome
+from control_plane.domain.metrics_and_objectives import (
+    DEFAULT_MARGIN,
+    Metric,
+    ObjectiveOutcome,
+    Prediction,
+)
 
 FIRST_LOOK = 3
 """No look before so many blocks."""
@@ -205,6 +210,22 @@ def judge_objective(
     if interval.within(low, high):
         return "passed"
     return "failed" if interval.low > high or interval.high < low else "undecided"
+
+
+ABOUT = 1.25
+"""What is expected to be about a number may be a quarter above it, or as many times below."""
+
+
+def predicted_range(prediction: Prediction, metric: Metric, margin: float) -> tuple[float, float]:
+    """Return the range within which a ratio or value is as predicted."""
+    if prediction.about is not None:
+        return prediction.about / ABOUT, prediction.about * ABOUT
+    if prediction.word is None:
+        return prediction.low or 0.0, inf if prediction.high is None else prediction.high
+    if prediction.word == "the same":
+        return 1 / (1 + margin), 1 + margin
+    less = (prediction.word in {"better", "faster"}) == bool(metric.less_is_better)
+    return (0.0, 1 / (1 + margin)) if less else (1 + margin, inf)
 
 
 def judge_prediction(
