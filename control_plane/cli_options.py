@@ -25,7 +25,7 @@ from control_plane.domain.errors import FieldError, InvalidInput, SettingsError,
 from control_plane.domain.experiment import read_experiment, rounded_blocks
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import Limits
-from control_plane.domain.request_bodies_and_values import as_object
+from control_plane.domain.request import as_object
 from control_plane.domain.row_files import UnreadableRows, decoded
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document, read_document, read_spec, row_values

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control_plane.access.http_errors import error_response, header_values
 from control_plane.access.route_roles import methods_at
 from control_plane.domain.limits import MAX_BUNDLE_BYTES
-from control_plane.domain.request_rules import SAFE_METHODS
+from control_plane.domain.request import SAFE_METHODS
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -11,7 +11,7 @@ from typing import Literal
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, compile_path
 
-from control_plane.domain.request_rules import SAFE_METHODS
+from control_plane.domain.request import SAFE_METHODS
 
 AccessRole = Literal["public", "viewer", "operator"]
 

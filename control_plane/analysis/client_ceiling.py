@@ -15,15 +15,7 @@ from control_plane.domain.limits import BUSY_SHARE
 from control_plane.domain.load_models import Closed
 from control_plane.domain.result import Environment, Summary
 from control_plane.domain.run import Run, State
-from control_plane.domain.spec import (
-    RESPONDER,
-    Client,
-    RequestClass,
-    Spec,
-    Stop,
-    Stream,
-    Workload,
-)
+from control_plane.domain.spec import RESPONDER, Client, RequestClass, Spec, Stop, Stream, Workload
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import rate, share
 

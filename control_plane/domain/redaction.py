@@ -25,7 +25,7 @@ from control_plane.domain.private_names import (
     without_file_path,
     without_secrets,
 )
-from control_plane.domain.request_bodies_and_values import RowValue, Value
+from control_plane.domain.request import RowValue, Value
 from control_plane.domain.result import (
     Cause,
     ClientUse,

@@ -6,8 +6,9 @@ from math import isfinite
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import Limits, Wrong, bounded, bounded_text, counted
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     NAME,
+    SAFE_METHODS,
     ChoiceValue,
     Expectation,
     FormBody,
@@ -31,9 +32,6 @@ from control_plane.domain.request_bodies_and_values import (
 )
 from control_plane.domain.row_files import STANDS_FOR_SECRET, UnreadableRows, read_rows
 from control_plane.domain.spec import BaseRequest
-
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-"""They change nothing (RFC 9110, 9.2.1), and carry no body here."""
 
 MAX_TEXT = 1_000_000
 MAX_EXPECTED = 10_000

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     ChoiceValue,
     Document,
     Placeholder,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from control_plane.domain.request_bodies_and_values import SequenceValue, Value
+from control_plane.domain.request import SequenceValue, Value
 from control_plane.domain.spec import RequestClass, Stream
 
 MOST_PER_S = 200_000

@@ -21,13 +21,7 @@ from control_plane.domain.limits import (
 )
 from control_plane.domain.load_models import Load
 from control_plane.domain.metrics_and_objectives import Objective
-from control_plane.domain.request_bodies_and_values import (
-    Body,
-    Capture,
-    Expect,
-    RowValue,
-    Value,
-)
+from control_plane.domain.request import Body, Capture, Expect, Method, RowValue, Value
 from control_plane.domain.server_command_lines import (
     DEFAULT_BACKLOG,
     DEFAULT_KEEP_ALIVE_S,
@@ -40,7 +34,6 @@ if TYPE_CHECKING:
     from pydantic import ConfigDict, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BUNDLED = "bundled"
 DEFAULT_THREADS = 40
 """The worker threads that AnyIO lends where nobody says otherwise."""

@@ -17,8 +17,8 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse, refused
 from control_plane.domain.limits import Limits
 from control_plane.domain.load_models import Open
-from control_plane.domain.request_bodies_and_values import Document as Document
-from control_plane.domain.request_bodies_and_values import as_object
+from control_plane.domain.request import Document as Document
+from control_plane.domain.request import as_object
 from control_plane.domain.server_command_lines import server_defaults
 from control_plane.domain.spec import Client, NamedTarget, Spec, SubmittedSpec, Target
 from control_plane.domain.spec_rules import wrong_fields

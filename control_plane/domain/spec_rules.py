@@ -6,7 +6,7 @@ from control_plane.domain.endless_responses import UntilBytes, UntilEvent
 from control_plane.domain.errors import FieldError
 from control_plane.domain.limits import TEXT_LENGTHS, Limits, Wrong, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import wrong_objectives
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     NAME,
     Capture,
     CookieCapture,

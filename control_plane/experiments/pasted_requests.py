@@ -11,10 +11,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json, to_json
 
-from control_plane.domain.request_bodies_and_values import NAME, escaped
+from control_plane.domain.request import NAME, Method, escaped
 from control_plane.domain.request_rules import SET_BY_CLIENT
 from control_plane.domain.secrets import is_secret_column
-from control_plane.domain.spec import Method
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.curl_commands import (
     FORM_TYPE,

@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.request_bodies_and_values import (
-    Capture,
-    CookieCapture,
-    HeaderCapture,
-    Scalar,
-)
+from control_plane.domain.request import Capture, CookieCapture, HeaderCapture, Scalar
 from control_plane.domain.secrets import SecretFinder, revealed_request, secret_texts
 from control_plane.domain.spec import BeforeRequest, Spec
 from control_plane.load.request_source import Numbering, Request, RequestFactory

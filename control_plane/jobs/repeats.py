@@ -16,7 +16,7 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotF
 from control_plane.domain.experiment import Experiment, read_experiment, rounded_blocks
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.redaction import HIDDEN_BY_LINK, OF_REQUESTS
-from control_plane.domain.request_rules import SAFE_METHODS
+from control_plane.domain.request import SAFE_METHODS
 from control_plane.domain.run import Run
 from control_plane.domain.spec import BUNDLED, AnyTarget, Spec
 from control_plane.domain.spec_json import Document, write_spec

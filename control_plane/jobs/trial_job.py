@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from control_plane.analysis.summary import client_use, summarize
 from control_plane.domain.errors import ClientFailed, TargetFailed
-from control_plane.domain.request_bodies_and_values import placeholder_names
+from control_plane.domain.request import placeholder_names
 from control_plane.domain.result import TargetUse, Trial
 from control_plane.domain.run import State, StreamResult, TrialResult
 from control_plane.domain.secrets import SecretFinder, revealed, secret_texts

@@ -11,13 +11,7 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
-from control_plane.domain.request_bodies_and_values import (
-    FormFields,
-    Multipart,
-    Placeholder,
-    Scalar,
-    template_parts,
-)
+from control_plane.domain.request import FormFields, Multipart, Placeholder, Scalar, template_parts
 
 Escape = Callable[[Scalar], str]
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from control_plane.domain.endless_responses import Until
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     RowValue,
     Scalar,
     SequenceValue,

@@ -7,7 +7,7 @@ from math import gcd
 from random import Random
 from string import ascii_lowercase
 
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     ChoiceValue,
     FormBody,
     GeneratedBody,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request as UrlRequest
 
 from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
-from control_plane.domain.request_bodies_and_values import Expectation, Scalar, SizeRange
+from control_plane.domain.request import Expectation, Scalar, SizeRange
 from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import count, number_of
 from control_plane.load.clock import FAR_NS

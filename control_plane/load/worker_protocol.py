@@ -10,7 +10,7 @@ from typing import Any
 
 from control_plane.domain import histogram
 from control_plane.domain.histogram import EMPTY, Histogram
-from control_plane.domain.request_bodies_and_values import Scalar
+from control_plane.domain.request import Scalar
 from control_plane.domain.spec import Client, Stream
 from control_plane.domain.stream_record import FailedResponse, Second, StreamRecord
 

@@ -11,7 +11,7 @@ from itertools import islice
 from math import ceil, floor, isfinite
 from typing import Any
 
-from control_plane.domain.request_bodies_and_values import escaped
+from control_plane.domain.request import escaped
 
 Node = dict[str, Any]
 

@@ -15,7 +15,8 @@ from pydantic_core import from_json, to_json
 from control_plane.domain.endless_responses import EVENT_STREAM
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.limits import Limits
-from control_plane.domain.request_rules import SAFE_METHODS, wrong_request
+from control_plane.domain.request import SAFE_METHODS
+from control_plane.domain.request_rules import wrong_request
 from control_plane.domain.spec import RequestClass
 from control_plane.domain.spec_json import adapter
 from control_plane.targets.json_schema import Node, Schemas, listed, literal, node_of

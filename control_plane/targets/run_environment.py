@@ -18,7 +18,7 @@ from typing import Literal
 
 from control_plane.domain.client_strategies import CLIENT_PACKAGES
 from control_plane.domain.errors import TargetFailed
-from control_plane.domain.request_bodies_and_values import as_object
+from control_plane.domain.request import as_object
 from control_plane.domain.result import Environment
 from control_plane.domain.secrets import HIDDEN, hide
 from control_plane.domain.server_command_lines import server_packages

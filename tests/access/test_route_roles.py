@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.access.route_roles import ROUTES, role_of
 from control_plane.app import create_app, routes_of
-from control_plane.domain.request_rules import SAFE_METHODS
+from control_plane.domain.request import SAFE_METHODS
 from control_plane.jobs import Runtime
 from control_plane.settings import Settings
 from control_plane.store.store import open_store

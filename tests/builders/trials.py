@@ -17,14 +17,7 @@ from control_plane.domain.load_models import Closed
 from control_plane.domain.observations import Gauges, GaugeSeries
 from control_plane.domain.result import ClientUse, Reason, Summary, TargetUse, Trial
 from control_plane.domain.run import Run, RunDetail, State, StreamResult
-from control_plane.domain.spec import (
-    Client,
-    RequestClass,
-    Spec,
-    Stop,
-    Stream,
-    Workload,
-)
+from control_plane.domain.spec import Client, RequestClass, Spec, Stop, Stream, Workload
 from control_plane.domain.stream_record import Second, StreamRecord
 
 Known = TypeVar("Known")

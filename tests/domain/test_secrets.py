@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.request_bodies_and_values import RowValue
+from control_plane.domain.request import RowValue
 from control_plane.domain.secrets import (
     header_secrets,
     hide,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.domain.limits import Limits
-from control_plane.domain.request_bodies_and_values import SequenceValue
+from control_plane.domain.request import SequenceValue
 from control_plane.domain.sequence_numbers import UsedNumbers, most_numbers, reserved
 from control_plane.domain.spec import Stream
 from control_plane.domain.spec_json import read_spec

@@ -9,14 +9,7 @@ from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic, RateStep
 from control_plane.domain.run import State
-from control_plane.domain.spec import (
-    RequestClass,
-    Spec,
-    Stop,
-    Stream,
-    UrlTarget,
-    Workload,
-)
+from control_plane.domain.spec import RequestClass, Spec, Stop, Stream, UrlTarget, Workload
 from control_plane.domain.stream_record import Second
 from control_plane.jobs.progress import START_S, LiveRun, Phases, expected_phases, expected_seconds
 from control_plane.pages.run.run_numbers import time_tile

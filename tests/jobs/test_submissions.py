@@ -3,14 +3,7 @@
 import pytest
 
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic, RateStep
-from control_plane.domain.spec import (
-    Client,
-    RequestClass,
-    Spec,
-    Stop,
-    Stream,
-    Workload,
-)
+from control_plane.domain.spec import Client, RequestClass, Spec, Stop, Stream, Workload
 from control_plane.jobs.submissions import title_of
 
 

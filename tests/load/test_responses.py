@@ -3,7 +3,7 @@
 import pytest
 
 from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
-from control_plane.domain.request_bodies_and_values import Expectation, SizeRange
+from control_plane.domain.request import Expectation, SizeRange
 from control_plane.load.responses import Reading, UserCookies, content_checks, cookie_of
 
 OBJECT = b'{"items": [{"id": 7, "a.b": null}], "total": 1, "ok": true}'

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueFull
-from control_plane.domain.request_bodies_and_values import SequenceValue
+from control_plane.domain.request import SequenceValue
 from control_plane.domain.result import Validity
 from control_plane.domain.run import ALLOWED, TERMINAL, State
 from control_plane.domain.sequence_numbers import ReservedNumbers

@@ -11,7 +11,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse
 
 from control_plane.domain.errors import Conflict
-from control_plane.domain.request_bodies_and_values import NAME, placeholder_names
+from control_plane.domain.request import NAME, placeholder_names
 from control_plane.domain.run import Run
 from control_plane.pages.urls import runs_url
 

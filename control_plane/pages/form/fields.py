@@ -7,11 +7,12 @@ A field of the spec has its dataclass in `domain/spec.py` or `domain/load_models
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from control_plane.analysis import field_labels
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError
+from control_plane.domain.request import Method
 from control_plane.domain.server_command_lines import lacking_option, server_options
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form import FormData
@@ -47,7 +48,6 @@ _LOOPS = (Option("uvloop", "uvloop"), Option("asyncio", "asyncio"))
 _PARSERS = (Option("httptools", "httptools"), Option("h11", "h11"))
 _SESSIONS = (Option("per-thread", "one for each thread"), Option("shared", "one for all"))
 _CORES = (Option("auto", "apart where possible"), Option("shared", "shared"))
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _VALUE_KINDS = ("integer", "sequence", "choice", "string", "uuid", "row")
 _ORDERS = (
     Option("in_order", "in order, then again"),
@@ -153,7 +153,7 @@ FORM: Mapping[str, Section] = {
                           Option("requests", "A number of requests")))),
     "request": Section(_REQUEST, (
         _known("method", SELECT, usual="GET",
-               options=tuple(Option(method, method) for method in _METHODS)),
+               options=tuple(Option(method, method) for method in get_args(Method))),
         _known("path", TEXT, "{name} stands for a value that changes with each request", place="w4",
                required=True),
     )),

@@ -17,13 +17,7 @@ from control_plane.analysis.prose.comparison_sentences import (
     described_comparison,
     shared_cause,
 )
-from control_plane.domain.request_bodies_and_values import (
-    Expectation,
-    JsonBody,
-    RowValue,
-    SizeRange,
-    TextBody,
-)
+from control_plane.domain.request import Expectation, JsonBody, RowValue, SizeRange, TextBody
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import BeforeRequest, RequestClass, Target, UrlTarget, Workload

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.domain.request_bodies_and_values import (
+from control_plane.domain.request import (
     Placeholder,
     escaped,
     placeholder_names,

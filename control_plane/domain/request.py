@@ -1,5 +1,5 @@
-"""What a request is made of: texts with placeholders, the values that fill them, bodies, and what
-is expected of the response.
+"""What a request is made of: its method, texts with placeholders, the values that fill them, its
+body, and what is expected of the response.
 
 In a text `{name}` stands for a value and `{{name}}` for itself. A run of braces around a name is
 read from inside: `{{{name}}}` is the value in braces. Other braces (JSON, code) stand for
@@ -20,6 +20,10 @@ from control_plane.domain.limits import (
 )
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.units import count, number_of
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""They change nothing (RFC 9110, 9.2.1), and carry no body here."""
 
 Serialize = Callable[[Any], Any]
 Json = Any
