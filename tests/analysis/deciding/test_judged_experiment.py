@@ -64,7 +64,7 @@ def judged(*factors: float, blocks: int = 6, **design: object) -> JudgedExperime
     ("factor", "finding", "said"),
     [
         (1.5, "better", "new is better than old: its throughput is 1.5"),
-        (0.5, "worse", "new is worse than old: its throughput is 2.0"),
+        (0.5, "worse", "new is worse than old: its throughput is lower by a factor of 2.0"),
         (1.0, "equivalent", "new and old are equivalent: the throughput is"),
     ],
 )
