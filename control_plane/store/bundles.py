@@ -27,10 +27,10 @@ from control_plane.store.schema import (
     HEAD,
     SQLITE_MAGIC,
     check,
+    left_as_found,
     make_empty,
     make_new,
     migrate,
-    read_only_uri,
 )
 
 BUNDLE_ENDING = ".looplab"
@@ -127,7 +127,8 @@ def write_bundle(database: Path, file: Path, ids: Sequence[str]) -> Bundle:
         raise StoreError(f"There is no database at {source}: name one with --db.")
     if version != HEAD:
         raise StoreError(f"{source} has the older schema {version}: start looplab on it once.")
-    return bundle_of(read_only_uri(source), file, ids)
+    with left_as_found(source) as address:
+        return bundle_of(address, file, ids)
 
 
 def bundle_of(address: str, file: Path, ids: Sequence[str]) -> Bundle:

@@ -11,7 +11,8 @@ import secrets
 import shutil
 import sqlite3
 import stat
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +41,10 @@ def check(path: Path) -> str | None:
 
     Raises StoreError, with the file unchanged, for what is not a database of ours or is newer.
     """
-    return _known_schema(path, read_only_uri(path)) if usable(path) else None
+    if not usable(path):
+        return None
+    with left_as_found(path) as uri:
+        return _known_schema(path, uri)
 
 
 def check_backup(path: Path) -> None:
@@ -157,7 +161,7 @@ def schema_version(path: Path, uri: str | None = None) -> str:
 
 def instance_of(path: Path) -> str | None:
     """Return the random id of a database of ours, read without changing it. Raises StoreError."""
-    with store_errors(path), closing(_reading(read_only_uri(path))) as connection:
+    with store_errors(path), left_as_found(path) as uri, closing(_reading(uri)) as connection:
         row = connection.execute("SELECT instance FROM meta").fetchone()
         return str(row[0]) if row else None
 
@@ -186,11 +190,24 @@ def read_only_uri(path: Path) -> str:
     return f"file:{quote(str(path))}?{mode}"
 
 
-def backup_uri(path: Path) -> str:
-    """Return the same for a file that nobody writes: nothing is left beside one without a log.
+@contextmanager
+def left_as_found(path: Path) -> Iterator[str]:
+    """Give the address of `read_only_uri`; no log is left beside a database that had none.
 
-    Whoever only reads a database makes a log and its index, and cannot take them away.
+    Whoever only reads cannot take away the log that this makes; the last that may write does.
     """
+    had_log = log_path(path).exists()
+    try:
+        yield read_only_uri(path)
+    finally:
+        if not had_log and log_path(path).exists():
+            uri = f"file:{quote(str(path))}?mode=rw"
+            with suppress(sqlite3.Error), closing(_reading(uri)) as connection:
+                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+
+def backup_uri(path: Path) -> str:
+    """Return the same for a file that nobody writes: nothing is left beside one without a log."""
     return (
         read_only_uri(path) if log_path(path).exists() else f"file:{quote(str(path))}?immutable=1"
     )
@@ -215,7 +232,8 @@ def copy_database(source: Path, target: Path, uri: str | None = None) -> None:
     try:
         with (
             store_errors(target),
-            closing(_reading(uri or read_only_uri(source))) as read,
+            left_as_found(source) as found,
+            closing(_reading(uri or found)) as read,
             closing(sqlite3.connect(target)) as written,
         ):
             read.backup(written)

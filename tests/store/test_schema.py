@@ -4,11 +4,12 @@ What is not a database of ours is refused in one line, and left as it was.
 """
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import adapter
 from control_plane.store import migrations, schema
+from control_plane.store.bundles import write_bundle
 from control_plane.store.database import engine
 from control_plane.store.migrations import UPGRADES
 from control_plane.store.schema import HEAD, usable
@@ -165,6 +167,38 @@ def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> No
     store.close()
 
 
+def test_runs_of_before_are_filtered_in_the_order_of_a_number_by_its_index_alone(
+    path: Path,
+) -> None:
+    schema.make_new(path, "0026")
+    insert = (
+        "INSERT INTO run (id, title, tags, note, state, epoch, created_at, strategy, configuration,"
+        " machine, first_p50_s) VALUES (?, 'old', '[]', '', 'finished', 1,"
+        " '2026-11-20 14:02:00.000000', 'async', 'uvicorn', ?, ?)"
+    )
+    rows = [
+        ("k7m2000000", "bench", 0.3),
+        ("k7m2000001", "laptop", 0.1),
+        ("k7m2000002", "bench", 0.2),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(insert, rows)
+    filtered = (
+        "FROM run INDEXED BY ix_run_first_p50_s WHERE machine = 'bench' AND first_p50_s > 0"
+        " ORDER BY first_p50_s"
+    )
+    plan = f"EXPLAIN QUERY PLAN SELECT seq {filtered}"
+    ((*_, before),) = ask(path, plan)
+    schema.migrate(path)
+    ((*_, after),) = ask(path, plan)
+    assert ("COVERING" in before, "COVERING" in after) == (False, True)
+    assert ask(path, f"SELECT id, first_p50_s {filtered}") == [
+        ("k7m2000002", 0.2),
+        ("k7m2000000", 0.3),
+    ]
+    assert sound(path)
+
+
 def test_experiments_of_before_are_looked_up_by_what_their_documents_say(path: Path) -> None:
     schema.make_new(path, "0024")
     design = ExperimentDesign(slug="classic", confirms="k7m2000000")
@@ -273,6 +307,24 @@ def test_an_unusable_file_is_refused_and_unchanged(path: Path, kind: str) -> Non
         assert str(path) in str(refused.value)
         assert "--db" in str(refused.value)
     assert (digest(path), path.stat().st_mode, path.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_reading_leaves_a_database_as_it_was_found(
+    filled: Path, tmp_path: Path, *, is_open: bool
+) -> None:
+    found = Path(shutil.copy(filled, tmp_path / "found.db"))
+    with closing(open_store(found)) if is_open else nullcontext():
+        # The lock file goes with whoever writes.
+        beside = {each.name for each in tmp_path.glob("found.db*")}
+        before = digest(found)
+        assert schema.check(found) == HEAD
+        schema.instance_of(found)
+        schema.copy_database(found, tmp_path / "copy.db")
+        write_bundle(found, tmp_path / "all.looplab", [])
+        assert {each.name for each in tmp_path.glob("found.db*")} == beside
+        assert ("found.db-wal" in beside) == is_open
+        assert digest(found) == before
 
 
 def test_nothing_is_left_beside_the_database_of_another_program(path: Path) -> None:
