@@ -239,7 +239,8 @@ def experiment_headline(
     The second is empty where there is nothing else to say.
     """
     if not judged.blocks or (judged.blocks < FIRST_LOOK and not judged.state.terminal):
-        return sentence(_waiting(judged)), sentence(*_failures(judged))
+        failures = " ".join(_failures(judged))
+        return sentence(_waiting(judged)), sentence(failures) if failures else ()
     by_name = {label.name: label for label in labels}
     first, *others = sorted(judged.primary, key=_clearness)
     lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)

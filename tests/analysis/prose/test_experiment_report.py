@@ -1,19 +1,24 @@
 """An experiment for those who do not open its page: what its comment, JUnit and terminal say."""
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.experiment_document import experiment_document
 from control_plane.analysis.prose.experiment_report import (
     experiment_junit,
     experiment_markdown,
     trend_list_lines,
 )
+from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.run_labels import arm_labels
 from control_plane.analysis.validity.judged_run import GATES
 from control_plane.cli_experiment import print_experiment
 from control_plane.domain.result import Reason, Validity
+from control_plane.domain.run import State
 from control_plane.domain.trend_runs import LEAST_TREND_POINTS
 from tests.analysis.deciding.test_judged_experiment import NAMES, arm, experiment
 from tests.builders.trials import with_spaces
@@ -65,6 +70,23 @@ def test_who_reads_no_page_is_told_which_arms_are_suspect_and_why(
                 assert text in printed
                 assert text in doubts[name]
                 assert text in doubts["Throughput of new"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [(0, ""), (1, "old failed: too slow."), (2, "old failed: too slow. new failed: too slow.")],
+)
+def test_each_arm_that_failed_before_a_block_has_a_sentence_of_its_own(
+    failed: int, said: str
+) -> None:
+    asked = experiment()
+    runs = [
+        replace(run, state=State.FAILED, reason="too slow") if at < failed else run
+        for at, run in enumerate([arm(0, 1.0, blocks=0), arm(1, 1.0, blocks=0)])
+    ]
+    _, rest = experiment_headline(judge_experiment(asked, runs), arm_labels(asked))
+    assert plain_text(rest) == said
+    assert bool(rest) == bool(said)
 
 
 def test_a_machine_that_reads_reports_learns_what_failed_and_what_went_wrong() -> None:
