@@ -126,10 +126,14 @@ def test_a_url_is_checked_as_well(looplab: Dashboard) -> None:
     server = subprocess.Popen(words)
     try:
         until(lambda: listens(port), "it listens")
-        gate = gate_of(looplab, {"url": f"http://127.0.0.1:{port}"})
+        # Beside other load a look may miss it.
+        gates = [gate_of(looplab, {"url": f"http://127.0.0.1:{port}"})]
+        while gates[-1]["level"] != "suspect" and len(gates) < LOOKS:
+            gates.append(gate_of(looplab, {"url": f"http://127.0.0.1:{port}"}))
     finally:
         server.kill()
         server.wait()
+    gate = gates[-1]
     assert gate["level"] == "suspect"
     assert "uvloop" not in gate["text"]
 
