@@ -48,7 +48,7 @@ def test_a_live_run_is_drawn_in_place_and_becomes_its_result(
     looplab = stored.looplab
     spec = items_spec(title="watched")
     (stream,) = spec["workload"]["streams"]
-    stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 5}, 0.02
+    stream["stop"], stream["load"]["think_time_s"] = {"duration_s": 8}, 0.02
     run_id = looplab.submit(spec)
     page.context.add_init_script(SUM_SHIFTS)
     page.goto(f"{looplab.url}/runs/{run_id}")
