@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -90,6 +91,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("LOOPLAB_")]:
         del os.environ[name]
     gc.set_threshold(YOUNG)
+    # A background command inherits that SIGINT is ignored, and what is tested with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long an example takes says how busy the machine is.
     settings.register_profile("looplab", deadline=None)
     settings.load_profile("looplab")
