@@ -101,10 +101,8 @@ def _recovered(store: Store, left: Mapping[str, str], processes: int) -> Iterato
         yield f"{number_of(waiting, 'queued run')}, interrupted now: start again what is wanted"
     for experiment in {experiment.id: experiment for experiment in arms.values()}.values():
         blocks = sum(block.outcome == "complete" for block in experiment.blocks)
-        kept = (
-            f"{number_of(blocks, 'complete block')} kept, what was measured of another thrown away"
-        )
-        yield f"experiment {experiment.id}, which is paused now ({kept}): resume it to go on"
+        kept = f"with {number_of(blocks, 'complete block')}"
+        yield f"experiment {experiment.id}, which is paused now {kept}: resume it to go on"
     if processes:
         yield f"{processes} of its processes, ended now"
 

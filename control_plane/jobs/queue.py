@@ -285,7 +285,8 @@ class IdleTasks:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.cancelled():
-                self._stop()
+                if self._task is task:
+                    self._stop()
                 raise
             raise Conflict(f"{GIVEN_UP}: {again}.") from None
 

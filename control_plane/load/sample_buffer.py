@@ -246,10 +246,11 @@ class SampleBuffer:
 
         def end(user: int, end_ns: int, ended: Outcome, begun_ns: int = _IDLE_NS) -> bool:
             if heard and user in heard:
-                put_heard(
-                    (intended[user], starts[user], end_ns, ended, heard.pop(user, NOT_HEARD_NS))
-                )
+                heard_ns = heard.get(user, NOT_HEARD_NS)
+                put_heard((intended[user], starts[user], end_ns, ended, heard_ns))
                 starts[user] = intended[user] = begun_ns
+                # Last: whoever looks at what is in flight meanwhile would miss it.
+                heard.pop(user, None)
                 return len(heard_entries) >= most_heard and hand_over()
             put((intended[user], starts[user], end_ns, ended))
             starts[user] = intended[user] = begun_ns

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import PlainTextResponse, RedirectResponse
 from pydantic import BaseModel
 
 from control_plane.analysis.deciding.verdicts import VerdictName
@@ -132,13 +132,12 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class WiderSearch(View):
-    """A filter that could go: `href` lists the runs without it, `total` of them, written out."""
+class WiderSearch:
+    """A filter that could go: `href` lists the runs without it."""
 
-    template: ClassVar[str] = "partials/wider_search.html"
+    name: str
     label: str
     href: str
-    total: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class HistoryPage(View):
     older_label: str
     newest: str
     newest_label: str
-    wider: tuple[tuple[str, WiderSearch], ...]
+    wider: tuple[WiderSearch, ...]
     slots: tuple[RunLabel, ...]
     back: str
     ticked: frozenset[str]
@@ -226,7 +225,7 @@ def history_page(
         older_label="Older runs" if query.is_newest_first else "Next runs",
         newest=query.without("cursor").url if query.cursor else "",
         newest_label="Newest runs" if query.is_newest_first else "First runs",
-        wider=() if found.total else tuple((name, _wider(query, name)) for name in query.filters),
+        wider=() if found.total else tuple(_wider(query)),
         slots=tuple(slot_label(index) for index in range(MAX_COMPARED_RUNS)),
         back=query.encoded,
         ticked=frozenset(query.run),
@@ -334,8 +333,9 @@ def _filters(query: HistoryQuery, store: Store, service: RunService) -> Iterator
         yield Filter(name, FILTER_LABELS[name], value, offered)
 
 
-def _wider(query: HistoryQuery, name: str, total: str = "") -> WiderSearch:
-    return WiderSearch(FILTER_LABELS[name], query.without(name).url, total)
+def _wider(query: HistoryQuery) -> Iterator[WiderSearch]:
+    for name in query.filters:
+        yield WiderSearch(name, FILTER_LABELS[name], query.without(name).url)
 
 
 router = APIRouter(include_in_schema=False)
@@ -356,15 +356,14 @@ def history(
 
 @router.get("/history/without/{name}")
 def without(
-    request: Request, name: str, store: StoreDep, query: Annotated[HistoryQuery, Query()]
-) -> Response:
-    """Show how many runs match once a filter is dropped: each count may go through all runs."""
+    name: str, store: StoreDep, query: Annotated[HistoryQuery, Query()]
+) -> PlainTextResponse:
+    """Say how many runs match once a filter is dropped: each count may go through all runs."""
     if name not in query.filters:
         raise NotFound("This filter is not set.")
     # To count them takes no order, and one by a number takes long.
     found = read_runs(query.without(name).sorted_by("created", "desc"), store, 1)
-    total = f"{'more than ' if found.more else ''}{count(found.total)}" if found.total else ""
-    return page(request, _wider(query, name, total))
+    return PlainTextResponse(_runs_text(found))
 
 
 @router.get("/runs", include_in_schema=False)

@@ -140,15 +140,21 @@ SELECT run, block FROM (
         SELECT 1 FROM trial WHERE trial.run = stream.run AND trial.block = stream.block
     )
     UNION ALL
-    SELECT run, block FROM trial WHERE (
-        SELECT count(*) FROM trial_stream AS stream
-        WHERE stream.run = trial.run AND stream.block = trial.block
-    ) < (SELECT max(1, count(*)) FROM run_stream WHERE run_stream.run = trial.run)
+    SELECT run, block FROM (
+        SELECT trial.run AS run, trial.block AS block, state, (
+            SELECT count(*) FROM trial_stream AS stream
+            WHERE stream.run = trial.run AND stream.block = trial.block
+        ) AS streams, (
+            SELECT count(*) FROM run_stream WHERE run_stream.run = trial.run
+        ) AS merged
+        FROM trial JOIN run ON run.seq = trial.run
+    )
+    WHERE streams < max(1, merged) OR (state = 'finished' AND merged < streams)
 )
 """
 """Trials without their streams, and streams without their trial; `WHERE run …` after it chooses.
 
-A trial has one stream at least, and as many as the result where its run has one.
+A trial has a stream at least, and as many as the result, which each finished run has.
 """
 _OF_RUNS = sqlalchemy.text(f"{LOST_TRIALS} WHERE run IN :seqs LIMIT 1").bindparams(
     bindparam("seqs", expanding=True)

@@ -18,8 +18,8 @@ def test_a_client_at_its_limit_is_what_a_comparison_of_clients_is_about():
     limited = measured("async", 9_000, validity=LIMITED)
     found = against_first(measured("blocking", 1_000), limited)
     assert said(caveats(found)) == (
-        "In B async the client was at its limit: this compares clients, "
-        "so only the history doubts it."
+        "In B async the client was at its limit: this compares clients; "
+        "only its page and the history doubt it."
     )
     assert [found.outcome(run) for run in found.runs] == [None, "valid"]
     same = against_first(measured("async", 1_000), limited)
@@ -38,6 +38,6 @@ def test_every_suspect_run_has_its_reason():
     assert said(caveats(found)) == (
         "A blocking and C async are suspect: other processes were at work. "
         "B threaded is suspect: The median rose. "
-        "In B threaded the client was at its limit: this compares clients, "
-        "so only the history doubts it."
+        "In B threaded the client was at its limit: this compares clients; "
+        "only its page and the history doubt it."
     )

@@ -128,7 +128,7 @@ def test_a_url_is_checked_as_well(looplab: Dashboard) -> None:
         until(lambda: listens(port), "it listens")
         # Beside other load a look may miss it.
         gates = [gate_of(looplab, {"url": f"http://127.0.0.1:{port}"})]
-        while gates[-1]["level"] != "suspect" and len(gates) < LOOKS:
+        while gates[-1]["level"] != "suspect" and len(gates) < 3:
             gates.append(gate_of(looplab, {"url": f"http://127.0.0.1:{port}"}))
     finally:
         server.kill()

@@ -61,7 +61,7 @@ def test_a_start_says_what_an_earlier_one_left_and_what_became_of_it(
         (told,) = caplog.messages
         assert f"run {running.id} (running), which is interrupted now" in told
         assert "; 1 queued run, interrupted now" in told
-        assert f"experiment {made.id}, which is paused now (1 complete block kept" in told
+        assert f"experiment {made.id}, which is paused now with 1 complete block: resume" in told
         assert store.run(running.id).state is State.INTERRUPTED
         recover(store, (), "normal")
         assert caplog.messages == [told]

@@ -105,14 +105,16 @@ def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
     assert (detail.run, detail.streams, detail.timelines, detail.gauges) == (run, {}, {}, ())
 
 
-@pytest.mark.parametrize("lost", ["block = 1", "block = 1 AND place = 1"])
+@pytest.mark.parametrize("where", ["block = 1", "block = 1 AND place = 1", "0 = 0", "place = 1"])
 def test_a_run_without_the_streams_of_a_trial_is_told_from_one_without_trials(
-    path: Path, store: Store, lost: str
+    path: Path, store: Store, where: str
 ) -> None:
     run = finished(store, replace(two_streams(), trials=2), ASYNC)
     (waiting,) = store.add([draft()])
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute(f"DELETE FROM trial_stream WHERE {lost}")
+        database.execute(
+            f"DELETE FROM {'trial' if 'block' in where else 'run'}_stream WHERE {where}"
+        )
     reads = (store.run, store.detail, store.gauges, store.trial_results)
     for read in (*reads, lambda run_id: store.trials_of_runs([run_id])):
         with pytest.raises(UnreadableRun, match=run.id):

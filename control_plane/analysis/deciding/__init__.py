@@ -29,7 +29,7 @@ from control_plane.analysis.deciding.verdicts import (
 )
 from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.validity.judged_run import judge
-from control_plane.domain.experiment import ERROR_SHARE
+from control_plane.domain.experiment import ERROR_SHARE, ExperimentDesign
 from control_plane.domain.metrics_and_objectives import (
     JUDGED_METRIC,
     JudgedObjective,
@@ -204,9 +204,16 @@ def without_blocks(run: Run | None, blocks: Collection[int]) -> Run | None:
 
 
 def why_no_verdict(
-    sides: Sequence[Run | None], control: Effect | None, margin: float
+    sides: Sequence[Run | None],
+    control: Effect | None,
+    design: ExperimentDesign,
+    arms: Sequence[Run | None] = (),
 ) -> NoVerdictReason | None:
-    """Return why nothing is said of these sides, however their numbers differ; None to say it."""
+    """Return why nothing is said of these sides, however their numbers differ; None to say it.
+
+    `arms`: all runs, of which the last was to show whether the machine moved, in a design with a
+    control; none for what stands alone.
+    """
     for run in sides:
         if run is None:
             return "deleted_side"
@@ -216,7 +223,9 @@ def why_no_verdict(
             return "invalid_side"
         if run.environment and run.environment.get(CHANGED_IN_PAUSE):
             return "changed_in_pause"
-    return "machine_moved" if machine_moved(control, margin) else None
+    if design.control and arms and arms[-1] is None:
+        return "control_gone"
+    return "machine_moved" if machine_moved(control, design.margin) else None
 
 
 def validity_so_far(run: Run) -> Validity:

@@ -309,7 +309,7 @@ def _objectives(case: _Case) -> Iterator[JudgedObjective]:
             if objective.arm == arm.name or (not objective.arm and arm.name in contenders)
         )
         for objective in (*own, *asked):
-            valid = why_no_verdict((run,), None, design.margin) is None
+            valid = why_no_verdict((run,), None, design) is None
             trials = trials_of(run, case.blocks)
             found = judged_objective(objective, trials, valid=valid, level=case.levels.for_95)
             yield replace(found, arm=arm.name)
@@ -329,7 +329,7 @@ def _prediction(prediction: Prediction, case: _Case, control: Effect | None) -> 
     elif level:
         effect = case.measured(metric, stream).effects[place - 1]
         found = (effect.ratio, effect.interval(level)) if effect else None
-    trusted = found and why_no_verdict(sides, control, design.margin) is None
+    trusted = found and why_no_verdict(sides, control, design, runs) is None
     outcome = judge_prediction(
         found[1] if found and trusted else None, len(case.blocks), low=low, high=high
     )
@@ -368,7 +368,7 @@ def _judged(case: _Case, found: _Measured) -> list[JudgedMetric]:
                 verdict = withheld(verdict, "no_number")
             elif effect is not None and design.rule == "precision" and not levels.for_95:
                 verdict = withheld(verdict, "not_precise")
-        why = why_no_verdict(sides, found.control, design.margin)
+        why = why_no_verdict(sides, found.control, design, runs)
         if why is not None:
             verdict, held = withheld(verdict, why), _UNDECIDED
         means = both_means(found.values[0], found.values[place])

@@ -35,6 +35,7 @@ VerdictName = Literal[
 ]
 NoVerdictReason = Literal[
     "machine_moved",
+    "control_gone",
     "changed_in_pause",
     "not_interleaved",
     "invalid_side",

@@ -302,7 +302,8 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
         and any(reason.gate == "client_cpu" for reason in run.validity.reasons)
     ]
     if labels:
-        told = " the client was at its limit: this compares clients, so only the history doubts it."
+        doubted = "only its page and the history doubt it"
+        told = f" the client was at its limit: this compares clients; {doubted}."
         yield sentence("In ", listed_runs(labels), told)
 
 

@@ -21,6 +21,7 @@ from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, s
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
+    "control_gone": "the second run of the baseline is gone, so a changed machine would not show",
     "changed_in_pause": "what was measured, or the machine, changed while it was paused",
     "not_interleaved": "the runs were not interleaved",
     "invalid_side": "a side is invalid",

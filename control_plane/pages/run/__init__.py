@@ -162,15 +162,17 @@ def _dependents(runs: Sequence[Run], store: Store) -> Iterator[Dependent]:
             becomes = "goes with all of its arms"
         elif experiment.arms[0].run_id in going:
             becomes = f"loses every verdict, because its baseline {names[0]} goes"
+        elif experiment.design.control and experiment.arms[-1].run_id in going:
+            becomes = f"loses every verdict: {names[-1]} was to show a machine that changed"
         address = experiment_address(experiment.id)
         yield Dependent("Experiment", experiment.question, address, becomes)
     for link in store.share_links():
         shown = _shown_by(link)
         if not link.ended() and not shown.isdisjoint(going.keys() | experiments.keys()):
-            becomes = "shows nothing then" if shown <= gone else "shows what is left of it then"
+            becomes = "shows nothing then" if shown <= gone else "shows less then, or nothing"
             yield Dependent("The share link of", link.of.title, SHARES, becomes)
     for run_id in store.marked_steps_before([*going]):
-        becomes = "has a step that somebody marked before this run; it stands before the next then"
+        becomes = "has a step that somebody marked before this run; it moves to the next, if any"
         yield Dependent("The trend of", going[run_id].title, trend_url(run_id), becomes)
 
 

@@ -216,6 +216,13 @@ def test_the_baseline_a_second_time_shows_a_machine_that_moved(again: float, mov
     assert control["low"] < control["ratio"] < control["high"]
 
 
+def test_without_the_second_run_of_the_baseline_nothing_is_decided() -> None:
+    """A machine that moved would not show."""
+    runs = [arm(0, 1.0), arm(1, 1.5), None]
+    found = judge_experiment(experiment(3, control=True), runs).primary[0].verdict
+    assert (found.finding, found.reason) == ("no_verdict", "control_gone")
+
+
 def test_a_number_that_a_trial_lacks_is_none() -> None:
     without = arm(1, 1.5)
     gone = replace(without.trials[2], streams=(replace(summary(), throughput_per_s=0.0),))
