@@ -19,7 +19,7 @@ def test_a_client_at_its_limit_is_what_a_comparison_of_clients_is_about():
     found = against_first(measured("blocking", 1_000), limited)
     assert said(caveats(found)) == (
         "In B async the client was at its limit: this compares clients; "
-        "only its page and the history doubt it."
+        "its page and history doubt it."
     )
     assert [found.outcome(run) for run in found.runs] == [None, "valid"]
     same = against_first(measured("async", 1_000), limited)
@@ -39,5 +39,5 @@ def test_every_suspect_run_has_its_reason():
         "A blocking and C async are suspect: other processes were at work. "
         "B threaded is suspect: The median rose. "
         "In B threaded the client was at its limit: this compares clients; "
-        "only its page and the history doubt it."
+        "its page and history doubt it."
     )

@@ -107,9 +107,7 @@ def test_a_run_without_results_has_an_empty_detail(store: Store) -> None:
 
 @pytest.mark.parametrize("lost", ["trial_stream WHERE block", "trial_stream WHERE place",
     "run_stream WHERE place", "run_stream"])  # fmt: skip
-def test_a_run_without_the_streams_of_a_trial_is_told_from_one_without_trials(
-    path: Path, store: Store, lost: str
-) -> None:
+def test_a_run_that_lost_streams_cannot_be_read(path: Path, store: Store, lost: str) -> None:
     run = finished(store, replace(two_streams(), trials=2), ASYNC)
     (waiting,) = store.add([draft()])
     with closing(sqlite3.connect(path)) as database, database:

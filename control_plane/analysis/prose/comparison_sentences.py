@@ -302,8 +302,7 @@ def _limited(comparison: Comparison) -> Iterator[Sentence]:
         and any(reason.gate == "client_cpu" for reason in run.validity.reasons)
     ]
     if labels:
-        doubted = "only its page and the history doubt it"
-        told = f" the client was at its limit: this compares clients; {doubted}."
+        told = " the client was at its limit: this compares clients; its page and history doubt it."
         yield sentence("In ", listed_runs(labels), told)
 
 
