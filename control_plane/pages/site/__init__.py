@@ -78,15 +78,20 @@ PAGES_CPU = 0.01
 WATCHING_CPU = 0.01
 """Cores that watching a run takes without a page."""
 
-PACE_LOOK_S, SLOWEST = 3.0, 30.0
-"""The look is long enough for a page that is opened not to count as one that asks on and on."""
+PACE_LOOK_S, CROWD, CROWD_LOOK_S = 3.0, 50, 0.3
+"""A look at what pages take lasts so long, for a page that is opened not to count as one that asks
+on and on; only the shorter time when so many have asked."""
+
+STEEPEST, SLOWEST = 10.0, 30.0
+"""How much longer one look may make the wait, and all looks together."""
 
 
 class PollingPace:
     """How much seldomer pages ask while a run has load, so that they change nothing of it.
 
-    It follows the processor time that the control plane used since the last look. Thread-safe
-    enough: two looks at once make one of them count for nothing.
+    It follows the processor time that the control plane used since the last look, and looks again
+    once all pages have waited as long as it told them. Thread-safe enough: two looks at once make
+    one of them count for nothing.
     """
 
     def __init__(
@@ -97,19 +102,30 @@ class PollingPace:
     ) -> None:
         self._few_cores = cores <= FEW_CORES
         self._clock, self._spent = clock, spent
-        self._looked_s, self._spent_s = clock(), spent()
         self._slower = 1.0
+        self._begin_look(clock(), spent())
 
     def every(self, seconds: float, *, loads: bool) -> float:
         """Return how long a page waits that asks each so many seconds; `loads`: a run has load."""
         now_s, spent_s = self._clock(), self._spent()
+        self._asked += 1
         if not (loads and self._few_cores):
-            self._looked_s, self._spent_s, self._slower = now_s, spent_s, 1.0
-        elif now_s - self._looked_s >= PACE_LOOK_S:
+            self._slower = 1.0
+            self._begin_look(now_s, spent_s)
+        elif now_s - self._looked_s >= self._look_s():
             used = (spent_s - self._spent_s) / (now_s - self._looked_s) - WATCHING_CPU
-            self._slower = min(max(self._slower * used / PAGES_CPU, 1.0), SLOWEST)
-            self._looked_s, self._spent_s = now_s, spent_s
+            wanted = self._slower * min(used / PAGES_CPU, STEEPEST)
+            self._slower = min(max(wanted, 1.0), SLOWEST)
+            self._begin_look(now_s, spent_s)
         return round(seconds * self._slower, 1)
+
+    def _begin_look(self, now_s: float, spent_s: float) -> None:
+        self._looked_s, self._spent_s, self._asked = now_s, spent_s, 0
+
+    def _look_s(self) -> float:
+        """How long the look lasts; pages that wait longer than a second come back together."""
+        told_s = self._slower if self._slower > 1 else 0.0
+        return max(told_s, CROWD_LOOK_S if self._asked >= CROWD else PACE_LOOK_S)
 
 
 SHARED_PART = 0.9

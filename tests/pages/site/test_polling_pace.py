@@ -1,6 +1,7 @@
 """How seldom pages ask while a run measures, and that many of them cost one rendering."""
 
 import asyncio
+import heapq
 import threading
 
 import pytest
@@ -64,6 +65,32 @@ def test_they_ask_as_before_when_nothing_measures() -> None:
 def test_a_page_asks_within_half_a_minute_whatever_it_costs() -> None:
     machine = Machine(1_000, SHARE_S)
     assert max(machine.wait() for _ in range(20)) == SLOWEST
+
+
+def used_by_crowd(viewers: int, cost_s: float, within_s: float) -> float:
+    """Return the cores that viewers use who opened the page at any time of the first second."""
+    machine = Machine(viewers, cost_s)
+    asks_s = [place / viewers for place in range(viewers)]
+    while (now_s := asks_s[0]) < within_s:
+        machine.spent_s += cost_s + WATCHING_CPU * (now_s - machine.now_s)
+        machine.now_s = now_s
+        heapq.heapreplace(asks_s, now_s + machine.pace.every(ASKS_EACH_S, loads=True))
+    return machine.spent_s / within_s - WATCHING_CPU
+
+
+@pytest.mark.parametrize("within_s", [5, 10, 20, 60, 300])
+def test_a_crowd_takes_little_of_a_run_from_its_beginning(within_s: float) -> None:
+    """Pages that were told to wait long come back together, and the wait does not swing by that."""
+    assert used_by_crowd(100, 0.8e-3, within_s) < 3 * PAGES_CPU
+
+
+def test_one_who_opens_an_expensive_page_is_not_kept_waiting_for_long() -> None:
+    machine = Machine(1, 0.1 * SHARE_S)
+    machine.wait()
+    machine.spent_s += 2.0
+    waits_s = [machine.wait() for _ in range(6)]
+    assert max(waits_s) <= 10
+    assert waits_s[-1] == ASKS_EACH_S
 
 
 class Maker:
