@@ -5,8 +5,9 @@ folder of the application, or begin with that of libraries.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Literal
 
@@ -63,12 +64,18 @@ class Frame:
 
 def frames(stack: Sequence[str]) -> tuple[Frame, ...]:
     """Return the frames of a stack, without what does not look like one."""
-    found = (_FRAME.fullmatch(text.strip()) for text in stack)
-    return tuple(
-        Frame(match["file"], int(match["line"]), (match["function"] or "").strip())
-        for match in found
-        if match
-    )
+    return tuple(_frames(stack))
+
+
+def _frames(stack: Sequence[str]) -> Iterator[Frame]:
+    return (frame for text in stack if (frame := _frame(text)) is not None)
+
+
+# Stalls are many, and most of them stand in the same few lines.
+@lru_cache(maxsize=1024)
+def _frame(text: str) -> Frame | None:
+    match = _FRAME.fullmatch(text.strip())
+    return match and Frame(match["file"], int(match["line"]), (match["function"] or "").strip())
 
 
 def telling_frame(stack: Sequence[str]) -> Frame | None:
@@ -88,10 +95,10 @@ def telling_frame(stack: Sequence[str]) -> Frame | None:
 
 def loop_waited(stack: Sequence[str]) -> bool:
     """Return whether the loop itself was on top: it waited for events, or for a processor."""
-    known = frames(stack)
-    if not known or known[0].application:
+    inner = next(_frames(stack), None)
+    if inner is None or inner.application:
         return False
-    return known[0].function in _WAITING or bool(_GRANIAN_WAITS.search(known[0].written))
+    return inner.function in _WAITING or bool(_GRANIAN_WAITS.search(inner.written))
 
 
 @dataclass(frozen=True)

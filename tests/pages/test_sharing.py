@@ -139,7 +139,9 @@ def test_the_bundle_of_a_link_is_made_once_until_it_tells_something_else(site: S
 
 
 def test_a_file_is_made_anew_where_work_that_it_tells_of_is_repeated(site: Site) -> None:
-    spec, other = items(warmup_s=0.25), items(warmup_s=0.5)
+    spec, other = (
+        items(warmup_s=warmup_s, trials=1, stop={"duration_s": 2}) for warmup_s in (0.25, 0.5)
+    )
     ids = [finished(site.store, spec, shape).id for shape in (ASYNC, BLOCKED)]
     versions = [site.store.shared_version(ids, with_repeats=True)]
     for each in (other, spec):
