@@ -23,10 +23,10 @@ from control_plane.analysis.deciding.effects import (
     Effect,
     VariancePrior,
     contender_effects,
-    fit_prior,
     largest_ratio,
     session_effect,
 )
+from control_plane.analysis.deciding.noise_floor import fit_prior
 from control_plane.analysis.deciding.verdicts import (
     FIRST_LOOK,
     FIRST_STOP,

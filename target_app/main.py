@@ -15,13 +15,13 @@ from target_app.target_settings import TargetSettings
 from target_app.workloads import (
     background,
     delays,
+    fixed_waits,
     items,
     movies,
     null,
     payloads,
     upstream,
     users,
-    waits,
 )
 
 # Routes are tried in this order, so the cheapest answers come first.
@@ -34,7 +34,7 @@ WORKLOADS = (
     payloads.workload,
     delays.workload,
     movies.workload,
-    waits.workload,
+    fixed_waits.workload,
 )
 
 

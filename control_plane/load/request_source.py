@@ -22,7 +22,7 @@ from control_plane.domain.request import (
 from control_plane.domain.request_rules import expected_texts, template_texts
 from control_plane.domain.row_files import Row
 from control_plane.domain.spec import BaseRequest, RequestClass
-from control_plane.load import placeholders
+from control_plane.load import request_templates
 from control_plane.load.request_values import (
     ValueGenerator,
     body_renderer,
@@ -97,9 +97,9 @@ class RequestFactory:
         names = (*filled_names(request.values), *self._given, *personal)
         self._method, self.kind = request.method, kind
         self._share, self._serial = numbering
-        self._path = placeholders.path_template(request.path, names)
+        self._path = request_templates.path_template(request.path, names)
         self._headers = {
-            name: placeholders.header_template(text, names)
+            name: request_templates.header_template(text, names)
             for name, text in _headers(request).items()
         }
         trial = random_bits(seeds.trial, kind + 1)

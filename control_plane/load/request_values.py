@@ -25,8 +25,8 @@ from control_plane.domain.request import (
 )
 from control_plane.domain.row_files import Row, read_rows
 from control_plane.domain.spec import BaseRequest
-from control_plane.load import placeholders
-from control_plane.load.placeholders import Template
+from control_plane.load import request_templates
+from control_plane.load.request_templates import Template
 from control_plane.load.worker_protocol import Shard
 
 ValueGenerator = Callable[[int], Scalar]
@@ -147,12 +147,12 @@ def body_renderer(request: BaseRequest, names: Collection[str], random: Random) 
     """Return a function from drawn values to the bytes to send."""
     match request.body:
         case JsonBody(json=document):
-            return _filled(placeholders.json_template(document, names))
+            return _filled(request_templates.json_template(document, names))
         case TextBody(text=text):
             kind = content_type(request) or ""
-            return _filled(placeholders.text_template(text, names, kind))
+            return _filled(request_templates.text_template(text, names, kind))
         case FormBody(form=fields):
-            return _filled(placeholders.form_template(fields, names))
+            return _filled(request_templates.form_template(fields, names))
         case MultipartBody(multipart=multipart):
             return _multipart(multipart, names, random)
         case GeneratedBody(generated=generated):
@@ -167,7 +167,7 @@ def _filled(template: Template) -> BodyRenderer:
 
 
 def _multipart(multipart: Multipart, names: Collection[str], random: Random) -> BodyRenderer:
-    head = placeholders.multipart_template(multipart, names, _BOUNDARY)
+    head = request_templates.multipart_template(multipart, names, _BOUNDARY)
     tail = f"--{_BOUNDARY}--\r\n".encode()
     if multipart.file is not None:
         tail = random.randbytes(multipart.file.size_bytes) + b"\r\n" + tail

@@ -16,7 +16,7 @@ from control_plane.domain.request import Expectation, Scalar, SizeRange
 from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import count, number_of
 from control_plane.load.clock import FAR_NS
-from control_plane.load.placeholders import Template, expected_template
+from control_plane.load.request_templates import Template, expected_template
 
 _MOST_PATHS = 1_000
 

@@ -95,40 +95,6 @@ class VariancePrior:
     df: float
 
 
-def fit_prior(variances: Sequence[float], dfs: Sequence[float]) -> VariancePrior | None:
-    """Return the prior of earlier residual variances, by Smyth's moments; None below eight.
-
-    G. K. Smyth, "Linear models and empirical Bayes methods", 2004, section 6.2. `df` is infinite
-    where they differ no more than by chance.
-    """
-    pairs = [(v, d) for v, d in zip(variances, dfs, strict=True) if v > 0 and d > 0]
-    if len(pairs) < 8:
-        return None
-    from scipy.special import digamma, polygamma
-
-    observed, df = np.array(pairs).T
-    logs = np.log(observed) - digamma(df / 2) + np.log(df / 2)
-    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
-    if excess <= 0:
-        return VariancePrior(exp(float(logs.mean())), float("inf"))
-    half = _inverse_trigamma(excess)
-    return VariancePrior(exp(float(logs.mean() + digamma(half)) - log(half)), 2 * half)
-
-
-def _inverse_trigamma(value: float) -> float:
-    """Return x where trigamma(x) is `value`, by Newton's method on its reciprocal."""
-    from scipy.special import polygamma
-
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(polygamma(1, x))
-        change = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
-        x += change
-        if -change / x < 1e-10:
-            break
-    return x
-
-
 def paired_effect(
     baseline: NDArray[np.float64],
     contender: NDArray[np.float64],

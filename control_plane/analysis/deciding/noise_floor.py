@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from math import expm1, inf, sqrt
+from math import exp, expm1, inf, log, sqrt
+
+import numpy as np
 
 from control_plane.analysis.deciding import complete_blocks, metric_table
 from control_plane.analysis.deciding.critical_values import student
 from control_plane.analysis.deciding.effects import (
     LEAST_VARIANCE,
+    VariancePrior,
     block_variance,
-    fit_prior,
     log_values,
 )
 from control_plane.analysis.deciding.verdicts import FIXED
@@ -22,6 +24,8 @@ from control_plane.domain.spec_json import Document
 
 FLOOR_BLOCKS = (5, 10, 20)
 """The numbers of blocks for which floors are told."""
+PRIOR_EXPERIMENTS = 8
+"""So many experiments of one kind, and their variances moderate that of the next one."""
 _MOST_DF = 1e9
 """Stands for infinitely many: no experiment gives a prior a weight like that."""
 _MOST_VARIANCE = 1e4
@@ -86,6 +90,40 @@ def plausible(variances: Sequence[BlockVariance]) -> Iterator[BlockVariance]:
 def _prior(found: Sequence[BlockVariance]) -> tuple[float, float] | None:
     prior = fit_prior([each.variance for each in found], [each.df for each in found])
     return None if prior is None else (prior.variance, min(prior.df, _MOST_DF))
+
+
+def fit_prior(variances: Sequence[float], dfs: Sequence[float]) -> VariancePrior | None:
+    """Return the prior of earlier residual variances, by Smyth's moments; None below eight.
+
+    G. K. Smyth, "Linear models and empirical Bayes methods", 2004, section 6.2. `df` is infinite
+    where they differ no more than by chance.
+    """
+    pairs = [(v, d) for v, d in zip(variances, dfs, strict=True) if v > 0 and d > 0]
+    if len(pairs) < PRIOR_EXPERIMENTS:
+        return None
+    from scipy.special import digamma, polygamma
+
+    observed, df = np.array(pairs).T
+    logs = np.log(observed) - digamma(df / 2) + np.log(df / 2)
+    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
+    if excess <= 0:
+        return VariancePrior(exp(float(logs.mean())), float("inf"))
+    half = _inverse_trigamma(excess)
+    return VariancePrior(exp(float(logs.mean() + digamma(half)) - log(half)), 2 * half)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """Return x where trigamma(x) is `value`, by Newton's method on its reciprocal."""
+    from scipy.special import polygamma
+
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        change = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += change
+        if -change / x < 1e-10:
+            break
+    return x
 
 
 def noise_floor(variances: Sequence[BlockVariance], blocks: int) -> float:

@@ -11,7 +11,6 @@ from control_plane.analysis.deciding.effects import (
     Effect,
     VariancePrior,
     contender_effects,
-    fit_prior,
     log_values,
     paired_effect,
     session_effect,
@@ -101,22 +100,6 @@ def test_the_control_adds_to_the_variance_and_is_no_contender() -> None:
 @pytest.mark.parametrize(("arms", "blocks", "about"), [(5, 5, 57), (5, 10, 10)])
 def test_how_far_equal_variances_spread(arms: int, blocks: int, about: float) -> None:
     assert largest_spread(arms, blocks) == pytest.approx(about, rel=0.08)
-
-
-def test_smyths_moments_find_what_the_variances_came_from() -> None:
-    true_df, true_variance = 6.0, 4e-4
-    chance = np.random.default_rng(3)
-    spread = true_variance * true_df / chance.chisquare(true_df, 4_000)
-    seen = spread * chance.chisquare(4, 4_000) / 4
-    prior = fit_prior(seen.tolist(), [4.0] * 4_000)
-    assert prior is not None
-    assert prior.df == pytest.approx(true_df, rel=0.15)
-    assert prior.variance == pytest.approx(true_variance, rel=0.05)
-    assert fit_prior(seen[:7].tolist(), [4.0] * 7) is None
-    alike = fit_prior([4e-4] * 8, [4.0] * 8)
-    assert alike is not None
-    assert alike.variance == pytest.approx(4e-4 * 2 / exp(scipy.special.digamma(2)))
-    assert alike.df == np.inf
 
 
 def test_a_prior_moderates_unless_it_does_not_fit() -> None:
