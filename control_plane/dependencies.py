@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 
+from control_plane.domain.errors import InvalidInput
 from control_plane.domain.ids import checked_id
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, TREND_METRICS, TrendAxis
 from control_plane.domain.spec import SubmittedSpec
@@ -77,6 +78,15 @@ class TrendQuery(BaseModel, frozen=True):
 
 
 TrendQueryDep = Annotated[TrendQuery, Query()]
+
+
+def asked_trend(subject: str) -> tuple[str, TrendQuery]:
+    """Return the spec of a shared trend, and how it is looked at. Raises InvalidInput."""
+    spec, _, encoded = subject.partition("?")
+    try:
+        return spec, TrendQuery.model_validate(dict(parse_qsl(encoded)))
+    except ValueError:
+        raise InvalidInput("This is not the address of a trend.") from None
 
 
 class TrendListQuery(BaseModel, frozen=True):

@@ -91,18 +91,27 @@ def recover(
     return Runtime(marker, state_dir, frozenset(own_ports), priority, known)
 
 
-def _recovered(store: Store, left: Mapping[str, str], processes: int) -> Iterator[str]:
-    """Yield what was found, by the states that runs were `left` in, and what became of it."""
-    arms = store.experiments_of([*left])
-    for run_id, state in left.items():
-        if run_id not in arms and state != State.QUEUED.value:
+def _recovered(
+    store: Store, left: Mapping[str, tuple[str, str | None]], processes: int
+) -> Iterator[str]:
+    """Yield what was found and what became of it.
+
+    By the states that runs were `left` in, and the experiments of those that are arms.
+    """
+    alone = {run_id: state for run_id, (state, experiment) in left.items() if experiment is None}
+    for run_id, state in alone.items():
+        if state != State.QUEUED.value:
             yield f"run {run_id} ({state}), which is interrupted now"
-    if waiting := sum(run not in arms and left[run] == State.QUEUED.value for run in left):
+    if waiting := [*alone.values()].count(State.QUEUED.value):
         yield f"{number_of(waiting, 'queued run')}, interrupted now: start again what is wanted"
-    for experiment in {experiment.id: experiment for experiment in arms.values()}.values():
+    readable = {each.id: each for each in store.experiments_of([*left]).values()}
+    for experiment_id in dict.fromkeys(filter(None, (arm_of for _, arm_of in left.values()))):
+        told = f"experiment {experiment_id}, which is paused now"
+        if (experiment := readable.get(experiment_id)) is None:
+            yield f"{told} and cannot be read: cancel its runs"
+            continue
         blocks = sum(block.outcome == "complete" for block in experiment.blocks)
-        kept = f"with {number_of(blocks, 'complete block')}"
-        yield f"experiment {experiment.id}, which is paused now {kept}: resume it to go on"
+        yield f"{told} with {number_of(blocks, 'complete block')}: resume it to go on"
     if processes:
         yield f"{processes} of its processes, ended now"
 

@@ -25,7 +25,7 @@ from control_plane.analysis.prose.comparison_sentences import comparison_title, 
 from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
 from control_plane.analysis.prose.experiment_report import experiment_markdown, trend_markdown
 from control_plane.analysis.trend import Trend, trend_of
-from control_plane.dependencies import RAW, TrendQuery, read_trend
+from control_plane.dependencies import RAW, TrendQuery, asked_trend, read_trend
 from control_plane.domain.documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound
 from control_plane.domain.redaction import Redaction
@@ -55,7 +55,7 @@ from control_plane.pages.exports import (
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
 from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
-from control_plane.pages.trend_pages import TrendPage, asked_trend, trend_page
+from control_plane.pages.trend_pages import TrendPage, trend_page
 from control_plane.store.share_links import ShareLink, ShareSubject
 from control_plane.store.store import Store
 

@@ -19,7 +19,7 @@ from control_plane.access.middleware import LOOPBACK_NAMES
 from control_plane.analysis.charts.preview_picture import png_of
 from control_plane.analysis.prose import joined
 from control_plane.analysis.run_labels import label_runs
-from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.dependencies import RunServiceDep, StoreDep, asked_trend
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.ids import checked_id, experiment_address, run_address
 from control_plane.domain.redaction import SHOWABLE, Redaction, Showable
@@ -44,7 +44,6 @@ from control_plane.pages.shared_results import (
 )
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import assets, environment_of, page
-from control_plane.pages.trend_pages import asked_trend
 from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url, trend_url
 from control_plane.store.bundles import BUNDLE_ENDING
 from control_plane.store.share_links import (

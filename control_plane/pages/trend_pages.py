@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -33,7 +32,7 @@ from control_plane.dependencies import (
     change_step,
     read_trend,
 )
-from control_plane.domain.errors import InvalidInput, NotFound
+from control_plane.domain.errors import NotFound
 from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
 from control_plane.domain.trend_runs import (
     LEAST_TREND_POINTS,
@@ -247,15 +246,6 @@ def commits_known(trend: Trend, service: RunService) -> CommitsBetween:
     """Return what finds the commits after one up to another, where the application is known."""
     applications, name = service.applications(), trend.runs.spec.target.application
     return lambda first, last: commits_of_step(applications, name, (first, last))
-
-
-def asked_trend(subject: str) -> tuple[str, TrendQuery]:
-    """Return the spec of a shared trend, and how it is looked at. Raises InvalidInput."""
-    spec, _, encoded = subject.partition("?")
-    try:
-        return spec, TrendQuery.model_validate(dict(parse_qsl(encoded)))
-    except ValueError:
-        raise InvalidInput("This is not the address of a trend.") from None
 
 
 def trend_page(

@@ -39,6 +39,7 @@ from control_plane.store.run_search import index_runs
 from control_plane.store.tables import (
     DELETED,
     ExperimentArmRow,
+    ExperimentRow,
     RunFacts,
     RunRow,
     RunSecret,
@@ -179,20 +180,20 @@ class Writer:
         with self._database.write() as session:
             return finished_run(session, run_id, streams, validity, causes, objectives)
 
-    def interrupt_unfinished(self, reason: str) -> dict[str, str]:
+    def interrupt_unfinished(self, reason: str) -> Mapping[str, tuple[str, str | None]]:
         """Mark every run that waits or was being measured as interrupted.
 
-        Arms of experiments become paused. Returns the states that they were in, by id. For a start,
-        when no living process works on them.
+        Arms of experiments become paused. Returns by id the states that they were in, with the id
+        of the experiment of an arm. For a start, when no living process works on them.
         """
         arms = select(ExperimentArmRow.run).where(col(ExperimentArmRow.run).is_not(None))
         waits = col(RunRow.state) != State.PAUSED.value
         paused = _ended(State.PAUSED, reason).where(waits, col(RunRow.seq).in_(arms))
         with self._database.write() as session:
-            left = (
-                select(RunRow.id, RunRow.state).where(waits, _is_open()).order_by(col(RunRow.seq))
-            )
-            found = dict(session.exec(left).all())
+            left = select(RunRow.id, RunRow.state, ExperimentRow.id).where(waits, _is_open())
+            left = left.outerjoin(ExperimentArmRow, col(ExperimentArmRow.run) == col(RunRow.seq))
+            left = left.outerjoin(ExperimentRow).order_by(col(RunRow.seq))
+            found = {run_id: (state, arm_of) for run_id, state, arm_of in session.exec(left)}
             session.exec(paused)
             session.exec(_ended(State.INTERRUPTED, reason).where(waits))
             return found

@@ -67,6 +67,26 @@ def test_a_start_says_what_an_earlier_one_left_and_what_became_of_it(
         assert caplog.messages == [told]
 
 
+async def test_arms_of_an_experiment_that_cannot_be_read_count_as_paused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        arms = [(name, Draft(items())) for name in "ab"]
+        made = store.add_experiment("Which?", ExperimentDesign(), arms, max_queue=9)
+        with closing(sqlite3.connect(store.path)) as database:
+            database.execute("UPDATE experiment SET document = '{'")
+            database.commit()
+        service = RunService(store, Limits(), recover(store, (), "normal"))
+        left = [store.run(arm.run_id or "") for arm in made.arms]
+        assert {run.state for run in left} == {State.PAUSED}
+        told = caplog.messages[-1]
+        assert f"experiment {made.id}, which is paused now and cannot be read" in told
+        assert "interrupted" not in told
+        for run in left:  # As the log advises.
+            assert (await service.cancel(run.id)).state is State.CANCELLED
+        await service.close()
+
+
 async def test_runs_are_executed_in_the_order_of_their_hand_in(
     service: RunService, store: Store
 ) -> None:

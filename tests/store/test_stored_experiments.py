@@ -71,7 +71,7 @@ def test_what_is_cut_in_any_state_is_paused_and_goes_on_behind_those_that_wait(
             store.move(run_id, before, after)
     (later,) = store.add([Draft(items())])
     store.move(later.id, State.QUEUED, State.CANCELLED)
-    assert store.interrupt_unfinished("killed") == dict.fromkeys(ids, state.value)
+    assert store.interrupt_unfinished("killed") == dict.fromkeys(ids, (state.value, made.id))
     assert [(store.run(each).state, store.run(each).reason) for each in ids] == [
         (State.PAUSED, "killed"),
         (State.PAUSED, "killed"),

@@ -227,7 +227,7 @@ def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, las
 def test_what_nobody_works_on_is_interrupted(store: Store) -> None:
     runs = {state: in_state(store, state) for state in PATH}
     done = finished(store, items(trials=1), ASYNC)
-    left = {run.id: state.value for state, run in runs.items() if state not in TERMINAL}
+    left = {run.id: (state.value, None) for state, run in runs.items() if state not in TERMINAL}
     assert store.interrupt_unfinished("Looplab ended") == left
     for state, run in runs.items():
         now = store.run(run.id)

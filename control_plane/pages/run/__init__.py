@@ -1,7 +1,8 @@
 """One run: live, its result after, and what people change about it; deletion, and the way back."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 from urllib.parse import urlencode
@@ -9,10 +10,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from control_plane.dependencies import RunId, RunServiceDep, StoreDep
-from control_plane.domain.errors import Conflict, FieldError, InvalidInput
+from control_plane.dependencies import RunId, RunServiceDep, StoreDep, asked_trend, read_trend
+from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import DeletedRun, Pin, Run, RunDetail
+from control_plane.domain.spec_json import spec_digest
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import CompareQuery, parse_compare_query, suggested_runs
 from control_plane.pages.form import FormData, FormDep
@@ -166,21 +168,29 @@ def _dependents(runs: Sequence[Run], store: Store) -> Iterator[Dependent]:
             becomes = f"loses every verdict: {names[-1]} was to show a machine that changed"
         address = experiment_address(experiment.id)
         yield Dependent("Experiment", experiment.question, address, becomes)
+    specs = {spec_digest(run.spec) for run in runs}
     for link in store.share_links():
-        shown = _shown_by(link)
-        if not link.ended() and not shown.isdisjoint(going.keys() | experiments.keys()):
-            becomes = "shows nothing then" if shown <= gone else "shows less then, or nothing"
+        shown = set() if link.ended() else _shown_by(link, store, specs)
+        if not shown.isdisjoint(going.keys() | experiments.keys()):
+            less = "shows less then" if link.of.kind == "trend" else "shows less then, or nothing"
+            becomes = "shows nothing then" if shown <= gone else less
             yield Dependent("The share link of", link.of.title, SHARES, becomes)
     for run_id in store.marked_steps_before([*going]):
         becomes = "has a step that somebody marked before this run; it moves to the next, if any"
         yield Dependent("The trend of", going[run_id].title, trend_url(run_id), becomes)
 
 
-def _shown_by(link: ShareLink) -> set[str]:
-    """Return the ids that a link shows; none for a trend, which goes on without a run."""
+def _shown_by(link: ShareLink, store: Store, specs: Collection[str]) -> set[str]:
+    """Return the ids that a link shows; of trends those of these specs alone are read."""
     if link.of.kind == "comparison":
         return {*parse_compare_query(link.of.subject).ids}
-    return set() if link.of.kind == "trend" else {link.of.subject}
+    if link.of.kind != "trend":
+        return {link.of.subject}
+    with suppress(NotFound, InvalidInput):  # It shows nothing as it is.
+        spec, query = asked_trend(link.of.subject)
+        if spec in specs:
+            return {point.run.id for point in read_trend(store, spec, query).points}
+    return set()
 
 
 @router.post("/runs/delete")
