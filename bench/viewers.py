@@ -1,27 +1,28 @@
 """What people who watch a run change of it.
 
-    python -m bench.viewers [--blocks 20] [--seconds 5]
+    python -m bench.viewers [--blocks 20] [--seconds 12]
 
 One viewer: the processor time that the control plane uses beyond what a run takes unwatched, and
 how long the page waits before it asks again: a second. Ten viewers: an experiment of the product
 with two arms of one spec, of which the second is watched whenever it is measured; its own rule says
 whether both are equivalent within 3 %. A hundred: the processor time of the control plane while one
 run has load, beyond what it takes unwatched, must stay below 3 % of a core, or the run is suspect.
-Viewers ask as often as the page tells them to, and run at a low priority. It needs two cores, and a
-machine that does nothing else.
+Viewers ask as often as the page tells them to, and run at the lowest priority, as if they were
+elsewhere. It needs two cores, and a machine that does nothing else.
 """
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from threading import Thread
 from typing import Any
 
 import httpx2
@@ -42,6 +43,7 @@ WORKS_NOW = re.compile(r'href="/runs/(\w{10})"')
 """In the part of the top bar that says how the queue stands."""
 QUEUE = "/queue"
 LOOK_S = 0.5
+LOWEST_PRIORITY = 19
 
 
 def spec(seconds: float, **rest: Any) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class Viewers:
         self.waits_s: list[float] = []
         self._loop = asyncio.new_event_loop()
         self._views = self._loop.create_task(self._all())
-        self._thread = Thread(target=self._look)
+        self._thread = threading.Thread(target=self._look)
 
     def __enter__(self) -> "Viewers":
         self._thread.start()
@@ -75,6 +77,7 @@ class Viewers:
         self._thread.join()
 
     def _look(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         with suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._views)
         self._loop.close()
@@ -183,9 +186,8 @@ def main() -> int:
     """Measure all three on a dashboard of their own."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--blocks", type=int, default=20, help="at most so many, 20 are wanted")
-    parser.add_argument("--seconds", type=float, default=5.0, help="the window of a trial")
+    parser.add_argument("--seconds", type=float, default=12.0, help="the window of a trial")
     given = parser.parse_args()
-    psutil.Process().nice(10)
     with tempfile.TemporaryDirectory() as folder, dashboard(Path(folder)) as looplab:
         alone = one_asks_each_second(looplab, max(20.0, given.seconds))
         few = few_change_nothing(looplab, given.blocks, given.seconds)
