@@ -1,4 +1,7 @@
-"""The requests of a stream, in the order of sending, made from its weighted request classes."""
+"""The requests of a stream, in the order of sending, made from its weighted request classes.
+
+Which headers each carries, too.
+"""
 
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,6 +9,7 @@ from functools import partial
 from itertools import accumulate, count, zip_longest
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from control_plane.domain.endless_responses import Until
 from control_plane.domain.request import (
@@ -32,7 +36,7 @@ from control_plane.load.request_values import (
     value_generator,
 )
 from control_plane.load.responses import ContentCheck, Reading, content_checks
-from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, Seeds, Shard
+from control_plane.load.worker_protocol import NOTHING, WHOLE, Captured, LoadPlan, Seeds, Shard
 
 # What keeps cookies takes long to import, and most users keep none.
 if TYPE_CHECKING:
@@ -334,3 +338,52 @@ def _headers(request: BaseRequest) -> dict[str, str]:
     kind = content_type(request)
     implied = {"Content-Type": kind} if kind and "content-type" not in given else {}
     return {**implied, **request.headers}
+
+
+COMMON_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "looplab"}
+"""What every request carries besides its own headers."""
+
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that state the length of a body also where there is none (RFC 9110, 8.6)."""
+
+
+class RequestHeaders:
+    """The headers of requests as every strategy sends them, in one order.
+
+    `Host`, the common ones that the request has not itself, its own ones, `Content-Length` where
+    there is a body or the method asks for it, and `Connection: close` on a new connection.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        source: RequestSource,
+        form: Callable[[dict[str, str]], Mapping[str, str]] = dict,
+    ) -> None:
+        """`form` makes of them what the library takes."""
+        self._source, self._form = source, form
+        self._common = {"Host": plan.host or urlsplit(plan.base_url).netloc, **COMMON_HEADERS}
+        self._last = {} if plan.client.reuse_connections else {"Connection": "close"}
+        self._known: dict[tuple[int, int], Mapping[str, str]] = {}
+
+    def of(self, request: Request) -> Mapping[str, str]:
+        """Return all headers of a request.
+
+        Where they have no placeholders it is the same object for each length of the body.
+        """
+        key = request.kind, len(request.body)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        own = {name.lower() for name in request.headers}
+        common = {name: text for name, text in self._common.items() if name.lower() not in own}
+        headers = self._form({**common, **request.headers, **_length(request), **self._last})
+        if self._source.fixed_headers(request.kind):
+            self._known[key] = headers
+        return headers
+
+
+def _length(request: Request) -> dict[str, str]:
+    if request.body or request.method in _WITH_LENGTH:
+        return {"Content-Length": str(len(request.body))}
+    return {}

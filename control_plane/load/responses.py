@@ -1,8 +1,11 @@
-"""What is taken from a response: its body, whether that is as expected, and a user's cookies."""
+"""What is taken from a response: its first byte, its body, whether that is as expected, cookies."""
 
+import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -228,6 +231,69 @@ class EventCounter:
         ends = self._has_data and self.count == self._wanted
         self._has_data = False
         return ends
+
+
+MAX_HEADER_BYTES = 65_536
+MAX_HEADERS = 100
+"""Responses with longer or more headers are class `protocol`: the limits of http.client."""
+
+_READ_BYTES = 65_536
+
+
+def unread_bytes(transport: asyncio.BaseTransport | None) -> bytes:
+    """Return what came before a connection was lost and was not read yet.
+
+    Where a write fails because the server closed, event loops give up a connection whose response
+    waits in the kernel. It cannot be read where it is encrypted.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if transport is None or sock is None or transport.get_extra_info("sslcontext") is not None:
+        return b""
+    parts: list[bytes] = []
+    with suppress(OSError, ValueError):
+        descriptor = sock.fileno()
+        while part := os.read(descriptor, _READ_BYTES):
+            parts.append(part)
+    return b"".join(parts)
+
+
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
+_STATUS_BYTES, _CLASS_AT, _INTERIM_CLASS = 12, 9, ord("1")
+
+
+class FirstByte:
+    """Finds where an answer begins in the pieces that come over a connection.
+
+    Interim responses (100, 102, 103) are not the answer. `found`: no more needs to be looked at.
+    """
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Look for the answer to the next request."""
+        self.found = self._told = False
+        self._rest = b""
+
+    def begins_in(self, piece: bytes) -> bool:
+        """Return whether the answer begins in this piece.
+
+        One that is too short to tell counts as its beginning, until the next one shows an interim
+        response: then it begins again.
+        """
+        if not self._rest and len(piece) >= _STATUS_BYTES and piece[_CLASS_AT] != _INTERIM_CLASS:
+            self.found = True
+            return True
+        rest, told = self._rest + piece, self._told
+        while _INTERIM.match(rest):
+            told, (interim, end, following) = False, rest.partition(b"\r\n\r\n")
+            if not end:
+                self._rest, self._told = interim, False
+                return False
+            rest = following
+        self.found, self._told = len(rest) >= _STATUS_BYTES, bool(rest)
+        self._rest = b"" if self.found else rest
+        return bool(rest) and not told
 
 
 MakeCheck = Callable[[Mapping[str, Scalar]], ContentCheck]

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -288,3 +289,34 @@ def test_what_is_not_known_was_taken() -> None:
         client.close()
         assert (ending_of(client), is_ended(client)) == (Ending.TAKEN, False)
     assert (ending_of(None), is_ended(None)) == (Ending.TAKEN, False)
+
+
+def test_the_window_starts_with_those_that_are_open() -> None:
+    pool = ConnectionCounter()
+    for key in range(5):
+        pool.add(key)
+    pool.remove(0)
+    pool.open_window()
+    assert (pool.opened(), pool.most()) == (0, 4)
+    pool.add(5)
+    pool.add(6)
+    pool.remove(5)
+    pool.remove(5)
+    pool.add(7)
+    assert (pool.opened(), pool.most()) == (3, 6)
+    assert pool.opened() == 3
+
+
+def test_threads_lose_nothing() -> None:
+    pool = ConnectionCounter()
+    pool.open_window()
+
+    def work(user: int) -> None:
+        for _ in range(2_000):
+            pool.add(user)
+            pool.remove(user)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    assert pool.opened() == 16_000
+    assert 1 <= pool.most() <= 8

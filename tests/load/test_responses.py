@@ -4,7 +4,7 @@ import pytest
 
 from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request import Expectation, SizeRange
-from control_plane.load.responses import Reading, UserCookies, content_checks, cookie_of
+from control_plane.load.responses import FirstByte, Reading, UserCookies, content_checks, cookie_of
 
 OBJECT = b'{"items": [{"id": 7, "a.b": null}], "total": 1, "ok": true}'
 LONG = "x" * 10_000
@@ -180,3 +180,28 @@ def test_secure_cookies_go_over_plain_http_to_loopback_alone(url: str, sent: str
 
 def test_name_and_value() -> None:
     assert cookie_of('sid="a b=c"; Path=/; HttpOnly') == ("sid", "a b=c")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "begins"),
+    [
+        ([b"HTTP/1.1 200 OK\r\n", b"\r\n"], [True]),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], [True]),
+        ([b"HTTP/1.1 101 Switching Protocols\r\n\r\n"], [True]),
+        ([b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"], [True]),
+        ([b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK"], [False, True]),
+        ([b"HTTP/1.1 103 Early Hints\r\nLi", b"nk: <a>\r\n\r\n", b"HT"], [False, False, True]),
+        ([b"H", b"TTP/1.1 20", b"0 OK\r\n"], [True, False, False]),
+        ([b"HTTP/1.1 1", b"00 Continue\r\n\r\n", b"HTTP/1.1 200 OK"], [True, False, True]),
+        ([b"SSH-2.0-OpenSSH_9.2p1\r\n"], [True]),
+    ],
+)
+def test_an_answer_begins_with_its_first_byte_past_interim_responses(
+    pieces: list[bytes], begins: list[bool]
+) -> None:
+    first = FirstByte()
+    looked = [first.begins_in(piece) for piece in pieces if not first.found]
+    assert looked == begins[: len(looked)]
+    assert first.found is (pieces[-1] != b"HT")
+    first.restart()
+    assert first.begins_in(b"HTTP/1.1 200 OK")

@@ -21,20 +21,17 @@ from control_plane.load.outcome import (
     failure,
     response_outcome,
 )
-from control_plane.load.request_source import Request
-from control_plane.load.responses import Reading
-from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
-from control_plane.load.schedule import Phase
-from control_plane.load.strategies import (
+from control_plane.load.request_source import Request, RequestHeaders
+from control_plane.load.responses import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     FirstByte,
-    RequestHeaders,
-    StrategyContext,
-    new_loop,
-    tls_context,
+    Reading,
     unread_bytes,
 )
+from control_plane.load.sample_buffer import NOT_HEARD_NS, Hear
+from control_plane.load.schedule import Phase
+from control_plane.load.strategies import StrategyContext, new_loop, tls_context
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,

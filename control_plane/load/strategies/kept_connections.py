@@ -17,6 +17,9 @@ from typing import Protocol
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110, 9.2.2."""
 
+PAUSE_S = 0.1
+"""Servers keep an idle connection for longer than this."""
+
 _ENOUGH = 3
 """So many connections that ended after their first response show a server that keeps none, as long
 as none has carried a second one. Fewer may be a worker that just died."""

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from control_plane.load.clock import clock_ns
 from control_plane.load.outcome import classify
-from control_plane.load.request_source import Request, RequestSource
-from control_plane.load.responses import Reading
+from control_plane.load.request_source import Request, RequestHeaders, RequestSource
+from control_plane.load.responses import Reading, unread_bytes
 from control_plane.load.sample_buffer import NOT_HEARD_NS
-from control_plane.load.strategies import RequestHeaders, StrategyContext, tls_context, unread_bytes
+from control_plane.load.strategies import StrategyContext, tls_context
 from control_plane.load.strategies.kept_connections import (
     ConnectionCounter,
     Ending,

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import httptools
 
-from control_plane.load.responses import Reading
-from control_plane.load.strategies import MAX_HEADER_BYTES, MAX_HEADERS
+from control_plane.load.responses import MAX_HEADER_BYTES, MAX_HEADERS, Reading
 
 _END = b"\r\n\r\n"
 _SWITCHING = 101

@@ -30,10 +30,10 @@ from control_plane.load.outcome import (
     outcome_of,
     response_outcome,
 )
-from control_plane.load.request_source import Request
+from control_plane.load.request_source import Request, RequestHeaders
 from control_plane.load.responses import Reading
 from control_plane.load.schedule import Phase
-from control_plane.load.strategies import RequestHeaders, StrategyContext, tls_context
+from control_plane.load.strategies import StrategyContext, tls_context
 from control_plane.load.strategies.tracked_pool import ConnectionTracker, pools
 from control_plane.load.virtual_users import StartTimes, start_times
 
