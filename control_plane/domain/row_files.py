@@ -15,6 +15,9 @@ STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 
 MAX_FILE_BYTES = 5_000_000
 _DELIMITERS = (",", ";", "\t")
+_QUOTED = re.compile('"[^"]*"')
+_HEAD = re.compile(rf'(?:{_QUOTED.pattern}|[^"\r\n])*')
+"""The line of names, which goes on where one of them holds the end of a line."""
 _SHOWN = 40
 
 Row = Mapping[str, str | int | float]
@@ -87,8 +90,8 @@ def _too_large(size: int) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[Row]:
-    head = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=head.count)
+    head = _HEAD.match(text.lstrip("\r\n"))
+    delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head[0] if head else "").count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     try:
@@ -112,9 +115,11 @@ def _cells(number: int) -> str:
 
 def _checked_names(cells: list[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise UnreadableRows(f"Two columns are called {twice[0][:_SHOWN]!r}.")
+    known: set[str] = set()
+    for name in names:
+        if name in known:
+            raise UnreadableRows(f"Two columns are called {name[:_SHOWN]!r}.")
+        known.add(name)
     return names
 
 

@@ -27,6 +27,8 @@ STREAM = "workload.streams.0"
         ]),
         ("user;password\nann;a,1", [("ann", "a,1")]),
         ("user\tpassword\nann\ta 1", [("ann", "a 1")]),
+        ('"name, first, last";"a\nb";user;password\nx;y;ann;1', [("ann", "1")]),
+        ("user;password\rann;1,5,0\r", [("ann", "1,5,0")]),
         (' {"user": 7, "password": "a\u2028b"}\n\n{"password": "c", "user": 1.5}\n', [
             (7, "a\u2028b"), (1.5, "c"),
         ]),
@@ -56,6 +58,12 @@ def test_what_is_no_table(content: str, said: str) -> None:
     with pytest.raises(UnreadableRows) as caught:
         read_rows(RowFile(content, "ids.csv"))
     assert str(caught.value) == said
+
+
+def test_many_columns_are_read_in_time_that_grows_with_their_number() -> None:
+    names = ",".join(map(str, range(200_000)))
+    cells = ",".join(["1"] * 200_000)
+    assert len(read_rows(RowFile(f"{names}\n{cells}"))[0]) == 200_000
 
 
 def test_a_file_is_text_of_utf_8() -> None:
