@@ -28,6 +28,7 @@ from control_plane.cli_options import (
     AsJson,
     DatabaseOption,
     connect,
+    connect_to_read,
     experiment_file,
     full_path,
     read_json_file,
@@ -189,8 +190,8 @@ def compare_runs(
 ) -> None:
     """Put finished runs side by side, also with results of other tools."""
     ids, baseline = compared_ids(",".join(runs), None)
-    settings = settings_with_database(context, db)
-    with connect(settings) as dashboard:
+    settings = settings_of(context, db)
+    with connect_to_read(settings) as dashboard:
         try:
             comparison = dashboard.compare(ids, baseline)
         except NotFound as error:

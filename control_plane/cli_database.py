@@ -1,6 +1,7 @@
 """Commands around the database: trend, export, import, backup, restore; who comes in, did what."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +17,10 @@ from control_plane.cli_options import (
     AsJson,
     DatabaseOption,
     connect,
+    connect_to_read,
     full_path,
     settings_of,
+    settings_to_read,
     settings_with_database,
 )
 from control_plane.cli_output import complain, print_json, print_line, print_table
@@ -86,7 +89,8 @@ def follow_trend(
     query = {name: value for name, value in query.items() if value}
     query |= {} if margin is None else {"margin": margin}
     told = as_json if once is None else once
-    with connect(settings_with_database(context, db)) as looplab:
+    opened = connect if told else connect_to_read
+    with opened(settings_with_database(context, db)) as looplab:
         found = _listed(looplab, query) if spec is None else looplab.trend(spec, query, told=told)
     if as_json:
         print_json(found)
@@ -176,11 +180,11 @@ def export_results(
     query = ({"metric": metric} if metric else {}) | ({"suspect": "true"} if suspect else {})
     if query and (html is None or [*map(is_digest, ids or ())] != [True]):
         raise SettingsError("--metric and --suspect are of the page of a trend: SPEC --html FILE.")
-    settings = settings_with_database(context, db)
-    if html is not None:
-        _export_page(settings, html, ids or [], query, as_json=as_json)
-    elif bundle is not None:
-        _export_bundle(settings, bundle, ids or [], as_json=as_json)
+    with settings_to_read(settings_of(context, db)) as settings:
+        if html is not None:
+            _export_page(settings, html, ids or [], query, as_json=as_json)
+        elif bundle is not None:
+            _export_bundle(settings, bundle, ids or [], as_json=as_json)
 
 
 def _export_page(
@@ -364,25 +368,22 @@ def print_audit_log(
     db: DatabaseOption = None,
 ) -> None:
     """List who started, cancelled and deleted what, the newest first."""
-    entries = _entries(full_path(settings_with_database(context, db)), limit)
+    entries = _entries(settings_with_database(context, db), limit)
     if as_json:
         print_json({"entries": entries})
     else:
         print_table(_table(entries))
 
 
-def _entries(database: Path, limit: int) -> list[Document]:
-    holder = read_lock(database)
+def _entries(settings: Settings, limit: int) -> list[Document]:
+    holder = read_lock(settings.db)
     if holder is not None and holder.url:
         found: list[Any] = RemoteDashboard(holder.url, holder.token).audit(limit)["entries"]
         return found
     from control_plane.store.store import open_store
 
-    store = open_store(database)
-    try:
+    with settings_to_read(settings) as readable, closing(open_store(readable.db)) as store:
         return [entry.document() for entry in store.audit(limit)]
-    finally:
-        store.close()
 
 
 def _table(entries: list[Document]) -> Table:

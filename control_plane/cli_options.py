@@ -32,7 +32,7 @@ from control_plane.domain.spec_json import Document, read_document, read_spec, r
 from control_plane.domain.target_addresses import AllowedTarget
 from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.settings import Settings
-from control_plane.store.instance_lock import held_files, read_lock
+from control_plane.store.instance_lock import held_files, is_writable, read_lock
 
 DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -90,6 +90,33 @@ def connect(settings: Settings) -> Iterator[DashboardClient]:
         here = LocalDashboard(settings, runner)
         closing.callback(here.close)
         yield here
+
+
+@contextmanager
+def settings_to_read(settings: Settings) -> Iterator[Settings]:
+    """Give the settings of a command that only reads what is stored.
+
+    A database that cannot be written is copied first, and the copy thrown away. Raises as
+    `settings_with_database`.
+    """
+    _refuse_without_database(settings)
+    database = full_path(settings)
+    if is_writable(database) or read_lock(database) is not None:
+        yield settings
+        return
+    from control_plane.store.schema import backup_uri, copy_database
+
+    with tempfile.TemporaryDirectory(prefix="looplab-read-") as folder:
+        copy = Path(folder) / database.name
+        copy_database(database, copy, backup_uri(database))
+        yield replace(settings, db=copy)
+
+
+@contextmanager
+def connect_to_read(settings: Settings) -> Iterator[DashboardClient]:
+    """Give what `connect` gives, of the database of `settings_to_read`."""
+    with settings_to_read(settings) as readable, connect(readable) as dashboard:
+        yield dashboard
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Commands around the database make none where they only read."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from control_plane.cli import cli
+from control_plane.store.store import open_store
+from tests.builders.runs import ASYNC, finished, items
 from tests.conftest import Call
+from tests.dashboard import provide_database
 
 READING = (
     ["compare", "zzzzzzzzzz"],
@@ -33,6 +37,38 @@ def test_what_reads_makes_no_database(call: Call, tmp_path: Path, arguments: lis
     told = "There is no database at away/runs.db: name one with --db.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writable", [True, False], ids=["writable", "read-only"])
+def test_what_reads_leaves_nothing_beside_the_database(
+    call: Call, tmp_path: Path, *, writable: bool
+) -> None:
+    folder, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    with closing(open_store(provide_database(folder / "runs.db"))) as store:
+        first, second = (finished(store, items(trials=1), ASYNC).id for _ in range(2))
+        spec = store.trend_spec(first)
+    before = (folder / "runs.db").read_bytes()
+    if not writable:
+        (folder / "runs.db").chmod(0o400)
+        folder.chmod(0o500)
+    try:
+        for arguments in (
+            ["compare", first, second],
+            ["trend"],
+            ["trend", spec, "--look"],
+            ["export", first, "--html", f"{elsewhere}/page.html"],
+            ["export", first, "--bundle", f"{elsewhere}/run.looplab"],
+            ["audit"],
+            ["backup", f"{elsewhere}/kept.db"],
+        ):
+            done = call([*arguments, "--db", f"{folder}/runs.db"])
+            assert (done.returncode, done.stderr) == (0, "")
+            assert [path.name for path in folder.iterdir()] == ["runs.db"], arguments
+        assert writable or (folder / "runs.db").read_bytes() == before
+    finally:
+        folder.chmod(0o700)
 
 
 def test_every_command_that_reads_is_tried() -> None:

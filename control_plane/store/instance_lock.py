@@ -59,15 +59,10 @@ class Lock:
         self._path = lock_path(database)
         self._started = datetime.now(UTC)
         self._database: int | None = None
-        try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"{self._path} cannot be written: {error.strerror}.") from None
-        try:
-            self._take(database)
-        except BaseException:
+        self._open(database)
+        while not self._is_named():  # Its holder took the file away while this waited for it.
             os.close(self._file)
-            raise
+            self._open(database)
         self.announce(None)
 
     def announce(self, url: str | None, token: str | None = None) -> None:
@@ -98,11 +93,32 @@ class Lock:
         self._database = file
 
     def release(self) -> None:
-        """Give the lock up. The file stays: the next holder may have it open already."""
+        """Give the lock up, and leave no file of it where the folder can be written."""
         if self._database is not None:
             os.close(self._database)
+        with contextlib.suppress(OSError):
+            if self._is_named():
+                self._path.unlink()
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+    def _open(self, database: Path) -> None:
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}.") from None
+        try:
+            self._take(database)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _is_named(self) -> bool:
+        """Return whether the open file is the one that others find."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._file))
+        except FileNotFoundError:
+            return False
 
     def _hide(self) -> None:
         """Leave the file to this user alone; it may have been there before, or be another's."""
@@ -129,6 +145,15 @@ class Lock:
 def lock_path(database: Path) -> Path:
     """Return the path of the lock file of a database."""
     return database.with_name(database.name + ".lock")
+
+
+def is_writable(database: Path) -> bool:
+    """Return whether a database can be changed, which needs its folder as well: lock and log.
+
+    Root may write what a mode forbids; whoever made it read-only meant it.
+    """
+    paths = (database, database.parent)
+    return all(path.stat().st_mode & 0o222 and os.access(path, os.W_OK) for path in paths)
 
 
 def read_lock(database: Path) -> Holder | None:

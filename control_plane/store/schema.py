@@ -24,7 +24,7 @@ from sqlmodel import select
 
 from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, Database, engine, store_errors
-from control_plane.store.instance_lock import HeldFiles, Lock, held_files
+from control_plane.store.instance_lock import HeldFiles, Lock, held_files, is_writable
 from control_plane.store.tables import Meta
 from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
 
@@ -349,8 +349,9 @@ def back_up(database: Path, copy: Path) -> None:
     when there is none, and when something lies at `copy`; then it stays.
     """
     source, target = database.expanduser().resolve(), copy.expanduser().resolve()
-    if check(source) is not None:
-        copy_database(source, target)
+    if source.exists():
+        check_backup(source)
+        copy_database(source, target, None if is_writable(source) else backup_uri(source))
     elif (held := held_files(source)) is not None:
         _copy_held(held, target)
     else:

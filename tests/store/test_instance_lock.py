@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from control_plane.domain.errors import DatabaseOwned, StoreError
 from control_plane.store import instance_lock
 from control_plane.store.instance_lock import Lock, lock_path, read_lock
 from control_plane.store.store import open_store
+from tests.dashboard import until
 
 HOLDER = """
 import sys
@@ -130,7 +132,29 @@ def test_nothing_is_said_after_the_end(path: Path) -> None:
     store.announce("http://127.0.0.1:8200")
     store.close()
     assert read_lock(path) is None
-    assert lock_path(path).read_bytes() == b""
+    assert not lock_path(path).exists()
+
+
+def test_who_waited_for_a_lock_file_that_goes_takes_the_one_that_comes(path: Path) -> None:
+    """Else a third would lock another file of that name, and two had the database."""
+    lock_path(path).touch()
+    with lock_path(path).open("r+") as leaving, ThreadPoolExecutor() as threads:
+        fcntl.flock(leaving, fcntl.LOCK_EX)
+        waiting = threads.submit(Lock, path)
+        until(lambda: opened(lock_path(path)) == 2, "the second has the file open")
+        lock_path(path).unlink()
+        fcntl.flock(leaving, fcntl.LOCK_UN)
+        second = waiting.result()
+    with pytest.raises(DatabaseOwned, match=str(os.getpid())):
+        Lock(path)
+    second.release()
+    assert not lock_path(path).exists()
+
+
+def opened(path: Path) -> int:
+    """Return how many descriptors of this process are of that file."""
+    links = Path("/proc/self/fd").iterdir()
+    return sum(link.is_symlink() and os.path.realpath(link) == str(path) for link in links)
 
 
 def test_who_holds_the_lock_and_does_not_say_who_it_is_is_not_named(

@@ -244,7 +244,7 @@ def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:
         statement += 17
     assert statement > 20
     open_store(path).close()
-    assert sorted(file.name for file in path.parent.iterdir()) == ["runs.db", "runs.db.lock"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["runs.db"]
 
 
 def test_a_start_without_a_migration_imports_no_alembic(filled: Path) -> None:

@@ -60,7 +60,7 @@ def test_closing_leaves_one_whole_file(path: Path) -> None:
     store = open_store(path)
     store.add([draft()])
     store.close()
-    assert {file.name for file in path.parent.iterdir()} == {"runs.db", "runs.db.lock"}
+    assert {file.name for file in path.parent.iterdir()} == {"runs.db"}
 
 
 MINE = replace(Target(), threads=8, settings={"log_s": 0.5, "database": "sqlite"})

@@ -60,7 +60,7 @@ def test_what_a_kill_leaves_in_the_log_is_kept(backup: Path, path: Path, tmp_pat
         there = ids(store)
     assert len(there) == 2
     assert titles(left) == there
-    assert sorted(found.name for found in left.parent.iterdir()) == ["runs.db", "runs.db.lock"]
+    assert sorted(found.name for found in left.parent.iterdir()) == ["runs.db"]
 
 
 def moved_over(backup: Path, path: Path) -> None:
