@@ -16,6 +16,7 @@ ALLOWED_TARGETS = "LOOPLAB_ALLOWED_TARGETS"
 
 _ENTRY = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?")
+_LOCALHOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.){0,60}localhost")
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 """A name that systems take for an address in another spelling: 2130706433, 0x7f.1, 127.1."""
 
@@ -105,7 +106,12 @@ def is_here(url: str) -> bool:
     """Return whether the server of a URL is on this machine."""
     host = urlsplit(url).hostname or ""
     address = _address(host)
-    return host == "localhost" or (address is not None and may_connect(address, here=True))
+    return is_localhost(host) or (address is not None and may_connect(address, here=True))
+
+
+def is_localhost(host: str) -> bool:
+    """Return whether a name is `localhost` or one below it, which are loopback by RFC 6761, 6.3."""
+    return _LOCALHOST.fullmatch(host) is not None
 
 
 def may_be_asked(url: str, allowed: Collection[AllowedTarget]) -> bool:

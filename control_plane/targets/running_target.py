@@ -15,6 +15,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.target_addresses import (
     AllowedTarget,
     is_here,
+    is_localhost,
     may_be_asked,
     may_connect,
     not_allowed,
@@ -344,12 +345,14 @@ def _is_ours(address: str) -> bool:
 async def _addresses(host: str, port: int, *, here: bool) -> list[str]:
     """Return the addresses of a host, those of one elsewhere sorted: each trial asks the same.
 
-    Raises TargetFailed unless load may go to all of them.
+    No resolver is asked for a name below localhost: it has the addresses of localhost, as in curl
+    and browsers. Raises TargetFailed unless load may go to all of them.
     """
     loop = asyncio.get_running_loop()
+    looked_up = "localhost" if is_localhost(host) else host
     try:
         async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(looked_up, port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError):
         raise TargetFailed(f"{host} has no address on this machine.") from None
     addresses = [str(entry[4][0]) for entry in found]

@@ -24,7 +24,7 @@ ALLOWED = tuple(
     "http://bench.test:8000", "HTTP://Bench.TEST:8000", "http://any.test", "http://any.test:1",
     "http://192.0.2.7", "http://192.0.2.7:9", "http://198.51.100.255:80",
     "http://[2001:db8::5]:9000", "http://[2001:0db8:0::0005]:9000", "http://localhost:3",
-    "http://127.0.0.1", "http://[::1]",
+    "http://127.0.0.1", "http://[::1]", "http://shop.localhost:9000", "http://A.b-c.LocalHost",
 ])  # fmt: skip
 def test_what_is_allowed_may_be_asked(url: str) -> None:
     assert may_be_asked(url, ALLOWED)
@@ -40,6 +40,8 @@ def test_what_is_allowed_may_be_asked(url: str) -> None:
     "http://3221225991", "http://0xc0000207", "http://0300.0.2.7", "http://192.0.519",
     "http://192.000.002.007", "http://[::ffff:192.0.2.7]", "http://[::ffff:c000:207]",
     "http://2130706433", "http://0x7f.1", "http://127.1", "http://[::ffff:127.0.0.1]",
+    "http://{n}.localhost", "http://.localhost", "http://a..localhost", "http://shop.localhost.",
+    "http://shoplocalhost", "http://localhost.test", "http://-a.localhost",
     "http://0.0.0.0", "http://[::]", "http://169.254.169.254", "http://224.0.0.1",
 ])  # fmt: skip
 def test_nothing_else_may(url: str) -> None:

@@ -39,6 +39,25 @@ async def test_a_server_that_runs_is_reached_and_its_processes_are_seen() -> Non
         assert again.host_header == "shop.example"
 
 
+async def test_a_name_below_localhost_leads_to_this_machine_whatever_a_resolver_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """RFC 6761, 6.3."""
+    resolve = socket.getaddrinfo
+
+    def elsewhere(host: str, *rest: Any, **more: Any) -> Any:
+        return resolve("192.0.2.1" if host.startswith("shop") else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", elsewhere)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        target = await reach(f"http://shop.localhost:{port}", ())
+        assert target.url == f"http://127.0.0.1:{port}"
+        assert target.host_header == f"shop.localhost:{port}"
+        with pytest.raises(TargetFailed, match="is this dashboard"):
+            await reach(f"http://shop.localhost:{port}", {port})
+
+
 async def test_an_address_of_version_six_keeps_its_brackets() -> None:
     try:
         server = socket.create_server(("::1", 0), family=socket.AF_INET6)
