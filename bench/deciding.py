@@ -28,8 +28,6 @@ from control_plane.analysis.deciding.effects import (
 )
 from control_plane.analysis.deciding.noise_floor import fit_prior
 from control_plane.analysis.deciding.verdicts import (
-    FIRST_LOOK,
-    FIRST_STOP,
     FIXED,
     decide,
     levels_at_stop,
@@ -37,7 +35,7 @@ from control_plane.analysis.deciding.verdicts import (
     precise,
     wilson,
 )
-from control_plane.domain.experiment import is_whole, rounded_blocks, trial_order
+from control_plane.domain.experiment import FIRST_LOOK, FIRST_STOP, rounded_blocks, trial_order
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN
 
 Floats = NDArray[np.float64]
@@ -107,7 +105,7 @@ def placed(trials: Floats, arms: int, blocks: int, seed: int) -> Floats:
 
 def places(arms: int, blocks: int, seed: int) -> Floats | None:
     """Return where each trial stood in its block where that counts, as the product does."""
-    if is_whole(arms, blocks):
+    if blocks % arms == 0:
         return None
     within = np.tile(np.arange(arms) - (arms - 1) / 2, blocks)
     return placed(within, arms, blocks, seed)

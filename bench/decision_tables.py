@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 from control_plane.analysis.deciding.critical_values import TABLES, nominal_levels
-from control_plane.analysis.deciding.verdicts import FIRST_STOP
+from control_plane.domain.experiment import FIRST_STOP
 
 ARMS = (3, 4, 5, 6, 7, 8, 10, 13, 20, 35, 65)
 BLOCKS = (3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30, 50, 99)

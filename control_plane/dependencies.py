@@ -10,11 +10,13 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.ids import checked_id
-from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN, TREND_METRICS, TrendAxis
+from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN
 from control_plane.domain.spec import SubmittedSpec
 from control_plane.domain.spec_json import Document, adapter
 from control_plane.domain.trend_runs import (
     AUTO_BASELINE,
+    TREND_METRICS,
+    TrendAxis,
     TrendKey,
 )
 from control_plane.jobs.run_service import RunService

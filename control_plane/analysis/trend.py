@@ -22,12 +22,15 @@ from control_plane.analysis.differences import (
 from control_plane.analysis.trend_steps import FoundStep, find_steps, matched_marks
 from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import new_id
-from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS, Metric, TrendAxis
+from control_plane.domain.metrics_and_objectives import SHARE_MARGIN, Metric
 from control_plane.domain.trend_runs import (
+    ADDED,
     LEAST_TREND_POINTS,
+    TREND_METRICS,
     Blocks,
     StepChange,
     StepMark,
+    TrendAxis,
     TrendRun,
     TrendRuns,
 )
@@ -35,9 +38,6 @@ from control_plane.domain.units import SPACE, number_of, percents, share
 
 StepVerdict = Literal["better", "worse", "within margin", "changed"]
 StepOrigin = Literal["found", "moved", "added"]
-
-SHARE_MARGIN = 0.001
-"""A difference of shares that nobody cares about, as for the guardrail of errors."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from control_plane.domain.errors import FieldError, InvalidInput, refuse
 from control_plane.domain.limits import TEXT_LENGTHS, Checked, bounded, bounded_text, counted
 from control_plane.domain.metrics_and_objectives import (
     DEFAULT_MARGIN,
+    DIRECTED,
+    ERROR_SHARE,
     METRIC,
     MOST_OBJECTIVES,
     ArmObjective,
@@ -22,15 +24,17 @@ from control_plane.domain.run import State
 from control_plane.domain.spec_json import adapter, field_error
 
 MOST_ARMS = 64
-ERROR_SHARE = "error_share"
 MOST_BLOCKS = 99
 """With the burnt trial there are as many trials as a run may have."""
 MOST_WHOLE_SQUARE = 6
 """Up to so many arms the blocks are rounded up to whole squares."""
 MOST_BLOCK_ROWS = MOST_BLOCKS + MOST_WHOLE_SQUARE
-DIRECTED = tuple(name for name in METRIC if METRIC[name].less_is_better is not None)
 DEFAULT_BLOCKS = 10
 """The declared maximum of blocks where none is named."""
+FIRST_LOOK = 3
+"""No look before so many blocks."""
+FIRST_STOP = 6
+"""An experiment that stops where its interval is precise has so many blocks at least."""
 StoppingRule = Literal["spending", "precision"]
 
 
@@ -393,8 +397,3 @@ def trial_order(arms: int, blocks: int, seed: int) -> tuple[tuple[int, ...], ...
 def spare_blocks(blocks: int) -> int:
     """Return how many blocks of a design may be set aside and measured again: a fifth, or one."""
     return max(1, int(0.2 * blocks))
-
-
-def is_whole(arms: int, blocks: int) -> bool:
-    """Return whether every arm stands at each place equally often."""
-    return blocks % arms == 0

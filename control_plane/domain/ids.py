@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 
 from control_plane.domain.errors import FieldError, InvalidInput, NotFound
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PATTERN = re.compile(rf"[{_ALPHABET}]{{10}}")
@@ -67,13 +68,10 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-MAX_COMPARED_RUNS = 12
-
-
 def compared_ids(runs: str, baseline: str | None) -> tuple[tuple[str, ...], str]:
     """Return the ids of `a,b,c` and the baseline (default: the first).
 
-    Raises InvalidInput for none, one twice, more than 12, or a baseline that is not among them;
+    Raises InvalidInput for none, one twice, too many, or a baseline that is not among them;
     NotFound for what cannot be an id.
     """
     ids = tuple(part.strip() for part in runs.split(",") if part.strip())

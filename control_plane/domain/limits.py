@@ -85,6 +85,8 @@ def kind_told_by_keys(kinds: Mapping[str, Any]) -> ReadAs:
     return kind_told_by_shape(kinds, name_of, ONE_OF, f"Give exactly one of {', '.join(kinds)}.")
 
 
+MAX_COMPARED_RUNS = 12
+"""How many runs stand side by side at most; so many letters, marks and colours tell them apart."""
 MAX_BUNDLE_BYTES = 1_000_000_000
 """How large a file of results from elsewhere may be."""
 

@@ -115,21 +115,15 @@ START_TIME = Metric(
 )
 """Followed by trends alone: it is a number of trials, and of no stream."""
 
-TREND_METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (*METRICS, START_TIME) if metric.name != "duration_s"
-}
-"""What a trend can follow; a duration is summed over the trials, of which runs have any number."""
-
-TrendAxis = Literal["time", "commit"]
-"""Along what a trend is drawn."""
-
-ADDED = "added by hand"
-"""What is told of a step of a trend that nobody but a person sees."""
-
 DEFAULT_MARGIN = 0.03
 """A change of a metric that nobody cares about, as a share, unless somebody says another."""
 
+SHARE_MARGIN = 0.001
+"""The same of a share, 0.1 percentage points: by so much more a contender may fail."""
+
 METRIC: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+DIRECTED = tuple(name for name in METRIC if METRIC[name].less_is_better is not None)
+ERROR_SHARE = "error_share"
 
 ERRORS_OR_NO_ANSWER = "Errors or no answer"
 JUDGED_METRIC: dict[str, Metric] = METRIC | {

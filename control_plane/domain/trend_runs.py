@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Literal
 
 from control_plane.domain.documents import moment
+from control_plane.domain.metrics_and_objectives import METRICS, START_TIME, Metric
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
@@ -13,6 +15,17 @@ Blocks = tuple[tuple[float | None, float | None], ...]
 
 LEAST_TREND_POINTS = 10
 """Fewer points are no trend: nothing is said of steps among them."""
+
+TREND_METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (*METRICS, START_TIME) if metric.name != "duration_s"
+}
+"""What a trend can follow; a duration is summed over the trials, of which runs have any number."""
+
+TrendAxis = Literal["time", "commit"]
+"""Along what a trend is drawn."""
+
+ADDED = "added by hand"
+"""What is told of a step of a trend that nobody but a person sees."""
 
 AUTO_BASELINE = "auto"
 """Stands for the pinned baseline that most runs of a trend were measured in turns with."""

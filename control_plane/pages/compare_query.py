@@ -12,7 +12,8 @@ from fastapi import Query
 
 from control_plane.analysis.charts.timeline_series import WHOLE_TRIAL, Span
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids
+from control_plane.domain.ids import compared_ids
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import DeletedRun, Pin, Run
 from control_plane.pages.urls import COMPARE

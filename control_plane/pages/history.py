@@ -16,13 +16,8 @@ from control_plane.analysis.run_labels import LETTERS, MARKERS, RunLabel
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput, NotFound, UnreadableRun
-from control_plane.domain.ids import (
-    MAX_COMPARED_RUNS,
-    checked_id,
-    compared_ids,
-    is_id,
-    tool_result_address,
-)
+from control_plane.domain.ids import checked_id, compared_ids, is_id, tool_result_address
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import OUTCOMES, ValidityOutcome
 from control_plane.domain.run import Run, State

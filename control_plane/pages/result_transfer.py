@@ -16,12 +16,12 @@ from starlette.background import BackgroundTask
 from control_plane.dependencies import RunServiceDep, StoreDep
 from control_plane.domain.errors import FieldError, InvalidInput, QueueFull
 from control_plane.domain.ids import (
-    MAX_COMPARED_RUNS,
     checked_id,
     experiment_address,
     run_address,
     tool_result_address,
 )
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 from control_plane.domain.spec_json import write_spec
 from control_plane.domain.tool_result import TIME_UNITS, TOOL_KINDS
 from control_plane.domain.units import about

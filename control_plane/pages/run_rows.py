@@ -12,7 +12,7 @@ from typing import Literal
 
 from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.charts.metric_charts import Sparkline, sparkline, trial_sparkline
-from control_plane.analysis.validity import ERRORS_SUSPECT
+from control_plane.analysis.validity.response_gates import ERRORS_SUSPECT
 from control_plane.domain.result import Progress, Summary
 from control_plane.domain.run import Live, Run, State
 from control_plane.domain.spec import Spec

@@ -33,9 +33,10 @@ from control_plane.dependencies import (
     read_trend,
 )
 from control_plane.domain.errors import NotFound
-from control_plane.domain.metrics_and_objectives import ADDED, TREND_METRICS
 from control_plane.domain.trend_runs import (
+    ADDED,
     LEAST_TREND_POINTS,
+    TREND_METRICS,
     LeftOutOfTrends,
     ListedTrend,
     StepChange,

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from control_plane.domain.errors import Conflict, NotFound, UnreadableRun, refuse
 from control_plane.domain.ids import is_id
 from control_plane.domain.limits import TEXT_LENGTHS, bounded_text, known_name
-from control_plane.domain.metrics_and_objectives import START_TIME, TREND_METRICS, stored_number
+from control_plane.domain.metrics_and_objectives import START_TIME, stored_number
 from control_plane.domain.result import Environment
 from control_plane.domain.run import State
 from control_plane.domain.spec import Spec
@@ -25,6 +25,7 @@ from control_plane.domain.spec_json import spec_digest, stored_spec
 from control_plane.domain.trend_runs import (
     AUTO_BASELINE,
     LEAST_TREND_POINTS,
+    TREND_METRICS,
     Blocks,
     LeftOutOfTrends,
     ListedTrend,

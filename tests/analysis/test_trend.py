@@ -13,11 +13,11 @@ from control_plane.analysis.prose.experiment_document import trend_document
 from control_plane.analysis.prose.experiment_report import trend_markdown
 from control_plane.analysis.trend import Trend, changed_mark, trend_of
 from control_plane.domain.errors import InvalidInput
-from control_plane.domain.metrics_and_objectives import TrendAxis
 from control_plane.domain.trend_runs import (
     Blocks,
     StepChange,
     StepMark,
+    TrendAxis,
     TrendBaseline,
     TrendKey,
     TrendRun,

@@ -15,7 +15,6 @@ from control_plane.domain.experiment import (
     ExperimentArm,
     ExperimentBlock,
     ExperimentDesign,
-    is_whole,
     read_experiment,
     rounded_blocks,
     trial_order,
@@ -145,7 +144,7 @@ def test_the_seed_draws_labels_and_start_and_more_blocks_begin_alike() -> None:
 )  # fmt: skip
 def test_blocks_are_rounded_up_to_whole_squares(arms: int, asked: int, blocks: int) -> None:
     assert rounded_blocks(arms, asked) == blocks
-    assert is_whole(arms, blocks) == (arms < 7)
+    assert (blocks % arms == 0) == (arms < 7)
 
 
 def test_what_is_spoiled_is_measured_again_at_the_end_once_and_a_few_blocks_only() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from control_plane.domain.errors import InvalidInput, NotFound
-from control_plane.domain.ids import MAX_COMPARED_RUNS, compared_ids, is_id, new_id
+from control_plane.domain.ids import compared_ids, is_id, new_id
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 
 
 def test_new_ids_are_ids_and_do_not_repeat():

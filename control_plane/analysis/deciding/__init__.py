@@ -29,8 +29,9 @@ from control_plane.analysis.deciding.verdicts import (
 )
 from control_plane.analysis.differences import CHANGED_IN_PAUSE
 from control_plane.analysis.validity.judged_run import judge
-from control_plane.domain.experiment import ERROR_SHARE, ExperimentDesign
+from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.metrics_and_objectives import (
+    ERROR_SHARE,
     JUDGED_METRIC,
     JudgedObjective,
     Metric,

@@ -25,7 +25,6 @@ from control_plane.analysis.deciding import (
 from control_plane.analysis.deciding.effects import Effect, Interval, VariancePrior, geometric_mean
 from control_plane.analysis.deciding.noise_floor import noise_of
 from control_plane.analysis.deciding.verdicts import (
-    FIRST_LOOK,
     NO_LOOK,
     GuardrailOutcome,
     LookLevels,
@@ -45,16 +44,17 @@ from control_plane.analysis.deciding.verdicts import (
 )
 from control_plane.analysis.validity.judged_run import disturbances
 from control_plane.domain.experiment import (
-    ERROR_SHARE,
+    FIRST_LOOK,
     BlockVariance,
     Experiment,
     ExperimentDesign,
     MetricNoise,
-    is_whole,
     trial_order,
 )
 from control_plane.domain.metrics_and_objectives import (
+    ERROR_SHARE,
     JUDGED_METRIC,
+    SHARE_MARGIN,
     JudgedObjective,
     Metric,
     Prediction,
@@ -62,9 +62,6 @@ from control_plane.domain.metrics_and_objectives import (
 from control_plane.domain.run import Run, State, state_of_arms
 
 Role = Literal["primary", "guardrail", "exploratory"]
-
-ERROR_MARGIN = 0.001
-"""The share of errors, 0.1 percentage points, by which a contender may be worse."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ class JudgedExperiment:
     @property
     def whole(self) -> bool:
         """Whether every arm stood at each place of a block equally often."""
-        return is_whole(len(self.runs), self.blocks)
+        return self.blocks % len(self.runs) == 0
 
 
 def judge_experiment(
@@ -276,7 +273,7 @@ def _case(
     over = all(run.state.terminal for run in runs if run)
     # What stops anywhere is looked at as if it ended there, so that the last look says the same.
     ends_at = len(blocks) if over or design.rule == "precision" else design.blocks
-    places = None if is_whole(len(runs), ends_at) else _places(experiment, blocks)
+    places = None if ends_at % len(runs) == 0 else _places(experiment, blocks)
     case = _Case(experiment, runs, blocks, priors, places)
     if design.rule == "spending":
         return replace(case, levels=levels_of_look(len(blocks), design.blocks))
@@ -387,7 +384,7 @@ def _role(design: ExperimentDesign, metric: Metric) -> tuple[Role, float]:
     if guardrail is not None:
         return "guardrail", guardrail.margin
     if metric.name == ERROR_SHARE:
-        return "guardrail", ERROR_MARGIN
+        return "guardrail", SHARE_MARGIN
     return "exploratory", design.margin
 
 

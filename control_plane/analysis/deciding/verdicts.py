@@ -13,15 +13,13 @@ from typing import Literal
 
 from control_plane.analysis.deciding.critical_values import level_at, level_at_stop, student
 from control_plane.analysis.deciding.effects import LEAST_BLOCKS, Effect, Interval
+from control_plane.domain.experiment import FIRST_LOOK, FIRST_STOP
 from control_plane.domain.metrics_and_objectives import (
     DEFAULT_MARGIN,
     Metric,
     ObjectiveOutcome,
     Prediction,
 )
-
-FIRST_LOOK = 3
-"""No look before so many blocks."""
 
 VerdictName = Literal[
     "better",
@@ -70,10 +68,6 @@ def levels_of_look(blocks: int, maximum: int) -> LookLevels:
         level_at(looked, maximum, FIRST_LOOK, FIXED.for_95),
         level_at(looked, maximum, FIRST_LOOK, FIXED.for_90),
     )
-
-
-FIRST_STOP = 6
-"""An experiment that stops where its interval is precise has so many blocks at least."""
 
 
 def levels_at_stop(maximum: int) -> LookLevels:

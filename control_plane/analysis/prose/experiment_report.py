@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from control_plane.analysis.prose import escaped
-from control_plane.domain.metrics_and_objectives import ADDED, JUDGED_METRIC, JudgedObjective
+from control_plane.domain.metrics_and_objectives import JUDGED_METRIC, JudgedObjective
 from control_plane.domain.spec_json import Document
-from control_plane.domain.trend_runs import LEAST_TREND_POINTS
+from control_plane.domain.trend_runs import ADDED, LEAST_TREND_POINTS
 from control_plane.domain.units import NONE, WRITTEN, change, number_of, ratio
 
 _AGAINST = {"worse", "broken", "failed"}

@@ -11,11 +11,11 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedMetric,
     JudgedPrediction,
 )
-from control_plane.analysis.deciding.verdicts import FIRST_LOOK, Verdict
+from control_plane.analysis.deciding.verdicts import Verdict
 from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.analysis.validity.judged_run import GATES
-from control_plane.domain.experiment import Experiment
+from control_plane.domain.experiment import FIRST_LOOK, Experiment
 from control_plane.domain.run import State
 from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, share
 

@@ -9,9 +9,6 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.units import SPACE, count, figures, seconds, share
 
-ERRORS_SUSPECT = 0.001
-"""From this share of failed requests on, errors are worth a doubt; pages mark them, too."""
-
 GateLevel = Literal["ok", "suspect", "invalid"]
 
 

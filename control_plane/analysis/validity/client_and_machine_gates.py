@@ -6,7 +6,6 @@ from dataclasses import replace
 from control_plane.analysis.validity import (
     CORES,
     COUNT,
-    ERRORS_SUSPECT,
     SECONDS,
     SHARE,
     Gate,
@@ -17,6 +16,7 @@ from control_plane.analysis.validity import (
     judgement,
     percent,
 )
+from control_plane.analysis.validity.response_gates import ERRORS_SUSPECT
 from control_plane.domain.limits import BUSY_SHARE, FEW_CORES, OWN_CPU, THROTTLED_SHARE
 from control_plane.domain.result import MachineUse, Summary, Trial
 from control_plane.domain.spec import Stream

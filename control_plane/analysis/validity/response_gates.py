@@ -6,7 +6,6 @@ from dataclasses import replace
 from control_plane.analysis.summary import error_kinds, mean_with_waiting_s
 from control_plane.analysis.validity import (
     COUNT,
-    ERRORS_SUSPECT,
     SECONDS,
     SHARE,
     Gate,
@@ -41,6 +40,10 @@ COMPLETED = Gate(
     "completed", "Completed requests", COUNT, GateLimits("≥", invalid=1),
     "no request completed", completed,
 )  # fmt: skip
+
+
+ERRORS_SUSPECT = 0.001
+"""From this share of failed requests on, errors are worth a doubt; pages mark them, too."""
 
 
 def error_limits(spec: Spec) -> GateLimits:

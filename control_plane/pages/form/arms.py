@@ -6,11 +6,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from control_plane.analysis.deciding.verdicts import FIRST_LOOK
 from control_plane.analysis.field_labels import label_of, text_of
-from control_plane.domain.experiment import MOST_ARMS, ExperimentDesign, rounded_blocks
-from control_plane.domain.ids import MAX_COMPARED_RUNS
-from control_plane.domain.limits import TEXT_LENGTHS
+from control_plane.domain.experiment import FIRST_LOOK, MOST_ARMS, ExperimentDesign, rounded_blocks
+from control_plane.domain.limits import MAX_COMPARED_RUNS, TEXT_LENGTHS
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.spec_json import Document
 from control_plane.pages.form import FormData

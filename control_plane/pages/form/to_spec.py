@@ -6,7 +6,7 @@ from math import prod
 
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.ids import MAX_COMPARED_RUNS
+from control_plane.domain.limits import MAX_COMPARED_RUNS
 from control_plane.domain.request import RowValue
 from control_plane.domain.row_files import RowFile
 from control_plane.domain.server_command_lines import lacking

@@ -7,7 +7,7 @@ from typing import Literal
 
 from control_plane.analysis.charts.curve import STREAM_COLOURS
 from control_plane.analysis.summary import error_kinds
-from control_plane.analysis.validity import ERRORS_SUSPECT
+from control_plane.analysis.validity.response_gates import ERRORS_SUSPECT
 from control_plane.domain.result import Summary, Trial
 from control_plane.domain.run import Run
 from control_plane.domain.spec import Stream
