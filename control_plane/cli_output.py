@@ -86,8 +86,9 @@ def print_json(document: Document) -> None:
 
 
 class ProgressLines:
-    """Prints a line when something moved; `titled` for one of several runs that are waited for.
+    """Prints a line when something moved, by a tenth at least where no terminal shows it.
 
+    `titled` for one of several runs that are waited for.
     That late answers are awaited is said once for each trial, with their number by then.
     """
 
@@ -95,12 +96,12 @@ class ProgressLines:
         self._titled, self._said = titled, ("", 0)
 
     def __call__(self, run: Document) -> None:
-        progress = run["progress"]
-        if not progress:
+        if not (progress := run["progress"]):
             return
         awaited = progress.get("awaited", 0)
         line = _place(run, titled=self._titled)
-        said = ("awaiting" if awaited else line, progress["trial"])
+        moved = line if err.is_terminal else f"{run['state']} {int(10 * progress['share'])}"
+        said = ("awaiting" if awaited else moved, progress["trial"])
         if said != self._said:
             complain(f"{line}{_awaiting(awaited, run) if awaited else ''}")
         self._said = said

@@ -131,6 +131,22 @@ def test_late_answers_are_told_once_for_each_trial(capsys: pytest.CaptureFixture
     ]
 
 
+def test_a_log_gets_a_line_for_each_tenth(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replace(_run(200, "a"), state=State.RUNNING)
+
+    def lines() -> int:
+        tell = ProgressLines()
+        for hundredth in range(100):
+            tell(run_document(run, Progress("running", 1, 1, hundredth / 100, 1.0, None, 0)))
+        return len(capsys.readouterr().err.splitlines())
+
+    assert lines() == 10
+    monkeypatch.setattr(cli_output, "err", Console(stderr=True, force_terminal=True))
+    assert lines() == 100
+
+
 def test_ceilings_come_in_the_order_of_the_strategies_with_their_doubts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

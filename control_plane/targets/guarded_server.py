@@ -5,6 +5,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import signal
 import sys
 import threading
@@ -75,6 +76,8 @@ def _pidfd_of(pid: int) -> int | None:
 
 OUTPUT_READ_BYTES = 128_000
 _LONGEST_LINE = 500
+_TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z^_])")
+"""Colours, movements of the cursor and titles of windows, by ECMA-48."""
 
 
 class ServerOutput:
@@ -127,6 +130,7 @@ class ServerOutput:
         size = os.fstat(self.descriptor).st_size
         start = max(0, size - OUTPUT_READ_BYTES)
         text = os.pread(self.descriptor, OUTPUT_READ_BYTES, start).decode(errors="replace")
+        text = _TERMINAL_CODES.sub("", text)
         lines = self._finder.hide(text).lstrip("\0").splitlines()
         whole = lines[1:] if start else lines
         return tuple(line[:_LONGEST_LINE] for line in whole[-self._max_lines :])

@@ -22,6 +22,13 @@ def test_bytes_that_are_no_text_and_lines_without_end_do_no_harm() -> None:
         assert output.lines() == ("last", "y" * 500)
 
 
+def test_colours_and_titles_of_a_terminal_are_left_out() -> None:
+    with ServerOutput(5) as output:
+        os.write(output.descriptor, b"\x1b[32m\x1b[1mINFO\x1b[0m: started [1]\n")
+        os.write(output.descriptor, b"\x1b]0;served\x07\x1b[2K\x1b[1Aready\n\x1b]no end\n")
+        assert output.lines() == ("INFO: started [1]", "ready", "\x1b]no end")
+
+
 def test_writers_append_wherever_readers_are() -> None:
     with ServerOutput(5) as output:
         os.write(output.descriptor, b"one\n")

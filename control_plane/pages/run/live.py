@@ -175,7 +175,9 @@ def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
     known = [sum(shares) / len(shares) for shares in recent if shares]
     if not known:
         return Tile(label, NONE, "", "not measured yet", "hidden")
-    value, unit = share(sum(known)).split()
+    if len(known) > 1:
+        return Tile(label, figures(sum(known)), "cores", f"of {len(known)} processes, last 2 s")
+    value, unit = share(known[0]).split()
     return Tile(label, value, unit, "of one core, last 2 s")
 
 
