@@ -95,7 +95,9 @@ def preset_time(name: str, service: RunService) -> str:
 
 router = APIRouter(include_in_schema=False)
 
-RECENT_RUNS, MOST_OFFERED, MOST_CARDS = 8, 3, 6
+MOST_OFFERED, MOST_CARDS, RECENT = 3, 6, 7
+RUNS_LOOKED_AT = 40
+"""Enough for so many rows where some are experiments, whose arms share one."""
 
 
 @router.get("/")
@@ -103,7 +105,7 @@ def home(
     request: Request, store: StoreDep, service: RunServiceDep, answers: AnswersDep
 ) -> Response:
     """Show the home page."""
-    recent = store.runs(limit=RECENT_RUNS)
+    recent = store.runs(limit=RUNS_LOOKED_AT)
     applications = service.applications()
     key = new_idempotency_key()
     shown = HomePage(
@@ -123,7 +125,7 @@ def home(
         configurations=service.configurations.all(),
         time=preset_time("items", service),
         key=key,
-        groups=run_list_groups(recent.runs, store, service, answers),
+        groups=run_list_groups(recent.runs, store, service, answers)[:RECENT],
         total=recent.total,
     )
     return page(request, shown)

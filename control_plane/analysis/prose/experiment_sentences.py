@@ -17,7 +17,7 @@ from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.analysis.validity.judged_run import GATES
 from control_plane.domain.experiment import FIRST_LOOK, Experiment
 from control_plane.domain.run import State
-from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, share
+from control_plane.domain.units import WRITTEN, figures, is_turned, number_of, ratio, share
 
 REASONS = {
     "machine_moved": "the machine itself changed while it was measured",
@@ -205,16 +205,23 @@ def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
 def prediction_numbers(judged: JudgedPrediction) -> str:
     """Return `×3.7 [3.5, 3.9], expected ×2.9 to ×4.5`; where nothing is known what was expected."""
     is_value = judged.prediction.kind == "value"
-    written = WRITTEN[judged.metric.unit] if is_value else lambda value: f"×{figures(value)}"
+    written = WRITTEN[judged.metric.unit] if is_value else ratio
     low, high = judged.expected
-    expected = f"at least {written(low)}" if isinf(high) else f"{written(low)} to {written(high)}"
-    if not low:
-        expected = f"at most {written(high)}"
+    turns = not is_value and is_turned(high)
+    if isinf(high):
+        expected = f"at least {written(low)}"
+    elif not low:
+        expected = f"{written(high)} or more" if turns else f"at most {written(high)}"
+    else:
+        ends = (high, low) if turns else (low, high)
+        expected = " to ".join(map(written, ends))
     if judged.found is None:
         return f"expected {expected}"
     value, interval = judged.found
-    within = f"[{written(interval.low)}, {written(interval.high)}]"
-    return f"{written(value)} {within}, expected {expected}"
+    found, within = ratio_with_interval(value, interval)
+    if is_value:
+        found, within = written(value), f"[{written(interval.low)}, {written(interval.high)}]"
+    return f"{found} {within}, expected {expected}"
 
 
 def attempt_sentence(experiment: Experiment) -> str:

@@ -13,15 +13,37 @@ from control_plane.analysis.prose.experiment_report import (
     experiment_markdown,
     trend_list_lines,
 )
-from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.prose.experiment_sentences import (
+    experiment_headline,
+    prediction_numbers,
+)
 from control_plane.analysis.run_labels import arm_labels
 from control_plane.analysis.validity.judged_run import GATES
 from control_plane.cli_experiment import print_experiment
+from control_plane.domain.metrics_and_objectives import Prediction
 from control_plane.domain.result import Reason, Validity
 from control_plane.domain.run import State
 from control_plane.domain.trend_runs import LEAST_TREND_POINTS
 from tests.analysis.deciding.test_judged_experiment import NAMES, arm, experiment
 from tests.builders.trials import with_spaces
+
+
+@pytest.mark.parametrize(
+    ("factor", "claim", "expected"),
+    [
+        (4.0, {"low": 2.0}, "×4.01 [3.96, 4.05], expected at least ×2.00"),
+        (0.25, {"high": 0.2}, "÷3.99 [3.95, 4.04], expected ÷5.00 or more"),
+        (0.25, {"high": 2.0}, "÷3.99 [3.95, 4.04], expected at most ×2.00"),
+        (0.25, {"low": 0.2, "high": 0.5}, "÷3.99 [3.95, 4.04], expected ÷2.00 to ÷5.00"),
+        (0.25, {"low": 0.2, "high": 2.0}, "÷3.99 [3.95, 4.04], expected ÷5.00 to ×2.00"),
+    ],
+)
+def test_what_a_claim_expects_is_written_as_what_was_measured(
+    factor: float, claim: dict[str, float], expected: str
+) -> None:
+    claims = (Prediction(text="It is so.", arm="new", **claim),)  # type: ignore[arg-type] # fields of a prediction
+    found = judge_experiment(experiment(predictions=claims), [arm(0, 1.0), arm(1, factor)])
+    assert prediction_numbers(found.predictions[0]) == expected
 
 
 def test_reports_mark_what_is_suspect_and_say_why_nothing_is_decided() -> None:
