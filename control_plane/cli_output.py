@@ -86,9 +86,8 @@ def print_json(document: Document) -> None:
 
 
 class ProgressLines:
-    """Prints a line when something moved, by a tenth at least where no terminal shows it.
+    """Prints a line when a run moved, without a terminal by a tenth; `titled`: one of several.
 
-    `titled` for one of several runs that are waited for.
     That late answers are awaited is said once for each trial, with their number by then.
     """
 
