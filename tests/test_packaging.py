@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboard import dashboard
+from tests.dashboard import BARE, dashboard, items_spec
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,3 +51,22 @@ def test_the_wheel_serves_from_any_directory(installed: Path, tmp_path: Path) ->
         maps = Path(f"/proc/{looplab.process.pid}/environ").read_bytes()
         assert str(installed).encode() in maps
         assert (tmp_path / "runs.db").is_file()
+
+
+def test_a_run_ends_where_the_files_of_looplab_changed_since_it_started(
+    installed: Path, tmp_path: Path
+) -> None:
+    """As `git pull` does under a dashboard: new load workers would meet the old control plane."""
+    path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
+    changed = installed / "control_plane/load/worker_protocol.py"
+    before = changed.read_text()
+    with dashboard(tmp_path, environment={"PYTHONPATH": path}) as looplab:
+        try:
+            assert looplab.finished(looplab.submit(items_spec(**BARE)))["state"] == "finished"
+            changed.write_text(before + "raise SystemExit\n")
+            run_id = looplab.submit(items_spec(**BARE))
+            run = looplab.until_state(run_id, {"failed"})
+        finally:
+            changed.write_text(before)
+    assert run["reason"].startswith("Looplab's files have changed since it started")
+    assert "restart it" in run["reason"]
