@@ -16,13 +16,11 @@ from control_plane.analysis.comparison import (
 )
 from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.run_labels import RunLabel
+from control_plane.analysis.trend import SHARE_MARGIN
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
-from control_plane.domain.times_and_percentiles import (
-    AT_LEAST_NOTE,
-    NO_ANSWER,
-)
+from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER
 from control_plane.domain.units import NONE, WRITTEN, count, figures, ratio
 from control_plane.pages.run_rows import (
     COLUMN_HEADS,
@@ -212,7 +210,8 @@ def _scaled(value: float | None, scale: float) -> Cell:
 class MetricRow:
     """One metric of all runs, with `cells` in their order.
 
-    `factor`: its largest difference over what may be noise; None where it has no ratio.
+    `factor`: its largest difference over what may be noise; None where nothing can be set against
+    the baseline. `telling`: it is above 1, or one side alone has none of it or no answer.
     """
 
     metric: str
@@ -220,6 +219,7 @@ class MetricRow:
     meaning: str
     cells: tuple[Cell, ...]
     factor: float | None
+    telling: bool
 
     @property
     def factor_text(self) -> str:
@@ -240,7 +240,8 @@ def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
     """Return every metric of every stream, with its ratio to the baseline.
 
     The most telling differences come first. Folded are metrics whose largest difference is within
-    the margin, or within what the trials of a run differ by themselves, and those without a ratio.
+    the margin, or within what the trials of a run differ by themselves, and those without one;
+    none of them where no run has a ratio.
     """
     return tuple(
         _stream_rows(
@@ -251,44 +252,82 @@ def ratio_table(comparison: Comparison) -> tuple[StreamRows, ...]:
 
 
 def _stream_rows(stream: str, rows: Sequence[MetricRow]) -> StreamRows:
-    ordered = sorted(rows, key=lambda row: -(row.factor or 0.0))
-    if all(row.factor is None for row in rows):
-        return StreamRows(stream, tuple(rows), ())
-    telling = tuple(row for row in ordered if (row.factor or 0.0) > 1)
-    return StreamRows(stream, telling, tuple(ordered[len(telling) :]))
+    ordered = sorted(rows, key=lambda row: (not row.telling, -(row.factor or 0.0)))
+    if not any(cell.below for row in rows for cell in row.cells):
+        return StreamRows(stream, tuple(ordered), ())
+    telling = sum(row.telling for row in rows)
+    return StreamRows(stream, tuple(ordered[:telling]), tuple(ordered[telling:]))
 
 
 def _row(comparison: Comparison, row: MetricComparison) -> MetricRow:
     metric = METRIC[row.metric]
     cells = tuple(_metric_cell(comparison, row, run) for run in comparison.runs)
     factor = significance(comparison, row)
-    return MetricRow(row.metric, metric.label, metric.meaning, cells, factor)
+    telling = (factor or 0) > 1 or any(_on_one_side(comparison, row, name) for name in row.ratios)
+    return MetricRow(row.metric, metric.label, metric.meaning, cells, factor, telling)
 
 
 def significance(comparison: Comparison, row: MetricComparison) -> float | None:
-    """Return the largest difference of a metric over what may be noise; None without a ratio.
+    """Return the largest difference of a metric over what may be noise; None without one.
 
-    Both are logarithms. What may be noise is the margin, or how far apart the trials of either run
-    lie, where that is more. A factor above 1 decides nothing: only an interval does.
+    Both are logarithms, or those of shares themselves. What may be noise is the margin, or how far
+    apart the trials of either run lie, where that is more. A factor above 1 decides nothing: only
+    an interval does.
     """
     base = _spread(comparison.run(comparison.baseline), row)
+    margin = SHARE_MARGIN if row.unit == "share" else MARGIN
     factors = [
-        abs(math.log(value)) / max(MARGIN, base, _spread(comparison.run(run_id), row))
+        found / max(margin, base, _spread(comparison.run(run_id), row))
         for run_id in row.ratios
-        if (value := shown_ratio(comparison, row, run_id))
+        if (found := _difference(comparison, row, run_id)) is not None
     ]
     return max(factors, default=None)
 
 
+def _difference(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:
+    """Return how far a run lies from the baseline: a logarithm, or a share."""
+    if row.unit != "share":
+        found = shown_ratio(comparison, row, run_id)
+        return abs(math.log(found)) if found else None
+    value, base = row.values[run_id], row.values[comparison.baseline]
+    if run_id in {comparison.baseline, *comparison.apart} or value is None or base is None:
+        return None
+    return abs(value - base)
+
+
+def _on_one_side(comparison: Comparison, row: MetricComparison, run_id: str) -> bool:
+    """Whether a run or the baseline has none of a metric, or no answer, and the other has some.
+
+    So it is too where one side alone is a bound, and lies beyond the other.
+    """
+    sides = comparison.baseline, run_id
+    if run_id in {comparison.baseline, *comparison.apart} or (
+        row.unit != "share" and not any(each.ratios[run_id] for each in comparison.rows)
+    ):
+        return False
+    known = [value for side in sides if (value := row.values[side]) is not None]
+    if unanswered := sum(side in row.unanswered for side in sides):
+        return unanswered == len(known) == 1
+    if len(known) < len(sides):
+        return False
+    bounds = [side in row.at_least for side in sides]
+    return known.count(0) == 1 or (
+        any(bounds) and bounds == [value == max(known) for value in known]
+    )
+
+
 def _spread(run: Run, row: MetricComparison) -> float:
-    """Return how far apart the trials of a run lie, as a logarithm; 0 of a single one."""
+    """Return how far apart the trials of a run lie, as `_difference` has it; 0 of a single one."""
     of_trials = (
         value_of(stream, row.metric)
         for trial in run.trials
         for stream in trial.streams
         if stream.name == row.stream
     )
-    known = [value for value in of_trials if value and value > 0]
+    known = [value for value in of_trials if value is not None]
+    if row.unit == "share":
+        return max(known) - min(known) if known else 0.0
+    known = [value for value in known if value > 0]
     return math.log(max(known) / min(known)) if known else 0.0
 
 

@@ -146,6 +146,59 @@ def test_the_table_has_every_metric_with_its_ratio_below() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "factor"),
+    [({}, {"reset": 5}, 0.2), ({"reset": 5}, {}, 0.2), ({"reset": 5}, {"reset": 85}, 3.2)],
+)
+def test_errors_that_rose_stay_in_view(
+    first: dict[str, int], second: dict[str, int], factor: float
+) -> None:
+    shapes = (replace(ASYNC, errors=errors) for errors in (first, second))
+    runs = [_detail(shape, letter).run for shape, letter in zip(shapes, "ab", strict=True)]
+    (stream,) = ratio_table(compare(runs, "a000000000"))
+    (row,) = (row for row in stream.rows if row.label == "Errors")
+    assert row.factor == pytest.approx(factor, rel=0.01)
+
+
+def test_the_same_share_of_errors_is_folded() -> None:
+    same = replace(ASYNC, errors={"reset": 5})
+    (stream,) = ratio_table(compare([_detail(same, each).run for each in "ab"], "a000000000"))
+    assert "Errors" in [row.label for row in stream.folded]
+
+
+def test_errors_that_make_a_run_invalid_stay_in_view_beside_valid_runs() -> None:
+    details = (_detail(ASYNC, "a"), _detail(replace(ASYNC, rate_per_s=9_000), "b"))
+    runs = [*(detail.run for detail in details), _detail(FAILING, "c").run]
+    (stream,) = ratio_table(compare(runs, "a000000000"))
+    assert "Errors" in [row.label for row in stream.rows]
+    assert stream.folded
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "telling"),
+    [
+        ({}, 0.0, True),
+        ({}, 1e-3, False),
+        ({"at_least": ("b000000000",)}, 1e-3, True),
+        ({"at_least": ("b000000000",)}, 1e3, False),
+        ({"at_least": ("a000000000", "b000000000")}, 1e-3, False),
+        ({"unanswered": ("a000000000",)}, None, True),
+        ({"unanswered": ("a000000000", "b000000000")}, None, False),
+    ],
+)
+def test_what_differs_without_a_ratio_stays_in_view(
+    changes: dict[str, Any], value: float | None, *, telling: bool
+) -> None:
+    compared = _two(ASYNC)
+    row = compared.row("items", "response_time_s.p99")
+    values = {**row.values, "a000000000": value}
+    changed = replace(row, values=values, ratios=dict.fromkeys(row.ratios), **changes)
+    rows = tuple(changed if each is row else each for each in compared.rows)
+    (stream,) = ratio_table(replace(compared, rows=rows))
+    shown = [each.factor_text for each in stream.rows if each.metric == row.metric]
+    assert shown == ["–"] * telling
+
+
+@pytest.mark.parametrize(
     ("low", "high", "ticks"),
     [
         (0, 10, [0, 2, 4, 6, 8, 10]),
