@@ -21,6 +21,8 @@ MODULE_LIMIT = 260
 COMMENT_SHARE_LIMIT = 0.05
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""What can hold a function; expressions, most of a tree, cannot."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Source:
     @cached_property
     def comments(self) -> tuple[tuple[int, str], ...]:
         """Line number and text of each comment."""
+        if "#" not in self.text:
+            return ()
         return tuple(
             (token.start[0], token.string)
             for token in tokenize.generate_tokens(io.StringIO(self.text).readline)
@@ -78,6 +82,8 @@ def functions(source: Source) -> Iterator[Function]:
 
 def _functions(node: ast.AST, prefix: str) -> Iterator[Function]:
     for child in ast.iter_child_nodes(node):
+        if not isinstance(child, STATEMENTS):
+            continue
         inner = prefix
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             where = prefix + child.name

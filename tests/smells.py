@@ -87,8 +87,16 @@ def broad_excepts(source: Source) -> Iterator[str]:
     for node in source.nodes:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises_again(node):
             yield f"{source.path}:{node.lineno}"
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+        if isinstance(node, ast.Call) and _name(node.func) == "suppress":
             yield from (f"{source.path}:{node.lineno}" for caught in node.args if _is_broad(caught))
+
+
+def _name(function: ast.expr) -> str:
+    """The last part of a dotted name; "" of anything else."""
+    match function:
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name
+    return ""
 
 
 def _is_broad(caught: ast.expr | None) -> bool:
@@ -191,7 +199,7 @@ def asks_for_class(source: Source) -> Iterator[str]:
     for node in source.nodes:
         if isinstance(node, ast.MatchClass):
             asked: list[ast.expr] = [node.cls]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+        elif isinstance(node, ast.Call) and _name(node.func) == "isinstance":
             asked = node.args[1:]
         else:
             continue
@@ -200,15 +208,21 @@ def asks_for_class(source: Source) -> Iterator[str]:
             yield f"{source.path}:{node.lineno} {', '.join(sorted(names))}"
 
 
+_FROM_A_TEST = re.compile(r"\bfrom\s+\S*\btest_")
+
+
 def taken_fixtures(files: list[Source]) -> Iterator[str]:
     """Fixtures that a file of tests imports from another: those of several belong in a conftest."""
     fixtures = {
         (file.path.removesuffix(".py").replace("/", "."), function.node.name)
         for file in files
+        if "pytest.fixture" in file.text
         for function in functions(file)
         if any("pytest.fixture" in ast.unparse(each) for each in function.node.decorator_list)
     }
     for file in files:
+        if not _FROM_A_TEST.search(file.text):
+            continue
         for node in file.nodes:
             if isinstance(node, ast.ImportFrom) and "test_" in str(node.module):
                 taken = {each.name for each in node.names if (node.module, each.name) in fixtures}

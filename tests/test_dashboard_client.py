@@ -25,7 +25,6 @@ from tests.conftest import Call
 from tests.dashboard import (
     BARE,
     DashboardProcess,
-    dashboard,
     forked_dashboard,
     long_spec,
     provide_database,
@@ -58,7 +57,7 @@ def test_a_share_link_is_repeated_by_its_address(call: Call, tmp_path: Path) -> 
     asked = decided(store, "classic", shapes, facts)
     made = decided(store, "classic", shapes, facts, confirms=asked.id)
     store.close()
-    with dashboard(folder) as theirs:
+    with forked_dashboard(folder) as theirs:
         hidden = shared(theirs.url, theirs.client.post, subject=ids[0])
         shown = shared(theirs.url, theirs.client.post, subject=ids[1], show="paths")
         for link, code in (

@@ -1,12 +1,11 @@
 """The list of trends, on the page, through the API and on the command line."""
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 from control_plane.store.bundles import write_bundle
+from tests import forked
 from tests.builders.trends import P50S, repeated
 from tests.in_process import in_process
 from tests.pages.stored import words
@@ -32,11 +31,8 @@ def test_trends_of_suspect_runs_are_listed_where_asked_for(tmp_path: Path) -> No
         (listed,) = looplab.get("/api/trends?suspect=true&machine=bench").json()["trends"]
         assert listed["runs"] == 24
         assert looplab.get("/api/trends?machine=nowhere").status_code == 422
-    command = [sys.executable, "-m", "control_plane", "trend"]
     ended = [
-        subprocess.run(
-            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+        forked.looplab(["trend", *more], tmp_path)
         for more in (["--suspect"], ["--metric", "foo"], ["--machine", "nowhere"], [])
     ]
     assert [process.returncode for process in ended] == [0, 2, 2, 0]

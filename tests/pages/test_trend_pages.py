@@ -4,8 +4,6 @@ import csv
 import json
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,9 +19,10 @@ from control_plane.pages.shared_results import SharedTrend, trend_subject
 from control_plane.pages.urls import share_url
 from control_plane.store.bundles import write_bundle
 from control_plane.store.store import open_store
+from tests import forked
 from tests.builders.runs import ASYNC, BLOCKING, decided
 from tests.builders.trends import P50S, interleaved, repeated
-from tests.dashboard import Dashboard, dashboard
+from tests.dashboard import Dashboard, forked_dashboard
 from tests.html import read_html
 from tests.in_process import in_process
 from tests.pages.stored import figures, words
@@ -186,8 +185,8 @@ def test_a_trend_is_exported_by_command_line(tmp_path: Path, ending: str) -> Non
     with in_process(tmp_path) as looplab:
         spec = looplab.get(f"/trends/{run_id}").url.path.rpartition("/")[2]
     option = "--html" if ending == "html" else "--bundle"
-    command = [sys.executable, "-m", "control_plane", "export", spec, option, f"trend.{ending}"]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    told = forked.looplab(["export", spec, option, f"trend.{ending}"], tmp_path)
+    assert told.returncode == 0, told.stderr
     written = (tmp_path / f"trend.{ending}").read_bytes()
     if ending == "html":
         assert "rose by 20" in words(written.decode())
@@ -269,11 +268,8 @@ def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:
     (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
     with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
         database.execute("UPDATE run SET outcome = 'suspect' WHERE seq = 3")
-    command = [sys.executable, "-m", "control_plane", "trend", run_id]
     ended = [
-        subprocess.run(
-            [*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+        forked.looplab(["trend", run_id, *more], tmp_path)
         for more in ([], ["--json", "--look"], ["--json"], ["--once"], ["--json"])
     ]
     # Who looks takes no alarm from the job.
@@ -290,11 +286,8 @@ def test_a_nightly_job_ends_with_ten_once(tmp_path: Path) -> None:
 
 def test_the_link_of_a_trend_leads_to_what_was_asked_for(tmp_path: Path) -> None:
     (run_id, *_) = repeated(tmp_path / "runs.db", P50S)
-    command = [sys.executable, "-m", "control_plane", "trend", run_id, "--suspect", "--by-commit"]
-    with dashboard(tmp_path) as looplab:
-        told = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+    with forked_dashboard(tmp_path) as looplab:
+        told = forked.looplab(["trend", run_id, "--suspect", "--by-commit"], tmp_path)
         address = told.stdout.split()[-1]
         assert address.startswith(f"{looplab.url}/trends/")
         assert address.endswith("?x=commit&suspect=true")
