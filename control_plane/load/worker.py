@@ -2,7 +2,9 @@
 
 import os
 import resource
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +16,7 @@ from control_plane import collect_from_now
 from control_plane.domain.errors import ClientFailed
 from control_plane.domain.secrets import SecretFinder
 from control_plane.domain.stream_record import Second
-from control_plane.load import schedule, strategies, watchdog, worker_protocol
+from control_plane.load import schedule, strategies, worker_protocol
 from control_plane.load.clock import BusyWait, sleep_until
 from control_plane.load.reporter import Reporter
 from control_plane.load.request_source import RequestSource
@@ -155,14 +157,41 @@ def raise_file_limit(connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
+def reset_priority() -> None:
+    """Take the normal priority, where the system lets us."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        return
+
+
+def exit_on_stdin_eof() -> None:
+    """Let the end of standard input end this process at once."""
+    threading.Thread(target=_exit_at_end_of_input, name="watchdog", daemon=True).start()
+
+
+def _exit_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 4_096):
+        continue
+    os._exit(0)
+
+
+def set_alarm(seconds: float) -> None:
+    """Let the kernel end this process after `seconds`, unless this is called again; 0 calls it off.
+
+    It needs nothing of Python, so it also works when Python hangs.
+    """
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 START_TIMEOUT_S = 60
 """A worker that is not ready by then never will be."""
 
 
 def main(arguments: list[str]) -> None:
     """Read a plan from standard input and do it; `arguments` are cores, or none for shared ones."""
-    watchdog.reset_priority()
-    watchdog.set_alarm(START_TIMEOUT_S)
+    reset_priority()
+    set_alarm(START_TIMEOUT_S)
     if arguments:
         os.sched_setaffinity(0, {int(core) for core in arguments[0].split(",")})
     plan = LoadPlan.read(sys.stdin.buffer.readline())
@@ -193,11 +222,11 @@ def work(plan: LoadPlan, busy_wait: BusyWait) -> None:
     thread = ThreadPoolExecutor(max_workers=1)
     strategy = thread.submit(strategies.make_strategy, context).result()
     collect_from_now()
-    watchdog.set_alarm(0)
+    set_alarm(0)
     send(WorkerReady())
     start = sys.stdin.buffer.readline()
     if start:
-        watchdog.exit_on_stdin_eof()
+        exit_on_stdin_eof()
         measure(context, stats, int(start), thread, strategy)
 
 
@@ -225,7 +254,7 @@ def measure(
     driver, patience_s = StreamDriver(context.plan, begin_ns), context.plan.patience_s
     reporter = Reporter(context, stats, lambda event: send_and_extend_alarm(event, patience_s))
     window_ns = driver.window_ns()
-    watchdog.set_alarm(context.plan.lead_s + patience_s)
+    set_alarm(context.plan.lead_s + patience_s)
     if window_ns:
         reporter.open(*window_ns)
     driving = thread.submit(driver.run, strategy, context.source, reporter.open)
@@ -252,7 +281,7 @@ def send_and_extend_alarm(event: Message, patience_s: float) -> None:
     """Send a message; where it says that requests end, this process may go on for `patience_s`."""
     ended = isinstance(event, Second) and event.index >= 0 and event.completed + event.errors
     if isinstance(event, WindowOpened) or ended:
-        watchdog.set_alarm(patience_s)
+        set_alarm(patience_s)
     send(event)
 
 
