@@ -125,7 +125,7 @@ function base(layout) {
 }
 
 // Labels at the right end of lines get the room that the layout asks for, up to a part of the width
-// of the figure. Only then names are cut; a doubt behind them is not.
+// of the figure. Only then names are cut; a clock and a doubt behind them are not.
 function fitted(layout, width) {
   const most = Math.max(LEAST_LABELS, Math.floor(MOST_LABELS * width));
   if (layout.margin.r <= most) return layout;
@@ -140,12 +140,12 @@ function fitted(layout, width) {
 
 // Names are escaped: an entity is one letter.
 function cut(text, room) {
-  const [, name, doubt = ""] = /^(.*?)(, invalid)?$/.exec(text);
+  const [, name, kept] = /^(.*?)((?: response| service| first byte)?(?: time)?(?:, invalid)?)$/.exec(text);
   const letters = name.match(/&\w+;|./gu) ?? [];
   const fits = (end) => PEN.measureText(letters.join("").replace(/&\w+;/g, "&") + end).width <= room;
-  if (fits(doubt)) return text;
-  while (letters.length && !fits(`…${doubt}`)) letters.pop();
-  return `${letters.join("").trimEnd()}…${doubt}`;
+  if (fits(kept)) return text;
+  while (letters.length && !fits(`…${kept}`)) letters.pop();
+  return `${letters.join("").trimEnd()}…${kept}`;
 }
 
 class LabFigure extends HTMLElement {

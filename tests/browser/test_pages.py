@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from control_plane.domain.experiment import rounded_blocks
 from control_plane.store.share_links import ShareSubject
@@ -156,6 +156,34 @@ def test_tables_are_not_cut_by_long_names(open_page: OpenPage, tmp_path: Path) -
             box = page.get_by_role("region", name=label)
             assert box.evaluate("(each) => each.scrollWidth - each.clientWidth") == 0
             assert page.locator("table .run-chip > *").evaluate_all(BEYOND_THE_CELL) == []
+
+
+def test_a_label_that_is_cut_keeps_its_clock(open_page: OpenPage, tmp_path: Path) -> None:
+    names = ("search_suggestions_of_the_new_checkout", "recommendations_of_the_new_checkout")
+    load = {"model": "open", "rate_per_s": 2_000, "arrivals": "constant"}
+    of_all = {"requests": [{"path": "/"}], "load": load, "stop": {"duration_s": 3}}
+    streams = [{"name": name, **of_all} for name in names]
+    spec = items(workload={"streams": streams}, trials=1)
+    with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
+        run = finished(store, spec, Shape(2_000, 0.01, queued_s=0.05))
+    with forked_dashboard(tmp_path) as looplab:
+        page = open_page(viewport={"width": 900, "height": 900})
+        page.goto(f"{looplab.url}/runs/{run.id}")
+        figure = page.locator("lab-figure#percentiles")
+        expect(figure.get_by_text("service time")).to_have_count(2)
+        assert kept_of_cut(figure) == [" response time", " response time", *[" service time"] * 2]
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(figure.get_by_text("service", exact=False)).to_have_count(2)
+        expect(figure.get_by_text("service time")).to_have_count(0)
+        assert kept_of_cut(figure) == [" response", " response", " service", " service"]
+        tile = page.locator(".tile > dt").first
+        assert tile.evaluate("(label) => label.scrollWidth - label.clientWidth") == 0
+
+
+def kept_of_cut(figure: Locator) -> list[str]:
+    """Return what stands behind the dots of each label that was cut."""
+    told = figure.locator(".annotation-text").all_text_contents()
+    return sorted(text.rpartition("…")[2] for text in told if "…" in text)
 
 
 def test_title_and_validity_share_a_line(open_page: OpenPage, looplab: Dashboard) -> None:

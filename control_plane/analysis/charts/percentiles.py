@@ -174,7 +174,7 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
             width,
             stroke=stroke,
             opacity=curve.opacity,
-            name=curve.short,
+            name=curve.name if curve.paired else curve.short,
             text="$percentile",
             hovertemplate="%{fullData.name} %{text}<extra></extra>",
         )
@@ -221,7 +221,7 @@ def _wall(curve: Curve, places: Floats, times: Floats, limit_s: float) -> Plot:
         opacity=curve.opacity,
         mode="lines+markers",
         marker={"symbol": ["circle", "x"], "size": [1, 9], "color": curve.colour},
-        name=curve.short,
+        name=curve.name if curve.paired else curve.short,
         text=[no_answer_text(curve.unanswered)] * 2,
         hovertemplate="%{fullData.name}: %{text}<extra></extra>",
     )
@@ -268,7 +268,7 @@ def _short(curve: Curve, *, alone: bool) -> str:
     """Return the label of a small screen; `alone`: the clocks of one stream."""
     if alone:
         return curve.clock
-    return curve.short if curve.clock == "response" else ""
+    return f"{curve.id} {curve.clock}" if curve.paired else curve.short
 
 
 def _title_of(curves: Sequence[Curve], kind: CurveKind) -> tuple[str, str]:
