@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.markdown_and_junit import experiment_markdown
 from control_plane.experiments.experiment_file import BundledExperiment, bundled_experiments
 from scripts.budget import ROOT
 

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from control_plane.analysis.prose.experiment_report import judged_step, trend_list_lines
+from control_plane.analysis.prose.markdown_and_junit import judged_step, trend_list_lines
 from control_plane.cli_options import (
     AsJson,
     DatabaseOption,
@@ -315,7 +315,7 @@ def back_up_database(
     database = full_path(settings_of(context, db))
     if held_files(database) is None:
         settings_with_database(context, db)
-    from control_plane.store.schema import back_up
+    from control_plane.store.schema_and_backups import back_up
 
     back_up(database, file)
     if as_json:
@@ -336,7 +336,7 @@ def restore_database(
     No dashboard may have the database: stop it first.
     """
     database = full_path(settings_of(context, db))
-    from control_plane.store.schema import restore
+    from control_plane.store.schema_and_backups import restore
 
     kept = [str(path) for path in restore(database, file)]
     if as_json:

@@ -77,13 +77,13 @@ def report_files(markdown: Path | None, junit: Path | None) -> dict[Path, Report
 
     Raises SettingsError for one that cannot be written, before anything is measured.
     """
-    from control_plane.analysis.prose.experiment_report import experiment_junit, experiment_markdown
+    from control_plane.analysis.prose import markdown_and_junit as reports
 
     wanted: dict[Path | None, ReportWriter] = {
-        markdown: lambda found, url: experiment_markdown(
+        markdown: lambda found, url: reports.experiment_markdown(
             found, f"{url}{experiment_address(found['id'])}" if url else ""
         ),
-        junit: lambda found, _: experiment_junit(found),
+        junit: lambda found, _: reports.experiment_junit(found),
     }
     files = {path: writer for path, writer in wanted.items() if path is not None}
     for path in files:
@@ -181,7 +181,7 @@ def print_bundled(found: Sequence[Document], *, as_json: bool) -> None:
 
 def print_experiment(found: Document, url: str | None) -> None:
     """Print its sentence, then a line for each metric that decides or guards."""
-    from control_plane.analysis.prose.experiment_report import doubts_text
+    from control_plane.analysis.prose.markdown_and_junit import doubts_text
 
     for told in filter(None, (found["sentence"], found["attempt"])):
         print_line(told)
@@ -232,8 +232,8 @@ def print_noise_floors(found: Document) -> None:
 def _cells(verdict: Document) -> tuple[str, ...]:
     # numpy takes a while to import, which no other command waits for.
     from control_plane.analysis.deciding.effects import Interval
-    from control_plane.analysis.prose.experiment_report import shown_bounds, verdict_text
     from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
+    from control_plane.analysis.prose.markdown_and_junit import shown_bounds, verdict_text
 
     metric = JUDGED_METRIC[verdict["metric"]]
     baseline, contender = (WRITTEN[metric.unit](value) for value in verdict["values"])

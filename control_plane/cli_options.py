@@ -20,7 +20,7 @@ import typer
 from control_plane import collect_from_now
 from control_plane.cli_output import complain
 from control_plane.dashboard_client import DashboardClient, RemoteDashboard
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.domain.errors import FieldError, InvalidInput, SettingsError, refuse
 from control_plane.domain.experiment import read_experiment, rounded_blocks
 from control_plane.domain.ids import is_id
@@ -104,7 +104,7 @@ def settings_to_read(settings: Settings) -> Iterator[Settings]:
     if is_writable(database) or read_lock(database) is not None:
         yield settings
         return
-    from control_plane.store.schema import backup_uri, copy_database
+    from control_plane.store.schema_and_backups import backup_uri, copy_database
 
     with tempfile.TemporaryDirectory(prefix="looplab-read-") as folder:
         copy = Path(folder) / database.name

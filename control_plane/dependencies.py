@@ -119,7 +119,7 @@ def tell_trend(store: Store, spec: str, query: TrendQuery) -> Document:
 
     Raises as `read_trend`.
     """
-    from control_plane.analysis.prose.experiment_document import trend_document
+    from control_plane.analysis.prose.experiment_and_trend_json import trend_document
     from control_plane.analysis.trend import mark_of
 
     trend = read_trend(store, spec, query)

@@ -16,7 +16,7 @@ from control_plane.domain.errors import StoreError
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import held_files, read_lock
-from control_plane.store.schema import check, instance_of
+from control_plane.store.schema_and_backups import check, instance_of
 from control_plane.targets.configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
 from control_plane.targets.marked_processes import marked_processes

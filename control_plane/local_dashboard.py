@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from control_plane.analysis.client_ceiling import ceiling_documents
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose.comparison_sentences import described_comparison
-from control_plane.analysis.prose.experiment_document import (
+from control_plane.analysis.prose.experiment_and_trend_json import (
     experiment_document,
     trend_document,
     trend_list_document,
 )
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.dashboard_client import REPORT_S, Report, Tell
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address, is_digest

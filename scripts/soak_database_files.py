@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from control_plane.store.schema import back_up
+from control_plane.store.schema_and_backups import back_up
 from control_plane.store.write_ahead_log import MARK_AT, MARK_BYTES, log_path, mark, marks
 from tests.dashboard import BARE, Dashboard, dashboard, items_spec, long_spec, whole
 

@@ -20,7 +20,7 @@ import httpx2
 import psutil
 
 from control_plane.store.instance_lock import read_lock
-from control_plane.store.schema import prepare
+from control_plane.store.schema_and_backups import prepare
 from tests.forked import ForkedProcess, forked
 
 START_S = 30.0

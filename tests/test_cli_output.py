@@ -11,7 +11,7 @@ from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose.comparison_sentences import described_comparison
 from control_plane.analysis.run_labels import rename_stream
 from control_plane.cli_output import ProgressLines
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.result import Progress, Reason, Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Client

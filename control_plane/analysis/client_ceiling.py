@@ -7,8 +7,8 @@ from datetime import datetime
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.differences import machine_mismatch
 from control_plane.analysis.prose import Sentence, number, sentence
+from control_plane.domain.api_documents import moment
 from control_plane.domain.client_strategies import STRATEGIES
-from control_plane.domain.documents import moment
 from control_plane.domain.errors import SettingsError
 from control_plane.domain.ids import run_address
 from control_plane.domain.limits import BUSY_SHARE

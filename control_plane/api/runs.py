@@ -22,7 +22,7 @@ from control_plane.dependencies import (
     RunServiceDep,
     StoreDep,
 )
-from control_plane.domain.documents import moment, run_document, tool_result_document
+from control_plane.domain.api_documents import moment, run_document, tool_result_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
 from control_plane.domain.metrics_and_objectives import ObjectiveOutcome
 from control_plane.domain.result import ValidityOutcome

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
-from control_plane.domain.documents import moment
+from control_plane.domain.api_documents import moment
 from control_plane.domain.metrics_and_objectives import METRICS, START_TIME, Metric
 from control_plane.domain.result import Environment
 from control_plane.domain.spec import Spec

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import Experiment, ExperimentDesign
 from control_plane.domain.limits import Limits

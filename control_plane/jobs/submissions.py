@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.domain.errors import FieldError, InvalidInput, UnreadableInput, refuse
 from control_plane.domain.experiment import (
     SubmittedExperiment,

@@ -16,7 +16,7 @@ from control_plane.analysis.charts.percentiles import percentile_chart
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.noise_floor import floor_documents
 from control_plane.analysis.prose import joined
-from control_plane.analysis.prose.experiment_report import verdict_text
+from control_plane.analysis.prose.markdown_and_junit import verdict_text
 from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.run_labels import arm_labels, called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep

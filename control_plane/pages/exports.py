@@ -23,10 +23,10 @@ from control_plane.analysis.prose.comparison_sentences import (
     session_lines,
     shared_cause,
 )
-from control_plane.analysis.prose.experiment_document import experiment_document
-from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_and_trend_json import experiment_document
+from control_plane.analysis.prose.markdown_and_junit import experiment_markdown
 from control_plane.dependencies import ExperimentId, RunId, RunServiceDep, StoreDep
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.errors import NotFound
 from control_plane.domain.ids import experiment_address, run_address
 from control_plane.domain.metrics_and_objectives import METRIC, Metric

@@ -22,11 +22,14 @@ from control_plane.analysis.differences import Difference, EnvironmentChange, hi
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.prose.comparison_sentences import comparison_title, described_comparison
-from control_plane.analysis.prose.experiment_document import experiment_document, trend_document
-from control_plane.analysis.prose.experiment_report import experiment_markdown, trend_markdown
+from control_plane.analysis.prose.experiment_and_trend_json import (
+    experiment_document,
+    trend_document,
+)
+from control_plane.analysis.prose.markdown_and_junit import experiment_markdown, trend_markdown
 from control_plane.analysis.trend import Trend, trend_of
 from control_plane.dependencies import RAW, TrendQuery, asked_trend, read_trend
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound
 from control_plane.domain.redaction import Redaction
 from control_plane.domain.run import Run, RunDetail
@@ -344,9 +347,7 @@ def carried(link: ShareLink, store: Store) -> tuple[tuple[str, ...], list[Run]]:
 
 
 def _naming_runs(newest: Run, known: Trend) -> list[Run]:
-    """Return runs with the names that texts of a trend may tell: of all its environments, and of
-    every machine that measured its spec.
-    """
+    """Return runs with the names that texts of a trend may tell: of environments and machines."""
     facts = {id(point.run.environment): point.run.environment for point in known.points}
     told = (str(each.get("hostname") or "") for each in facts.values())
     machines = filter(None, dict.fromkeys([*known.runs.machines, *told]))

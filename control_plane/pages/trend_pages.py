@@ -18,8 +18,8 @@ from control_plane.analysis.charts.trend_chart import (
 )
 from control_plane.analysis.differences import EnvironmentChange, MeasuredCommit
 from control_plane.analysis.field_labels import text_of
-from control_plane.analysis.prose.experiment_document import trend_document
-from control_plane.analysis.prose.experiment_report import trend_markdown
+from control_plane.analysis.prose.experiment_and_trend_json import trend_document
+from control_plane.analysis.prose.markdown_and_junit import trend_markdown
 from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
 from control_plane.dependencies import (
     RAW,

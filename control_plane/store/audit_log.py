@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from control_plane.domain.documents import moment
+from control_plane.domain.api_documents import moment
 from control_plane.domain.spec_json import Document
 from control_plane.store.database import Database, read_each
 from control_plane.store.tables import AuditRow

@@ -23,7 +23,7 @@ from control_plane.domain.limits import MAX_BUNDLE_BYTES
 from control_plane.domain.redaction import HIDDEN_BY_LINK
 from control_plane.domain.run import TERMINAL
 from control_plane.store.database import LOST_TRIALS, store_errors
-from control_plane.store.schema import (
+from control_plane.store.schema_and_backups import (
     HEAD,
     SQLITE_MAGIC,
     check,

@@ -15,7 +15,7 @@ from control_plane.store.reader import Reader
 from control_plane.store.retention import Deletions, Pins
 from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
-from control_plane.store.schema import check, identity_of, prepare
+from control_plane.store.schema_and_backups import check, identity_of, prepare
 from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_configurations import KnownConfigurations
 from control_plane.store.stored_experiments import Experiments

@@ -9,8 +9,8 @@ import pytest
 
 from control_plane.analysis.charts.preview_picture import BOTTOM_END, TOP_END, drawn_trend
 from control_plane.analysis.charts.trend_chart import trend_chart
-from control_plane.analysis.prose.experiment_document import trend_document
-from control_plane.analysis.prose.experiment_report import trend_markdown
+from control_plane.analysis.prose.experiment_and_trend_json import trend_document
+from control_plane.analysis.prose.markdown_and_junit import trend_markdown
 from control_plane.analysis.trend import Trend, changed_mark, trend_of
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.trend_runs import (

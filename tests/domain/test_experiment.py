@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.experiment import (
     BlockOutcome,

@@ -4,7 +4,7 @@ from tomllib import loads as read_toml
 
 import pytest
 
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.domain.errors import NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.limits import Limits

@@ -10,7 +10,7 @@ import pytest
 from control_plane.domain.errors import DatabaseOwned, StoreError
 from control_plane.domain.run import State
 from control_plane.store.instance_lock import held_files
-from control_plane.store.schema import back_up, restore
+from control_plane.store.schema_and_backups import back_up, restore
 from control_plane.store.store import open_store
 from control_plane.store.write_ahead_log import log_path
 from tests.builders.states import held_elsewhere, in_state

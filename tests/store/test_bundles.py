@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, StoreError
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.run import State

@@ -16,7 +16,7 @@ from control_plane.domain.run import State
 from control_plane.store import database
 from control_plane.store.database import Database, sqlite_error, store_errors
 from control_plane.store.mapping import run_row
-from control_plane.store.schema import prepare
+from control_plane.store.schema_and_backups import prepare
 from control_plane.store.store import Store, open_store
 from control_plane.store.tables import RunRow
 from tests.builders.runs import ASYNC, finished, items

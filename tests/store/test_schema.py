@@ -25,11 +25,11 @@ from control_plane.domain.errors import StoreError
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import adapter
-from control_plane.store import migrations, schema
+from control_plane.store import migrations, schema_and_backups
 from control_plane.store.bundles import write_bundle
 from control_plane.store.database import engine
 from control_plane.store.migrations import UPGRADES
-from control_plane.store.schema import HEAD, usable
+from control_plane.store.schema_and_backups import HEAD, usable
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, finished, items
 from tests.store.places import ask, digest, killed_at, sound
@@ -55,7 +55,7 @@ def newer(monkeypatch: pytest.MonkeyPatch):
             op.execute(fault)
 
         monkeypatch.setattr(migrations, "UPGRADES", {**UPGRADES, AFTER: upgrade})
-        monkeypatch.setattr(schema, "HEAD", AFTER)
+        monkeypatch.setattr(schema_and_backups, "HEAD", AFTER)
 
     return add
 
@@ -107,10 +107,10 @@ def test_a_database_of_each_revision_comes_to_the_same_schema(tmp_path: Path) ->
     made = []
     for revision in UPGRADES:
         path = tmp_path / f"{revision}.db"
-        schema.make_new(path, revision)
-        assert schema.schema_version(path) == revision
-        schema.migrate(path)
-        assert schema.schema_version(path) == HEAD
+        schema_and_backups.make_new(path, revision)
+        assert schema_and_backups.schema_version(path) == revision
+        schema_and_backups.migrate(path)
+        assert schema_and_backups.schema_version(path) == HEAD
         made.append(ask(path, tables))
     assert all(found == made[0] for found in made)
 
@@ -138,7 +138,7 @@ def test_an_odd_schema_is_refused_in_one_line(filled: Path, odd: str) -> None:
 def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -> None:
     newer("SELECT 1")
     rows = ask(filled, "SELECT count(*) FROM trial_stream")
-    schema.prepare(filled)
+    schema_and_backups.prepare(filled)
     assert ask(filled, "SELECT version_num FROM alembic_version") == [(AFTER,)]
     assert ask(filled, "SELECT title, colour FROM run") == [("kept!", "red")]
     assert ask(filled, "SELECT count(*) FROM trial_stream") == rows
@@ -146,12 +146,12 @@ def test_an_older_schema_is_copied_and_brought_up_to_date(filled: Path, newer) -
     (copy,) = filled.parent.glob(f"runs.db.schema-{HEAD}-*")
     assert copy.stat().st_mode & 0o777 == 0o600
     assert ask(copy, "SELECT title FROM run") == [("kept",)]
-    assert schema.schema_version(copy) == HEAD
+    assert schema_and_backups.schema_version(copy) == HEAD
 
 
 def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> None:
     path.touch()
-    schema.migrate(path, "0003")
+    schema_and_backups.migrate(path, "0003")
     ask(
         path,
         "INSERT INTO run (id, title, tags, note, state, epoch, created_at, strategy, configuration)"
@@ -170,7 +170,7 @@ def test_runs_of_the_third_schema_keep_the_name_of_their_parts(path: Path) -> No
 def test_runs_of_before_are_filtered_in_the_order_of_a_number_by_its_index_alone(
     path: Path,
 ) -> None:
-    schema.make_new(path, "0026")
+    schema_and_backups.make_new(path, "0026")
     insert = (
         "INSERT INTO run (id, title, tags, note, state, epoch, created_at, strategy, configuration,"
         " machine, first_p50_s) VALUES (?, 'old', '[]', '', 'finished', 1,"
@@ -189,7 +189,7 @@ def test_runs_of_before_are_filtered_in_the_order_of_a_number_by_its_index_alone
     )
     plan = f"EXPLAIN QUERY PLAN SELECT seq {filtered}"
     ((*_, before),) = ask(path, plan)
-    schema.migrate(path)
+    schema_and_backups.migrate(path)
     ((*_, after),) = ask(path, plan)
     assert ("COVERING" in before, "COVERING" in after) == (False, True)
     assert ask(path, f"SELECT id, first_p50_s {filtered}") == [
@@ -200,7 +200,7 @@ def test_runs_of_before_are_filtered_in_the_order_of_a_number_by_its_index_alone
 
 
 def test_experiments_of_before_are_looked_up_by_what_their_documents_say(path: Path) -> None:
-    schema.make_new(path, "0024")
+    schema_and_backups.make_new(path, "0024")
     design = ExperimentDesign(slug="classic", confirms="k7m2000000")
     written = adapter(ExperimentDesign).dump_json(design).decode()
     insert = "INSERT INTO experiment (id, question, document, created_at, sessions) VALUES "
@@ -208,7 +208,7 @@ def test_experiments_of_before_are_looked_up_by_what_their_documents_say(path: P
         for run_id, document in (("k7m2000001", written), ("k7m2000002", "{")):
             row = (run_id, "?", document, "2026-11-20 14:02:00.000000", 0)
             connection.execute(f"{insert} (?, ?, ?, ?, ?)", row)
-    schema.migrate(path)
+    schema_and_backups.migrate(path)
     found = ask(path, "SELECT slug, confirms, headline FROM experiment ORDER BY seq")
     assert found == [("classic", "k7m2000000", None), ("", "", None)]
 
@@ -218,7 +218,7 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, newer, fault: str)
     """Rows that lose their run are found before the end, though nothing refuses the deletion."""
     newer(fault)
     with pytest.raises(StoreError):
-        schema.prepare(filled)
+        schema_and_backups.prepare(filled)
     assert ask(filled, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     assert ask(filled, "SELECT title FROM run") == [("kept",)]
     assert sound(filled)
@@ -227,7 +227,7 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, newer, fault: str)
 def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> None:
     newer("SELECT 1")
     statement = 1
-    while killed_at(statement, lambda: schema.migrate(filled), lambda: None):
+    while killed_at(statement, lambda: schema_and_backups.migrate(filled), lambda: None):
         assert ask(filled, "SELECT version_num FROM alembic_version") == [(HEAD,)]
         assert ask(filled, "SELECT title FROM run") == [("kept",)]
         assert sound(filled)
@@ -238,7 +238,7 @@ def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> N
 
 def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:
     statement = 1
-    while killed_at(statement, lambda: schema.prepare(path), lambda: None):
+    while killed_at(statement, lambda: schema_and_backups.prepare(path), lambda: None):
         assert not path.exists()
         # Most of the migrations run before each kill, which takes its time.
         statement += 17
@@ -318,9 +318,9 @@ def test_reading_leaves_a_database_as_it_was_found(
         # The lock file goes with whoever writes.
         beside = {each.name for each in tmp_path.glob("found.db*")}
         before = digest(found)
-        assert schema.check(found) == HEAD
-        schema.instance_of(found)
-        schema.copy_database(found, tmp_path / "copy.db")
+        assert schema_and_backups.check(found) == HEAD
+        schema_and_backups.instance_of(found)
+        schema_and_backups.copy_database(found, tmp_path / "copy.db")
         write_bundle(found, tmp_path / "all.looplab", [])
         assert {each.name for each in tmp_path.glob("found.db*")} == beside
         assert ("found.db-wal" in beside) == is_open

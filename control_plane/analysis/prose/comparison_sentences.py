@@ -36,7 +36,7 @@ from control_plane.analysis.prose.experiment_sentences import REASONS
 from control_plane.analysis.prose.run_sentences import KEPT_UP, headline, offered_per_s
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.judged_run import GATES
-from control_plane.domain.documents import comparison_document, moment
+from control_plane.domain.api_documents import comparison_document, moment
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
 from control_plane.domain.spec_json import Document

@@ -12,7 +12,7 @@ from control_plane.analysis.prose import Sentence, joined, number, sentence
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.judged_run import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless, redirect_advice
-from control_plane.domain.documents import run_document
+from control_plane.domain.api_documents import run_document
 from control_plane.domain.experiment import spare_blocks
 from control_plane.domain.result import EarlyRequests, Summary, Validity
 from control_plane.domain.run import Live, Run, RunDetail, State

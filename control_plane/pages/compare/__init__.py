@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 
-from control_plane.analysis.charts.run_timelines import MOST_HEAT_MAPS
+from control_plane.analysis.charts.compared_timelines import MOST_HEAT_MAPS
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment
 from control_plane.analysis.deciding.sessions import arm_over_blocks
 from control_plane.dependencies import RunServiceDep, StoreDep

@@ -6,6 +6,11 @@ from functools import partial
 from secrets import token_urlsafe
 from typing import ClassVar
 
+from control_plane.analysis.charts.compared_timelines import (
+    TimelineView,
+    run_timelines,
+    run_timelines_legend,
+)
 from control_plane.analysis.charts.curve import Curve, curves_of_runs, within
 from control_plane.analysis.charts.distribution import distribution_chart
 from control_plane.analysis.charts.figure import Figure
@@ -16,11 +21,6 @@ from control_plane.analysis.charts.metric_charts import (
     stream_names,
 )
 from control_plane.analysis.charts.percentiles import CurveKind, percentile_chart
-from control_plane.analysis.charts.run_timelines import (
-    TimelineView,
-    run_timelines,
-    run_timelines_legend,
-)
 from control_plane.analysis.charts.shift import shift_chart
 from control_plane.analysis.comparison import PRIMARY, Comparison, compare, invalid
 from control_plane.analysis.field_labels import FactGroup, environment_facts, environment_line

@@ -10,14 +10,12 @@ import pytest
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.differences import after_pause
-from control_plane.analysis.prose.experiment_document import experiment_document
-from control_plane.analysis.prose.experiment_report import (
-    experiment_markdown,
-)
+from control_plane.analysis.prose.experiment_and_trend_json import experiment_document
 from control_plane.analysis.prose.experiment_sentences import (
     experiment_sentence,
     ratio_with_interval,
 )
+from control_plane.analysis.prose.markdown_and_junit import experiment_markdown
 from control_plane.analysis.prose.run_sentences import lede
 from control_plane.domain.experiment import (
     Experiment,

@@ -11,9 +11,9 @@ from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, 
 from control_plane.analysis.deciding.sessions import arm_over_blocks, with_blocks
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.comparison_sentences import comparison_title
-from control_plane.analysis.prose.experiment_document import experiment_document
-from control_plane.analysis.prose.experiment_report import experiment_markdown
+from control_plane.analysis.prose.experiment_and_trend_json import experiment_document
 from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.prose.markdown_and_junit import experiment_markdown
 from control_plane.analysis.run_labels import arm_labels
 from control_plane.cli_experiment import print_experiment
 from control_plane.domain.experiment import ExperimentBlock

@@ -4,7 +4,7 @@ from tomllib import loads as read_toml
 
 import pytest
 
-from control_plane.domain.documents import laid_over
+from control_plane.domain.api_documents import laid_over
 from control_plane.experiments.experiment_file import experiment_toml
 from control_plane.pages.form.arms import experiment_document, untitled
 from control_plane.pages.form.to_spec import form_arms

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
-from control_plane.analysis.prose.experiment_document import (
+from control_plane.analysis.prose.experiment_and_trend_json import (
     experiment_document,
     trend_document,
     trend_list_document,
@@ -25,7 +25,7 @@ from control_plane.dependencies import (
     read_trend,
     tell_trend,
 )
-from control_plane.domain.documents import moment
+from control_plane.domain.api_documents import moment
 from control_plane.domain.ids import experiment_address
 from control_plane.domain.run import state_of_arms
 from control_plane.domain.spec_json import Document

@@ -21,7 +21,7 @@ from control_plane.analysis.prose.experiment_sentences import (
     sentences_with_all,
 )
 from control_plane.analysis.trend import Trend, TrendPoint, TrendStep
-from control_plane.domain.documents import moment
+from control_plane.domain.api_documents import moment
 from control_plane.domain.experiment import Experiment, ExperimentBlock
 from control_plane.domain.ids import run_address
 from control_plane.domain.run import Run

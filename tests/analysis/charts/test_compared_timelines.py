@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from control_plane.analysis.charts.curve import FADED
-from control_plane.analysis.charts.run_timelines import (
+from control_plane.analysis.charts.compared_timelines import (
     TimelineView,
     run_timelines,
     run_timelines_legend,
 )
+from control_plane.analysis.charts.curve import FADED
 from control_plane.analysis.run_labels import label_runs
 from control_plane.domain.result import Cause, Validity
 from control_plane.domain.run import RunDetail

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from control_plane.analysis.comparison import compare
-from control_plane.domain.documents import comparison_document, moment, run_document
+from control_plane.domain.api_documents import comparison_document, moment, run_document
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from tests.builders.runs import ASYNC, BLOCKED, FAILING, THREADED, detail_of, items

@@ -1,4 +1,4 @@
-"""An experiment or a trend for those who do not open its page: a comment, and JUnit."""
+"""An experiment or a trend for those who do not open its page: as Markdown, and as JUnit."""
 
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
