@@ -16,8 +16,7 @@ from control_plane.analysis.comparison import (
 )
 from control_plane.analysis.prose.comparison_sentences import MARGIN
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.analysis.trend import SHARE_MARGIN
-from control_plane.domain.metrics_and_objectives import METRIC
+from control_plane.domain.metrics_and_objectives import METRIC, SHARE_MARGIN
 from control_plane.domain.result import Summary
 from control_plane.domain.run import Run
 from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, NO_ANSWER

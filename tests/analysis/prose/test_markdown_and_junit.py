@@ -8,15 +8,14 @@ import pytest
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.prose import plain_text
 from control_plane.analysis.prose.experiment_and_trend_json import experiment_document
-from control_plane.analysis.prose.experiment_sentences import experiment_headline
+from control_plane.analysis.prose.experiment_sentences import (
+    experiment_headline,
+    prediction_numbers,
+)
 from control_plane.analysis.prose.markdown_and_junit import (
     experiment_junit,
     experiment_markdown,
     trend_list_lines,
-)
-from control_plane.analysis.prose.experiment_sentences import (
-    experiment_headline,
-    prediction_numbers,
 )
 from control_plane.analysis.run_labels import arm_labels
 from control_plane.analysis.validity.judged_run import GATES
