@@ -26,7 +26,14 @@ from control_plane.domain.errors import StoreError
 from control_plane.store.database import BUSY_S, Database, engine, store_errors
 from control_plane.store.instance_lock import HeldFiles, Lock, held_files, is_writable
 from control_plane.store.tables import Meta
-from control_plane.store.write_ahead_log import aside, belongs, log_path, new_mark, set_aside
+from control_plane.store.write_ahead_log import (
+    belongs,
+    keep,
+    log_path,
+    new_mark,
+    put_in_place,
+    set_aside,
+)
 
 HEAD = "0027"
 """The newest revision in `UPGRADES`; they are numbered from 0001 on, and sort as text."""
@@ -372,29 +379,22 @@ def restore(database: Path, backup: Path) -> list[Path]:
     """Put a copy of `backup` in the place of the database, and return where that is kept now.
 
     Raises DatabaseOwned while a control plane has the database, and StoreError for a backup that
-    is damaged, newer, or no database of Looplab; then the database is as it was.
+    is damaged, newer, or no database of Looplab; then the database is as it was. So it does where
+    the system refuses a step, and names what is kept then.
     """
     path, source = database.expanduser().resolve(), backup.expanduser().resolve()
+    unfinished = path.with_name(f"{path.name}.new")
     check_backup(source)
     lock = Lock(path)
     try:
         lock.hold(path)
-        unfinished = path.with_name(f"{path.name}.new")
-        unfinished.unlink(missing_ok=True)
-        copy_database(source, unfinished, backup_uri(source))
-        kept = [*_keep(path), *set_aside(path)]
-        unfinished.rename(path)
+        with store_errors(path):
+            unfinished.unlink(missing_ok=True)
+            copy_database(source, unfinished, backup_uri(source))
+            kept = [*keep(path), *set_aside(path)]
+        put_in_place(unfinished, path, kept)
         return kept
     finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         lock.release()
-
-
-def _keep(path: Path) -> list[Path]:
-    """Rename a database and its log, so that they still go together."""
-    if not path.exists():
-        return []
-    kept = aside(path)
-    log, index = log_path(path), path.with_name(f"{path.name}-shm")
-    index.unlink(missing_ok=True)
-    path.rename(kept)
-    return [kept, *([log.rename(log_path(kept))] if log.exists() else [])]

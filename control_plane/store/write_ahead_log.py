@@ -8,15 +8,18 @@ into it. A log that does not know the mark of its database is another's.
 Layout of both files: https://www.sqlite.org/fileformat2.html, sections 1.3 and 4.
 """
 
+import errno
 import os
 import secrets
 import shutil
 import sqlite3
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+
+from control_plane.domain.errors import StoreError
 
 MARK_AT, MARK_BYTES = 60, 4
 """Where `user_version` stands in the first page."""
@@ -108,6 +111,55 @@ def set_aside(database: Path) -> list[Path]:
         # Only an index of the log, made anew from it.
         database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     return [path.rename(aside(path)) for path in stale]
+
+
+def keep(database: Path) -> list[Path]:
+    """Rename a database and its log, so that they still go together; return the new paths.
+
+    A database that is mounted as a single file, as into a container, cannot be renamed: it is
+    copied, and stays.
+    """
+    if not database.exists():
+        return []
+    kept, log = aside(database), log_path(database)
+    try:
+        database.rename(kept)
+    except OSError as error:
+        if error.errno not in {errno.EBUSY, errno.EXDEV}:
+            raise
+        _copy(database, kept)
+    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
+    return [kept, *([log.rename(log_path(kept))] if log.exists() else [])]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, so that all of it is on the disk, or nothing."""
+    try:
+        shutil.copy2(source, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(made: Path, database: Path, kept: Sequence[Path]) -> None:
+    """Give a file the name of the database, or its content to the one that had to stay there.
+
+    Raises StoreError, which names what is `kept` of it.
+    """
+    try:
+        if database.exists():
+            with made.open("rb") as new, database.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(new.fileno()).st_size)
+                shutil.copyfileobj(new, file)
+                file.truncate()
+                os.fsync(file.fileno())
+        else:
+            made.rename(database)
+    except OSError as error:
+        where = f" What it held is in {kept[0]}." if kept else ""
+        raise StoreError(f"{database} cannot be written: {error.strerror}.{where}") from None
 
 
 def _has_log(database: Path) -> bool:

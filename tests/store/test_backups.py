@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -122,6 +124,44 @@ def test_nothing_is_left_beside_a_backup_that_was_put_back(path: Path, tmp_path:
     assert titles(path) == [run.id]
     assert [file.name for file in folder.iterdir()] == ["copy.db"]
     assert copy.read_bytes() == before
+
+
+MOUNTED = """
+mkdir data && mount -t tmpfs -o size=$1 tmpfs data && touch data/runs.db
+mount --bind runs.db data/runs.db || exit 99
+"$2" -m control_plane restore copy.db --db data/runs.db; echo $? > exit
+find data -type f -name "runs.db*" -exec cp {} out ";"
+"""
+"""Puts a backup back as in a container into which a file is mounted alone."""
+
+
+@pytest.mark.parametrize(("space", "fits"), [("4m", True), ("500k", False)])
+def test_a_database_that_is_mounted_alone_is_written_over_once_a_copy_is_kept(
+    path: Path, tmp_path: Path, space: str, *, fits: bool
+) -> None:
+    copy, out = tmp_path / "copy.db", tmp_path / "out"
+    out.mkdir()
+    with closing(open_store(path)) as store:
+        old = in_state(store, State.CANCELLED)
+        back_up(path, copy)
+        new = in_state(store, State.CANCELLED)
+    for alone in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
+        tried = [*alone, "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+        if shutil.which("unshare") and not subprocess.run(tried, check=False).returncode:
+            break
+    else:
+        pytest.skip("this system gives no mount namespace")
+    command = [*alone, "sh", "-c", MOUNTED, "sh", space, sys.executable]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    names = {file.name: titles(file) for file in sorted(out.iterdir())}
+    before = sorted([old.id, new.id])
+    if fits:
+        assert "is kept in" in done.stdout
+        assert [*names.values()] == [[old.id], before]
+    else:
+        assert done.stderr.endswith("cannot be written: No space left on device.\n")
+        assert (done.stderr.count("\n"), names) == (1, {"runs.db": before})
+    assert (tmp_path / "exit").read_text() == ("0\n" if fits else "2\n")
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "foreign", "damaged", "newer"])
