@@ -1,14 +1,10 @@
 """One run: its trials in order, then the merged result, stored in one transaction."""
 
 import asyncio
-import os
-import stat
 import time
-from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +15,6 @@ from control_plane.analysis.differences import after_pause
 from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.judged_run import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
-from control_plane.domain.observations import Gauges, telling_frame
 from control_plane.domain.result import Cause, Environment, Summary, Validity
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts
@@ -40,6 +35,7 @@ from control_plane.targets.observation.machine import (
     available_cores,
     lowest_quota_cores,
 )
+from control_plane.targets.observation.stalls import source_lines
 from control_plane.targets.run_environment import (
     application_code,
     application_names,
@@ -49,7 +45,6 @@ from control_plane.targets.run_environment import (
     share_cores,
     unasked_settings,
 )
-from control_plane.targets.target_files import OPEN_FLAGS
 
 
 class RunJob:
@@ -277,49 +272,3 @@ class RunJob:
             self._environment.get("cpu_count"),
             source,
         )
-
-
-MAX_SOURCE_BYTES = 2_000_000
-"""No source that people write is longer."""
-
-
-def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
-    """Return by `file:line` the frames that tell where loops were; unreadable ones are absent.
-
-    `directory` is that of the application. The target writes the paths, so that only a regular
-    file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
-    """
-    stacks = {stall.stack for trial in gauges for stall in trial.stalls}
-    for worker in (worker for trial in gauges for worker in trial.workers):
-        stacks.update(stack for stack, _ in worker.samples.places)
-    wanted: dict[str, set[int]] = defaultdict(set)
-    for stack in stacks:
-        if (frame := telling_frame(stack)) is not None:
-            wanted[frame.file].add(frame.line)
-    return {
-        f"{file}:{line}": text[line - 1]
-        for file, numbers in wanted.items()
-        if (text := _text(directory / file, began_s))
-        for line in numbers
-        if 0 < line <= len(text)
-    }
-
-
-def _text(path: Path, began_s: float) -> list[str]:
-    """Return the lines of a file; none of what is not source as it was before."""
-    if path.suffix != ".py":
-        return []
-    try:
-        descriptor = os.open(path, OPEN_FLAGS)
-    except (OSError, ValueError):
-        return []
-    try:
-        seen = os.fstat(descriptor)
-        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MAX_SOURCE_BYTES
-        if not plain or seen.st_mtime >= began_s:
-            return []
-        return os.pread(descriptor, MAX_SOURCE_BYTES, 0).decode(errors="replace").splitlines()
-    except OSError:
-        return []
-    finally:
-        os.close(descriptor)

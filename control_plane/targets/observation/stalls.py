@@ -1,10 +1,13 @@
-"""Stalls: times in which the event loop of a worker stood still, and its stacks meanwhile."""
+"""Stalls: times in which the event loop of a worker stood still, its stacks meanwhile, and the
+source lines that they name.
+"""
 
 import heapq
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import repeat
@@ -13,6 +16,7 @@ from pathlib import Path
 from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.observations import (
     Frame,
+    Gauges,
     LoopSamples,
     Stall,
     loop_waited,
@@ -264,3 +268,49 @@ class StallRecorder:
         heapq.heappush(self._kept, (stall.duration_s, self._count, stall))
         if len(self._kept) > MAX_STALLS:
             heapq.heappop(self._kept)
+
+
+MAX_SOURCE_BYTES = 2_000_000
+"""No source that people write is longer."""
+
+
+def source_lines(gauges: Sequence[Gauges], directory: Path, began_s: float) -> Mapping[str, str]:
+    """Return by `file:line` the frames that tell where loops were; unreadable ones are absent.
+
+    `directory` is that of the application. The target writes the paths, so that only a regular
+    file of source is opened, and one that has not changed since the run began (`began_s`, Unix).
+    """
+    stacks = {stall.stack for trial in gauges for stall in trial.stalls}
+    for worker in (worker for trial in gauges for worker in trial.workers):
+        stacks.update(stack for stack, _ in worker.samples.places)
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for stack in stacks:
+        if (frame := telling_frame(stack)) is not None:
+            wanted[frame.file].add(frame.line)
+    return {
+        f"{file}:{line}": text[line - 1]
+        for file, numbers in wanted.items()
+        if (text := _text(directory / file, began_s))
+        for line in numbers
+        if 0 < line <= len(text)
+    }
+
+
+def _text(path: Path, began_s: float) -> list[str]:
+    """Return the lines of a file; none of what is not source as it was before."""
+    if path.suffix != ".py":
+        return []
+    try:
+        descriptor = os.open(path, OPEN_FLAGS)
+    except (OSError, ValueError):
+        return []
+    try:
+        seen = os.fstat(descriptor)
+        plain = stat.S_ISREG(seen.st_mode) and seen.st_size <= MAX_SOURCE_BYTES
+        if not plain or seen.st_mtime >= began_s:
+            return []
+        return os.pread(descriptor, MAX_SOURCE_BYTES, 0).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)

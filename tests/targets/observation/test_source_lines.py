@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from control_plane.domain.observations import Gauges, Stall
-from control_plane.jobs.run_job import MAX_SOURCE_BYTES, source_lines
+from control_plane.targets.observation.stalls import MAX_SOURCE_BYTES, source_lines
 
 
 def lines(folder: Path, *places: str, began_s: float = 2_000.0) -> dict[str, str]:
