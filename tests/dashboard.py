@@ -21,7 +21,7 @@ import psutil
 
 from control_plane.store.instance_lock import read_lock
 from control_plane.store.schema_and_backups import prepare
-from tests.forked import ForkedProcess, forked
+from tests.forked import ForkedProcess, Within, forked
 
 START_S = 30.0
 TERMINAL = {"finished", "failed", "cancelled", "interrupted"}
@@ -222,22 +222,20 @@ def dashboard(
     folder: Path,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-    under: Sequence[str] = (),
     *,
     first: bool = False,
 ) -> Iterator[DashboardProcess]:
     """Start one in `folder`, on a free port; whatever happens, it is ended after.
 
-    `under` is a command that executes the one that it is given; at a first start the dashboard
-    makes its database itself. Whoever else uses the machine, it asks for no token
-    unless told to; then the client has it.
+    At a first start the dashboard makes its database itself. Whoever else uses the machine, it asks
+    for no token unless told to; then the client has it.
     """
     asked = {"LOOPLAB_TOKEN": "off", **(environment or {})}
     if not first:
         provide_database(folder / "runs.db")
     with (folder / "looplab.log").open("a") as log:
         process = subprocess.Popen(
-            [*under, sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
+            [sys.executable, "-m", "control_plane", "--port", "0", *arguments], cwd=folder,
             stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **asked},
         )  # fmt: skip
         assert process.stdout is not None
@@ -247,16 +245,22 @@ def dashboard(
 
 @contextlib.contextmanager
 def forked_dashboard(
-    folder: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    folder: Path,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    within: Within = contextlib.nullcontext,
 ) -> Iterator[DashboardProcess]:
-    """As `dashboard`, in a process that has imported everything when it begins."""
+    """As `dashboard`, in a process that has imported everything when it begins.
+
+    It works in the context that `within` makes in that process.
+    """
     asked = {"LOOPLAB_TOKEN": "off", **(environment or {})}
     provide_database(folder / "runs.db")
     reading, writing = os.pipe()
     with os.fdopen(reading) as printed, (folder / "looplab.log").open("a") as log:
         try:
             streams = (0, writing, log.fileno())
-            process = forked(["--port", "0", *arguments], folder, asked, streams)
+            process = forked(["--port", "0", *arguments], folder, asked, streams, within)
         finally:
             os.close(writing)
         with _serving(process, folder, printed) as started:

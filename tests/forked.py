@@ -14,8 +14,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -28,6 +28,9 @@ FORKED = get_context("forkserver")
 """Processes forked from one that has imported everything, and done nothing else."""
 # Python has one such process, and what it imports is decided when the first is forked.
 FORKED.set_forkserver_preload(["tests.preloaded"])
+
+Within = Callable[[], AbstractContextManager[object]]
+"""What can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,18 @@ class ForkedProcess:
 
 
 def forked(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], streams: Sequence[int]
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    streams: Sequence[int],
+    within: Within = nullcontext,
 ) -> ForkedProcess:
-    """Start `looplab` in a folder; `streams` are its standard input, output and errors."""
+    """Start `looplab` in a folder; `streams` are its standard input, output and errors.
+
+    It works in the context that `within` makes in its process.
+    """
     sent = [Connection(os.dup(stream)) for stream in streams]
-    asked = (arguments, folder, {**os.environ, **environment}, sent)
+    asked = (arguments, folder, {**os.environ, **environment}, sent, within)
     process = FORKED.Process(target=_looplab, args=asked, daemon=True)
     process.start()
     for connection in sent:
@@ -75,7 +85,11 @@ def forked(
 
 
 def _looplab(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], sent: list[Connection]
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    sent: list[Connection],
+    within: Within,
 ) -> None:
     for number, connection in enumerate(sent):
         os.dup2(connection.fileno(), number)
@@ -86,7 +100,8 @@ def _looplab(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["looplab", *arguments]
-    main()
+    with within():
+        main()
 
 
 def looplab(

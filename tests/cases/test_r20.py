@@ -25,6 +25,7 @@ def spec_of(path: str, **stop: Any) -> dict[str, Any]:
     return {
         "target": {"application": "pool"},
         "workload": {"streams": [stream]},
+        "client": {"strategy": "raw"},
         "warmup_s": 0,
     }
 

@@ -41,7 +41,7 @@ VALUES = {
 BODY = {"json": {"user": "{n}", "password": "{marked}"}}
 
 
-def spec(*paths: str, requests: int = 40) -> dict[str, Any]:
+def spec(*paths: str, requests: int = 40, strategy: str = "raw") -> dict[str, Any]:
     classes = [
         {"method": "POST", "path": path, "headers": HEADERS, "values": VALUES, "body": BODY}
         for path in paths
@@ -52,6 +52,7 @@ def spec(*paths: str, requests: int = 40) -> dict[str, Any]:
         "title": "shows all",
         "target": {"application": "echo"},
         "workload": {"streams": [stream]},
+        "client": {"strategy": strategy},
         "warmup_s": 0,
     }
 
@@ -120,7 +121,7 @@ def test_no_secret_is_shown_or_kept_with_its_run(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (other,) = [run["id"] for run in looplab.get("/api/runs").json()["runs"]]
-    run_id = looplab.submit(spec("/echo", "/away", requests=600))
+    run_id = looplab.submit(spec("/echo", "/away", requests=600, strategy="async"))
     run = until(partial(over_without_secrets, looplab, run_id), "it is over", 60, every_s=0.2)
     assert {*run["streams"][0]["statuses"]} == {"302", "401"}
     failures = [json.dumps(failed) for failed in run["trials"][0]["failures"]]

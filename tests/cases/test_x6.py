@@ -16,6 +16,7 @@ def twice(case: Callable[[str], Dashboard]) -> tuple[Dashboard, list[str]]:
     looplab = case("X6")
     spec = json.loads((CASES / "X6" / "spec.json").read_text())
     spec["workload"]["streams"][0]["stop"] = {"requests": 200}
+    spec |= {"client": {"strategy": "raw"}, "warmup_s": 0}
     ids = [looplab.submit(spec) for _ in range(2)]
     ids += [looplab.submit({**spec, "title": "a title of their own"}) for _ in range(2)]
     for run_id in ids:

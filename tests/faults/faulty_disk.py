@@ -2,15 +2,11 @@
 
 SQLite looks up each system call in a table, where another can be put in its place
 (https://www.sqlite.org/c3ref/vfs.html, xSetSystemCall); that needs no rights, mount or compiler.
-
-`python faulty_disk.py python -m MODULE ...` executes the module here; its disk is full while a file
-`disk-is-full` lies in the present folder.
 """
 
 import _sqlite3
 import ctypes
 import errno
-import runpy
 import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -18,10 +14,7 @@ from ctypes import c_char_p, c_int, c_int64, c_size_t, c_ssize_t, c_void_p
 from pathlib import Path
 from typing import Any
 
-FLAG = "disk-is-full"
 ALL = range(1, sys.maxsize)
-UNDER = (sys.executable, __file__)
-"""What executes the command of a dashboard, as `under` of `tests.dashboard.dashboard`."""
 
 _WRITE = ctypes.CFUNCTYPE(c_ssize_t, c_int, c_void_p, c_size_t, use_errno=True)
 _WRITE_AT = ctypes.CFUNCTYPE(c_ssize_t, c_int, c_void_p, c_size_t, c_int64, use_errno=True)
@@ -73,7 +66,7 @@ class FaultyDisk:
 
 @contextmanager
 def faulty_disk(flag: Path | None = None) -> Iterator[FaultyDisk]:
-    """Put one under SQLite."""
+    """Put one under SQLite, which is full while there is a file `flag`."""
     library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))
     library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
     vfs = library.sqlite3_vfs_find(None)
@@ -101,9 +94,3 @@ def _failing(disk: FaultyDisk, call: Callable[..., int]) -> Callable[..., int]:
         return call(*arguments)
 
     return write
-
-
-if __name__ == "__main__":
-    module, sys.argv = sys.argv[3], sys.argv[3:]
-    with faulty_disk(Path(FLAG).absolute()):
-        runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -6,6 +6,7 @@ import errno
 import resource
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import pytest
 import uvicorn
 
 from control_plane.dashboard_server import MOST_WAITING, DashboardServer
-from tests.dashboard import DashboardProcess, dashboard, until
+from tests.dashboard import DashboardProcess, forked_dashboard, until
 
 SILENT, HALF_SENT = 1_100, 800
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
@@ -58,11 +59,20 @@ def open_ones(links: list[socket.socket]) -> list[socket.socket]:
     return [link for link in links if is_open(link)]
 
 
-@pytest.mark.parametrize("limit", ["-S -n 256", "-n 512"], ids=["can be raised", "low"])
+@contextlib.contextmanager
+def few_files(soft: int, hard: int | None) -> Iterator[None]:
+    """Let this process open so many; `hard` None leaves how far it can raise that itself."""
+    limit = hard or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, limit))
+    yield
+
+
+@pytest.mark.parametrize("limits", [(256, None), (512, 512)], ids=["can be raised", "low"])
 @pytest.mark.usefixtures("many_files")
-def test_silent_and_half_sent_connections_are_ended(clean_after: Path, limit: str) -> None:
-    under = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash"]
-    with dashboard(clean_after, under=under) as looplab:
+def test_silent_and_half_sent_connections_are_ended(
+    clean_after: Path, limits: tuple[int, int | None]
+) -> None:
+    with forked_dashboard(clean_after, within=partial(few_files, *limits)) as looplab:
         with connected(looplab) as links:
             assert looplab.get("/").status_code == 200
             until(lambda: len(open_ones(links)) <= MOST_WAITING, "few may wait", 30, 0.5)

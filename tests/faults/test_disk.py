@@ -1,41 +1,75 @@
 """A disk that is full: what is there stays readable, and all goes on once there is space."""
 
+import ctypes
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dashboard import DashboardProcess, dashboard, items_spec, long_spec, one_of, until, whole
+from tests.dashboard import (
+    BARE,
+    DashboardProcess,
+    forked_dashboard,
+    items_spec,
+    long_spec,
+    one_of,
+    until,
+    whole,
+)
 from tests.stalled_server import StalledServer, stalled_server
 
 ALONE = [["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]]
 """As root, and as anybody else where the system lets them be root of what only they see."""
 SIZE = 3 * 1024**2
-SMALL = f'mount -t tmpfs -o size={SIZE} tmpfs . && cd "$PWD" && exec "$@"'
-"""A disk of its own in the present folder, which nothing else sees and which goes with it."""
+NEW_NAMESPACE, NEW_USER = 0x00020000, 0x10000000
+PRIVATE = 0x44000
 
 
 @contextmanager
 def on_a_small_disk(folder: Path) -> Iterator[tuple[DashboardProcess, Path]]:
     """With the place of its disk as it is seen from here."""
-    with dashboard(folder, under=_mounted(folder)) as looplab:
+    within = partial(small_disk, folder, others=_others(folder))
+    with forked_dashboard(folder, within=within) as looplab:
         disk = Path(f"/proc/{looplab.process.pid}/root") / folder.relative_to("/")
         yield looplab, disk
 
 
-def _mounted(folder: Path) -> list[str]:
-    """What executes a command with the small disk in `folder`."""
+def _others(folder: Path) -> bool:
+    """Whether it is others than root for whom the system makes a disk."""
     for alone in ALONE if shutil.which("unshare") else ():
-        mounted = [*alone, "sh", "-c", SMALL, "sh"]
-        tried = subprocess.run([*mounted, "true"], cwd=folder, capture_output=True, check=False)
-        if tried.returncode == 0:
-            return mounted
+        command = [*alone, "mount", "-t", "tmpfs", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return alone is ALONE[1]
     pytest.skip("this system gives no mount namespace")
+
+
+@contextmanager
+def small_disk(folder: Path, *, others: bool) -> Iterator[None]:
+    """Give this process a disk of its own in the folder, with the database that lay there.
+
+    Nothing else sees the disk, and it goes with the process.
+    """
+    database = (folder / "runs.db").read_bytes()
+    system, ids = ctypes.CDLL(None, use_errno=True), (os.getuid(), os.getgid())
+    assert system.unshare(NEW_NAMESPACE | (NEW_USER if others else 0)) == 0, ctypes.get_errno()
+    if others:
+        Path("/proc/self/setgroups").write_text("deny")
+        for kind, own in zip(("uid", "gid"), ids, strict=True):
+            Path(f"/proc/self/{kind}_map").write_text(f"0 {own} 1")
+    size = f"size={SIZE}".encode()
+    assert system.mount(b"none", b"/", None, PRIVATE, None) == 0, ctypes.get_errno()
+    assert system.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, size) == 0, ctypes.get_errno()
+    os.chdir(folder)
+    Path("runs.db").write_bytes(database)
+    Path("runs.db").chmod(0o600)
+    yield
 
 
 def fill(disk: Path) -> Path:
@@ -59,7 +93,7 @@ def target() -> Iterator[StalledServer]:
 
 
 def short(target: StalledServer) -> dict[str, Any]:
-    return items_spec(target={"url": target.url}, warmup_s=0)
+    return items_spec(target={"url": target.url}, client=BARE["client"], warmup_s=0)
 
 
 def run_into(looplab: DashboardProcess, disk: Path, target: StalledServer) -> tuple[str, Path]:
@@ -78,7 +112,7 @@ def run_into(looplab: DashboardProcess, disk: Path, target: StalledServer) -> tu
 def page_tells(looplab: DashboardProcess, run_id: str) -> None:
     """What is the matter, without the place of the database."""
     page = f"/runs/{run_id}"
-    until(lambda: "not written yet" in text_of(looplab, page), "the page tells")
+    until(lambda: "not written yet" in text_of(looplab, page), "the page tells", every_s=0.2)
     text = text_of(looplab, page)
     told = "not written yet. The database cannot grow: its disk is full, so make space there."
     assert told in text
@@ -118,7 +152,7 @@ def test_a_run_on_a_full_disk_says_so_and_the_next_one_works(
 
 def test_a_run_that_fails_on_a_full_disk_keeps_its_reason(tmp_path: Path) -> None:
     with on_a_small_disk(tmp_path) as (looplab, disk):
-        run_id = looplab.submit(long_spec(warmup_s=0))
+        run_id = looplab.submit(long_spec(client=BARE["client"], warmup_s=0))
         looplab.until_state(run_id, {"running"})
         filler = fill(disk)
         one_of(looplab, "server").kill()

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from tests.dashboard import (
     BARE,
     TERMINAL,
     Dashboard,
-    dashboard,
+    forked_dashboard,
     items_spec,
     long_spec,
     marked,
     until,
 )
-from tests.faults.faulty_disk import FLAG, UNDER, faulty_disk
+from tests.faults.faulty_disk import faulty_disk
 from tests.in_process import in_process
 
 STEPS = 12
@@ -171,15 +172,16 @@ class KilledMachine(QueueMachine):
 
     def start(self) -> None:
         self.serving = contextlib.ExitStack()
-        started = dashboard(self.folder, under=UNDER)
+        self.flag = self.folder / "disk-is-full"
+        started = forked_dashboard(self.folder, within=partial(faulty_disk, self.flag))
         self.looplab = self.process = self.serving.enter_context(started)
 
     def fill(self, *, full: bool) -> None:
-        self.full, flag = full, self.folder / FLAG
+        self.full = full
         if full:
-            flag.touch()
+            self.flag.touch()
         else:
-            flag.unlink(missing_ok=True)
+            self.flag.unlink(missing_ok=True)
 
     def stop(self) -> None:
         assert self.process.stop(within_s=20) == 0

@@ -1,15 +1,10 @@
-"""One strategy against every fault of the hostile server, one after the other in one process.
+"""One strategy against every fault of the hostile server, one after the other in one process."""
 
-`python -m tests.load.fault_driver STRATEGY URL FAULT...` prints a JSON object: what each fault came
-to, and under `""` the most memory that the process took.
-"""
-
-import json
 import os
 import resource
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 from control_plane.domain.histogram import EMPTY, Histogram, merge
@@ -104,10 +99,10 @@ def _extremes(parts: list[Histogram]) -> tuple[int, float, float]:
     return whole.total, whole.minimum_ns / 1e9, whole.maximum_ns / 1e9
 
 
-if __name__ == "__main__":
-    found = {fault: drive(sys.argv[1], sys.argv[2], fault) for fault in sys.argv[3:]}
+def drive_each(strategy: str, url: str, faults: Sequence[str], told: Connection) -> None:
+    """Send what each fault came to, and under "" the most memory that this process took; end it."""
+    found = {fault: drive(strategy, url, fault) for fault in faults}
     found[""] = {"peak_memory_bytes": peak_memory_bytes()}
-    sys.stdout.write(json.dumps(found))
-    sys.stdout.flush()
+    told.send(found)
     # Clients that were never closed have nothing to say about it.
     os._exit(0)

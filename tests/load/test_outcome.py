@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
@@ -21,8 +23,16 @@ from control_plane.load.outcome import (
     failure,
     response_outcome,
 )
+from tests.forked import FORKED
 from tests.load.endings_table import ENDINGS, documented, row
-from tests.load.fault_driver import EXPECTING, LIMIT_BYTES, NO_FILES, REQUESTS, TIMEOUT_S
+from tests.load.fault_driver import (
+    EXPECTING,
+    LIMIT_BYTES,
+    NO_FILES,
+    REQUESTS,
+    TIMEOUT_S,
+    drive_each,
+)
 from tests.load.hostile import hostile_server
 from tests.load.workers import completed, plan_of, record_of
 
@@ -112,25 +122,29 @@ Found = dict[str, dict[str, dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def found() -> Found:
-    """By strategy and fault, what the driver tells."""
-    return asyncio.run(_all())
-
-
-async def _all() -> Found:
-    with hostile_server() as server:
-        told = await asyncio.gather(*(_driven(strategy, server.url) for strategy in STRATEGIES))
+    """By strategy and fault, what the driver tells; each strategy has a process of its own."""
+    with hostile_server() as server, ExitStack() as stack:
+        drivers = [stack.enter_context(_driver(strategy, server.url)) for strategy in STRATEGIES]
+        told = [driver.recv() for driver in drivers if driver.poll(PATIENCE_S)]
     return dict(zip(STRATEGIES, told, strict=True))
 
 
-async def _driven(strategy: str, url: str) -> dict[str, dict[str, Any]]:
-    faults = *EXPECTED, NO_FILES
-    command = [sys.executable, "-m", "tests.load.fault_driver", strategy, url, *faults]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE)
-    async with asyncio.timeout(PATIENCE_S):
-        told, _ = await process.communicate()
-    assert process.returncode == 0
-    read: dict[str, dict[str, Any]] = json.loads(told)
-    return read
+@contextmanager
+def _driver(strategy: str, url: str) -> Iterator[Connection]:
+    """What it tells comes out of the connection."""
+    told, telling = FORKED.Pipe(duplex=False)
+    faults = (*EXPECTED, NO_FILES)
+    process = FORKED.Process(target=drive_each, args=(strategy, url, faults, telling))
+    with told:
+        process.start()
+        telling.close()
+        try:
+            yield told
+            # It ends by itself: only then is told which lines of it were run.
+            process.join(PATIENCE_S)
+        finally:
+            process.kill()
+            process.join()
 
 
 @pytest.mark.parametrize(("fault", "strategy"), CASES)
