@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -178,6 +179,11 @@ def test_the_page_is_opened_in_a_browser_and_no_command_line_has_the_address_tha
             address, *page = opened.read_text().splitlines()
             assert (address == started.url) == (not logs_in)
             assert (f"url={started.url}/login/" in "".join(page)) == logs_in
+            if logs_in:
+                logging_in = "".join(page).partition("url=")[2].partition('"')[0]
+                behind_tls = {"X-Forwarded-Proto": "https"}
+                answer = httpx.get(logging_in, headers=behind_tls)
+                assert "Secure" in answer.headers["set-cookie"]
             started.stop()
         if logs_in:
             assert not Path(address.removeprefix("file://")).exists()

@@ -202,6 +202,17 @@ def test_a_browser_logs_in_by_the_form_without_script_and_out_again(site: TestCl
     assert site.get("/history").status_code == 401
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+def test_a_session_that_began_by_https_never_goes_over_plain_http(
+    site: TestClient, scheme: str, *, secure: bool
+) -> None:
+    """The scheme is what uvicorn makes of X-Forwarded-Proto of a proxy that it trusts."""
+    address = f"{scheme}://127.0.0.1:{PORT}"
+    for path, fields in (("/login", {"secret": TOKEN}), ("/logout", {})):
+        answer = site.post(f"{address}{path}", data=fields)
+        assert ("Secure" in answer.headers["set-cookie"]) is secure, path
+
+
 def test_the_log_says_who_did_what_and_from_where(site: TestClient) -> None:
     store: Store = site.app_state["store"]
     (run,) = store.add([draft()])

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, TypedDict
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -153,6 +153,13 @@ _OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
 _NO_NAME = re.compile(r"[^\w .@+-]")
 MOST_OF_NAME = 40
 
+
+class _CookieRules(TypedDict):
+    httponly: bool
+    samesite: Literal["strict"]
+    secure: bool
+
+
 OLD_ADDRESS = "This address was used already, or is too old: `looplab login` prints another."
 
 
@@ -234,15 +241,22 @@ async def log_out(request: Request) -> Response:
     response = RedirectResponse(LOGIN, 303)
     if login is not None:
         login.log_out(request.cookies.get(login.cookie, ""))
-        response.delete_cookie(login.cookie, httponly=True, samesite="strict")
+        response.delete_cookie(login.cookie, **_cookie_rules(request))
     return response
 
 
 def _with_session(request: Request, session: str, onward: str) -> Response:
     response = RedirectResponse(onward, 303)
     cookie = request.state.login.cookie
-    response.set_cookie(cookie, session, SESSION_S, httponly=True, samesite="strict")
+    response.set_cookie(cookie, session, SESSION_S, **_cookie_rules(request))
     return response
+
+
+def _cookie_rules(request: Request) -> _CookieRules:
+    """Return what a browser may do with the cookie: never send it in the clear after https."""
+    # uvicorn takes the scheme from a proxy on this machine, or in FORWARDED_ALLOW_IPS.
+    secure = request.url.scheme == "https"
+    return {"httponly": True, "samesite": "strict", "secure": secure}
 
 
 def _form(
