@@ -23,9 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from control_plane import __version__
 from control_plane.access import add_guards
+from control_plane.access.compression import StaticAssets
 from control_plane.access.http_errors import code_of, code_of_status, status_of
 from control_plane.access.login import Guesses, Login
-from control_plane.access.middleware import StaticAssets
 from control_plane.access.route_roles import methods_at, refuse_unlisted, route_names
 from control_plane.api import api_routes
 from control_plane.api.dashboard import Metrics, count_requests

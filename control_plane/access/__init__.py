@@ -5,11 +5,10 @@ from collections.abc import Collection
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from control_plane.access.compression import Busy, CompressionMiddleware
 from control_plane.access.login import Login, LoginMiddleware, Refuse
 from control_plane.access.middleware import (
     BodyLimitMiddleware,
-    Busy,
-    CompressionMiddleware,
     HostMiddleware,
     MethodsMiddleware,
     OriginMiddleware,

@@ -1,24 +1,14 @@
-"""What stands around the whole application: headers, Host, origin, size of the body, methods, gzip.
+"""What stands around the whole application: headers, Host, origin, size of the body, methods.
 
 No route can weaken it, and errors pass through it too.
 """
 
-import gzip
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.gzip import (
-    DEFAULT_EXCLUDED_CONTENT_TYPES,
-    GZipResponder,
-    IdentityResponder,
-)
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.access.http_errors import error_response, header_values
@@ -245,127 +235,17 @@ def _media_type(path: str) -> str:
 
 def _accepts(scope: Scope, kind: str) -> bool:
     """Return whether `kind` is among what Accept names; without one, everything is."""
-    ranges = _weighted(scope, b"accept")
-    return not ranges or _wanted(ranges, (kind, f"{kind.partition('/')[0]}/*", "*/*"))
+    ranges = accept_weights(scope, b"accept")
+    return not ranges or is_wanted(ranges, (kind, f"{kind.partition('/')[0]}/*", "*/*"))
 
 
-def _weighted(scope: Scope, header: bytes) -> dict[str, str]:
+def accept_weights(scope: Scope, header: bytes) -> dict[str, str]:
     """Return what an Accept header names, each with its weight as it is written."""
     given = ",".join(header_values(scope, header)).replace(" ", "").lower()
     return dict(part.partition(";")[::2] for part in given.split(",")) if given else {}
 
 
-def _wanted(ranges: dict[str, str], fitting: Iterable[str]) -> bool:
+def is_wanted(ranges: dict[str, str], fitting: Iterable[str]) -> bool:
     """Return whether the first of the fitting names that is there has a weight above 0."""
     best = next((ranges[name] for name in fitting if name in ranges), "q=0")
     return not re.search(r"(^|;)q=0(\.0*)?$", best)
-
-
-LEAST_COMPRESSED_BYTES = 1_400
-"""What is smaller fits into one packet anyway."""
-
-NOT_COMPRESSED = (
-    *DEFAULT_EXCLUDED_CONTENT_TYPES,
-    "application/octet-stream",
-    "application/vnd.sqlite3",
-)
-_LEVEL, _LEVEL_OF_FILES = 2, 9
-"""A page is compressed each time, a file once: the last tenths of its size are worth more there."""
-
-Busy = Callable[[Scope], bool]
-"""Whether nothing may be compressed now, because processor time would disturb what is measured."""
-
-
-class CompressionMiddleware:
-    """Compresses responses for those who accept gzip, as long as nothing is `busy`.
-
-    Files below /static are left to `StaticAssets`.
-    """
-
-    def __init__(self, app: ASGIApp, busy: Busy) -> None:
-        self.app = app
-        self._busy = busy
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        responder = self.app
-        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
-            kind = _Compressed if _accepts_gzip(scope) and not self._busy(scope) else _AsItIs
-            responder = kind(self.app)
-        await responder(scope, receive, send)
-
-
-def _accepts_gzip(scope: Scope) -> bool:
-    return _wanted(_weighted(scope, b"accept-encoding"), ("gzip", "*"))
-
-
-class _AsItIs(IdentityResponder):
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(app, LEAST_COMPRESSED_BYTES, exclude_content_types=NOT_COMPRESSED)
-
-
-class _Compressed(GZipResponder):
-    """Leaves alone what says that it may not be transformed (RFC 9110, 7.7)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(app, LEAST_COMPRESSED_BYTES, _LEVEL, exclude_content_types=NOT_COMPRESSED)
-        self._stays = False
-
-    async def send_with_compression(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            said = Headers(raw=message["headers"]).get("cache-control", "")
-            self._stays = "no-transform" in said.lower()
-        await (self.send(message) if self._stays else super().send_with_compression(message))
-
-
-class StaticAssets(StaticFiles):
-    """The files of a folder, for those who accept gzip compressed: each once, and kept.
-
-    One that is asked for the first time while it is `busy` is sent as it is. A part of a file is
-    one of the file as it is.
-    """
-
-    def __init__(self, directory: Path, busy: Busy) -> None:
-        super().__init__(directory=directory)
-        self._busy = busy
-        self._kept: dict[str, tuple[str, bytes]] = {}
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        found = await super().get_response(path, scope)
-        kind = found.headers.get("content-type", "")
-        if found.status_code == 200 and not kind.startswith(_TEXTS):
-            return found
-        found.headers.add_vary_header("Accept-Encoding")
-        headers = Headers(scope=scope)
-        if not isinstance(found, FileResponse) or "range" in headers or not _accepts_gzip(scope):
-            return found
-        body = await self._compressed(Path(found.path), found.headers["etag"], scope)
-        if body is None:
-            return found
-        own = {"content-encoding": "gzip", "content-length": f"{len(body)}"}
-        tag = {"etag": f'{found.headers["etag"][:-1]}-gzip"'}
-        made = Response(body, headers={**found.headers, **own, **tag})
-        return (
-            NotModifiedResponse(made.headers)
-            if self.is_not_modified(made.headers, headers)
-            else made
-        )
-
-    async def _compressed(self, path: Path, tag: str, scope: Scope) -> bytes | None:
-        """Return the file compressed; None where that is not done now, or not worth it."""
-        known, kept = self._kept.get(str(path), ("", b""))
-        if known != tag:
-            if self._busy(scope):
-                return None
-            kept = await run_in_threadpool(_compressed_file, path)
-            self._kept[str(path)] = (tag, kept)
-        return kept or None
-
-
-_TEXTS = ("text/", "application/javascript", "application/json", "image/svg+xml")
-
-
-def _compressed_file(path: Path) -> bytes:
-    """Return the content by gzip; nothing of a small file."""
-    content = path.read_bytes()
-    small = len(content) < LEAST_COMPRESSED_BYTES
-    return b"" if small else gzip.compress(content, _LEVEL_OF_FILES, mtime=0)

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from control_plane.access.middleware import (
+from control_plane.access.compression import (
     LEAST_COMPRESSED_BYTES,
     CompressionMiddleware,
     StaticAssets,
