@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import psutil
 from starlette.requests import cookie_parser
@@ -225,6 +225,20 @@ class LoginMiddleware:
         if needed == "operator" and caller.role != "operator":
             return self._refuse(scope, 403, "This login may look at everything and change nothing.")
         return self.app
+
+
+class CookieAttributes(TypedDict):
+    """What a browser may do with a cookie."""
+
+    httponly: bool
+    samesite: Literal["strict"]
+    secure: bool
+
+
+def cookie_attributes(scope: Scope) -> CookieAttributes:
+    """Return those of the session's cookie: it is never sent in the clear after https."""
+    # uvicorn takes the scheme from a proxy on this machine, or in FORWARDED_ALLOW_IPS.
+    return {"httponly": True, "samesite": "strict", "secure": scope["scheme"] == "https"}
 
 
 def credentials(scope: Scope, cookie: str) -> Credentials:

@@ -4,12 +4,12 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal, TypedDict
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from control_plane.access.login import LOGIN, SESSION_S, Login, peer_of
+from control_plane.access.login import LOGIN, SESSION_S, Login, cookie_attributes, peer_of
 from control_plane.analysis.start_hints import (
     LOG_HINTS,
     OTHER_REASONS,
@@ -154,12 +154,6 @@ _NO_NAME = re.compile(r"[^\w .@+-]")
 MOST_OF_NAME = 40
 
 
-class _CookieRules(TypedDict):
-    httponly: bool
-    samesite: Literal["strict"]
-    secure: bool
-
-
 OLD_ADDRESS = "This address was used already, or is too old: `looplab login` prints another."
 
 
@@ -241,22 +235,15 @@ async def log_out(request: Request) -> Response:
     response = RedirectResponse(LOGIN, 303)
     if login is not None:
         login.log_out(request.cookies.get(login.cookie, ""))
-        response.delete_cookie(login.cookie, **_cookie_rules(request))
+        response.delete_cookie(login.cookie, **cookie_attributes(request.scope))
     return response
 
 
 def _with_session(request: Request, session: str, onward: str) -> Response:
     response = RedirectResponse(onward, 303)
     cookie = request.state.login.cookie
-    response.set_cookie(cookie, session, SESSION_S, **_cookie_rules(request))
+    response.set_cookie(cookie, session, SESSION_S, **cookie_attributes(request.scope))
     return response
-
-
-def _cookie_rules(request: Request) -> _CookieRules:
-    """Return what a browser may do with the cookie: never send it in the clear after https."""
-    # uvicorn takes the scheme from a proxy on this machine, or in FORWARDED_ALLOW_IPS.
-    secure = request.url.scheme == "https"
-    return {"httponly": True, "samesite": "strict", "secure": secure}
 
 
 def _form(
