@@ -19,7 +19,10 @@ JSON_TYPE = "application/json"
 
 @dataclass
 class WrittenRequest:
-    """One request as it was written. `parts` and a `file` are those of a multipart body."""
+    """One request as it was written. `parts` and a `file` are those of a multipart body.
+
+    `cookies` are those that are to be sent together.
+    """
 
     method: str = ""
     url: str = ""
@@ -29,6 +32,12 @@ class WrittenRequest:
     file: Document = field(default_factory=dict)
     media_type: str = FORM_TYPE
     in_query: bool = False
+    cookies: list[str] = field(default_factory=list)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header in place of one whose name differs in case alone."""
+        same = next((known for known in self.headers if known.lower() == name.lower()), name)
+        self.headers[same] = value
 
     def add_file(self, name: str, filename: str, media_type: str, notes: list[str]) -> None:
         """Add a file to the multipart body; one that finds another there becomes a note."""
@@ -55,7 +64,8 @@ def whole_text(text: str) -> str:
 
 
 _CONTINUED = re.compile(r"\\\r?\n")
-_ANSI_C = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_ANSI_C = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.|\$'((?:[^'\\]|\\.)*)'""", re.DOTALL)
+"""Quoted text as well, which may end in a dollar."""
 _FOR_CMD = re.compile(r'(?:^|\s)\^(?:"|\r?\n)')
 _CARET = re.compile(r'"[^"\r\n]*"?|\^\r?\n(\r?\n)?|\^(.)')
 _OF_PART = re.compile(
@@ -70,6 +80,7 @@ _ALONE = {*_FLAGS["taken_alone"], *_FLAGS["without_effect_alone"]}
 _WITHOUT_EFFECT = {*_FLAGS["without_effect_with_value"], *_FLAGS["without_effect_alone"]}
 _PERHAPS_URL = "?"
 _CURL = {"curl", "curl.exe"}
+_ENDS = {"&&", "&", ";", "|", "||", "|&"}
 
 
 def of_curl(text: str, notes: list[str]) -> Iterator[WrittenRequest]:
@@ -79,19 +90,47 @@ def of_curl(text: str, notes: list[str]) -> Iterator[WrittenRequest]:
     """
     plain = _without_carets(text) if _FOR_CMD.search(text) else _CONTINUED.sub(" ", text)
     try:
-        words = shlex.split(_ANSI_C.sub(_plainly_quoted, plain))
+        words = _words(_ANSI_C.sub(_plainly_quoted, plain))
     except ValueError as error:
         raise wrong_paste(f"This cannot be read as a command: {error}.") from None
     if not words or words[0] not in _CURL:
         raise wrong_paste("Paste a command that begins with curl, or the JSON of a HAR file.")
-    commands: list[list[str]] = []
-    for word in words:
-        if word in _CURL:
-            commands.append([])
-        elif word not in {"&&", ";", "&", "|"}:
-            commands[-1].append(word)
-    for command in commands:
+    for command in _commands(words, notes):
         yield from _of_command(command, notes)
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a shell; what ends a command or redirects it is one, where not quoted."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";|<>")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    return list(lexer)
+
+
+def _commands(words: Sequence[str], notes: list[str]) -> list[list[str]]:
+    """Return the words behind each curl; other programs are named, files of a redirection not."""
+    commands: list[list[str]] = []
+    left, began = list(words), False
+    while left:
+        word = left.pop(0)
+        if word in _CURL or (began and word in {"--next", "-:"}):
+            commands.append([])
+            began = True
+        elif word in _ENDS:
+            began = False
+            if left and left[0] not in _CURL | _ENDS:
+                notes.append(f"{left[0][:40]} is another program: left out.")
+        elif word and not word.strip("<>"):
+            del left[:1]
+            _drop_descriptor(commands[-1])
+        elif began:
+            commands[-1].append(word)
+    return commands
+
+
+def _drop_descriptor(words: list[str]) -> None:
+    """Take the 2 of `2> file` away; that of `-m 2 > file` is a value."""
+    if words[-1:] in (["1"], ["2"]) and _LONG.get(words[-2:][0], "") not in _VALUED:
+        words.pop()
 
 
 def _without_carets(text: str) -> str:
@@ -106,7 +145,9 @@ def _without_carets(text: str) -> str:
 
 
 def _plainly_quoted(found: re.Match[str]) -> str:
-    """Return what `$'…'` stands for, quoted as shlex reads it."""
+    """Return what `$'…'` stands for, quoted as shlex reads it; other text as it is."""
+    if found[1] is None:
+        return found[0]
     text = found[1].encode("latin-1", "backslashreplace").decode("unicode_escape")
     return shlex.quote(whole_text(text))
 
@@ -115,7 +156,7 @@ def _of_command(words: Sequence[str], notes: list[str]) -> Iterator[WrittenReque
     request, found = WrittenRequest(), dict[str, list[str]]()
     for flag, value in _flags(words, notes):
         if flag in {"", "--url", _PERHAPS_URL}:
-            found.setdefault(flag, []).append(value.rstrip(";"))
+            found.setdefault(flag, []).append(value)
         elif flag in _LEFT_OUT:
             notes.append(f"{flag} is left out.")
         else:
@@ -163,12 +204,8 @@ def _take(request: WrittenRequest, flag: str, value: str, notes: list[str]) -> N
         request.method = value.upper() or "HEAD"
     elif flag == "--get":
         request.in_query = True
-    elif flag == "--header":
-        key, _, text = value.partition(":")
-        request.headers[key.strip()] = text.strip()
     elif flag in _HEADER_FLAGS:
-        header, written = _HEADER_FLAGS[flag]
-        request.headers[header] = written(value)
+        _take_header(request, flag, value, notes)
     elif flag.startswith("--form"):
         _take_part(request, flag, value, notes)
     elif flag == "--location":
@@ -177,13 +214,31 @@ def _take(request: WrittenRequest, flag: str, value: str, notes: list[str]) -> N
         _take_data(request, flag, value, notes)
 
 
+def _take_header(request: WrittenRequest, flag: str, value: str, notes: list[str]) -> None:
+    if (flag == "--header" and value.startswith("@")) or (flag == "--cookie" and "=" not in value):
+        notes.append(f"{value[:60]} is a file, which is not read here: write out what it holds.")
+        return
+    if flag == "--cookie":
+        request.cookies.append(value)
+        value = "; ".join(request.cookies)
+    name, written = _HEADER_FLAGS[flag]
+    key, _, text = value.partition(":") if flag == "--header" else (name, "", written(value))
+    request.set_header(key.strip(), text.strip())
+
+
 _HEADER_FLAGS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "--header": ("", str),
     "--cookie": ("Cookie", str),
     "--user-agent": ("User-Agent", str),
     "--referer": ("Referer", str),
     "--oauth2-bearer": ("Authorization", lambda value: f"Bearer {value}"),
-    "--user": ("Authorization", lambda value: f"Basic {b64encode(value.encode()).decode()}"),
+    "--user": ("Authorization", lambda value: f"Basic {_login(value)}"),
 }
+
+
+def _login(value: str) -> str:
+    """Return name and password as they are sent; curl asks for one that is not there."""
+    return b64encode((value if ":" in value else f"{value}:").encode()).decode()
 
 
 def _take_part(request: WrittenRequest, flag: str, value: str, notes: list[str]) -> None:
@@ -214,11 +269,14 @@ def _unquoted(word: str) -> str:
 def _take_data(request: WrittenRequest, flag: str, value: str, notes: list[str]) -> None:
     if flag == "--json":
         request.media_type = JSON_TYPE
-        request.headers.setdefault("Accept", JSON_TYPE)
-    if value.startswith("@") and flag != "--data-raw":
+        if "accept" not in map(str.lower, request.headers):
+            request.headers["Accept"] = JSON_TYPE
+    name, equals, text = value.partition("=")
+    of_file = flag == "--data-urlencode" and not equals and "@" in value
+    if of_file or (value.startswith("@") and flag != "--data-raw"):
         notes.append(f"{value[:60]} is a file, which is not read here: put its text into the body.")
     elif flag == "--data-urlencode":
-        name, equals, text = value.partition("=")
-        request.data.append(f"{name}={quote(text, safe='')}" if equals else quote(name, safe=""))
+        written = quote(text if equals else name, safe="")
+        request.data.append(f"{name}={written}" if equals and name else written)
     else:
         request.data.append(value)

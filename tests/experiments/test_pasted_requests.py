@@ -82,6 +82,19 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
         (f"curl '{HERE}/x?token=s3cret!' -d 'token=other!'",
          {"method": "POST", "path": "/x?token={token_}", "body": {"form": {"token": "{token}"}},
           "values": {"token": SECRET | {"of": ["other!"]}, "token_": SECRET}}),
+        (f"curl -d 'like=^a$' -H 'Accept: text/x' '{HERE}/a;v=1;'",
+         {"method": "POST", "path": "/a;v=1;", "headers": {"Accept": "text/x"},
+          "body": {"form": {"like": "^a$"}}}),
+        (f"curl {HERE}/x -m 2 > 'a b' 2>/dev/null -u ann -b a=1 -b 'b=2; c=3' -H 'User-agent: me'"
+         " -A you | tr -d '\"'; sleep 1",
+         {"method": "GET", "path": "/x", "headers": {
+             "Authorization": "Basic YW5uOg==", "Cookie": "a=1; b=2; c=3", "User-agent": "you"}}),
+        (f"curl {HERE}/x -H 'accept: text/x' --json '\"a|b;<c>\"'",
+         {"method": "POST", "path": "/x", "headers": {"accept": "text/x"},
+          "body": {"json": "a|b;<c>"}}),
+        (f"curl {HERE}/x --data-urlencode '=a b' --data-urlencode c",
+         {"method": "POST", "path": "/x", "body": {"text": "a%20b&c"}, "headers": {
+             "Content-Type": "application/x-www-form-urlencoded"}}),
         (f"curl {HERE}/x -H 'Content-Type: application/json' -d '[1]'",
          {"method": "POST", "path": "/x", "body": {"json": [1]}}),
     ],
@@ -141,6 +154,21 @@ def test_unknown_flags_and_files_are_named() -> None:
         "--proxy-ntlm", "--tlsv1.2", "--proxy", "-L", "@body.json",
     ]  # fmt: skip
     assert pasted.requests[0]["path"] == "/a"
+
+
+def test_other_programs_and_files_that_are_read_are_named() -> None:
+    pasted = read_pasted(f"curl -b jar.txt -H @head {HERE}/a --data-urlencode n@b.txt | head -c 9")
+    (request,) = pasted.requests
+    assert request == {"method": "GET", "path": "/a", "weight": 1}
+    assert [note.partition(" ")[0] for note in pasted.notes] == [
+        "head", "jar.txt", "@head", "n@b.txt",
+    ]  # fmt: skip
+
+
+def test_each_part_of_a_command_has_its_own_data() -> None:
+    pasted = read_pasted(f"curl {HERE}/a -d a=1 --next {HERE}/b | jq . && curl {HERE}/c -: {HERE}")
+    sent = [(request["method"], request["path"]) for request in pasted.requests]
+    assert sent == [("POST", "/a"), ("GET", "/b"), ("GET", "/c"), ("GET", "/")]
 
 
 @pytest.mark.parametrize(
