@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.types import Receive, Scope, Send
 
-from target_app.manual import ROUTES, TITLE
+from target_app.api_docs import ROUTES, TITLE
 from target_app.resources import Resources
 from target_app.target_settings import TargetSettings
 from target_app.workloads import (

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 from target_app.target_settings import TargetSettings
 
 if TYPE_CHECKING:
-    from target_app.processes import Processes
+    from target_app.process_pool import Processes
     from target_app.sqlite_users import UserDatabase
     from target_app.upstream_client import Upstream
 
@@ -75,7 +75,7 @@ def _open_upstream(settings: TargetSettings) -> "AbstractAsyncContextManager[Ups
 
 
 def _open_processes() -> "AbstractAsyncContextManager[Processes]":
-    from target_app.processes import open_processes
+    from target_app.process_pool import open_processes
 
     return open_processes()
 

@@ -1,4 +1,4 @@
-"""Calls the companion process, which stands for a service of somebody else."""
+"""Calls the upstream process, which stands for a service of somebody else."""
 
 import asyncio
 import socket
@@ -45,8 +45,8 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstream(delay_s: float) -> AsyncIterator[Upstream]:
-    """Start a companion and open a client of it. Each worker has a companion of its own."""
-    with _companion(delay_s) as address:
+    """Start an upstream and open a client of it. Each worker has one of its own."""
+    with _upstream(delay_s) as address:
         upstream = Upstream(address)
         async with upstream.shared:
             await upstream.fetch(upstream.shared, "/ready")
@@ -54,14 +54,20 @@ async def open_upstream(delay_s: float) -> AsyncIterator[Upstream]:
 
 
 @contextmanager
-def _companion(delay_s: float) -> Iterator[str]:
-    """Start a companion and give its address. Connections wait in the backlog until it serves."""
+def _upstream(delay_s: float) -> Iterator[str]:
+    """Start an upstream and give its address. Connections wait in the backlog until it serves."""
     # Only with the protocol named does asyncio set TCP_NODELAY on accepted connections.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(BACKLOG)
         descriptor, port = listener.fileno(), listener.getsockname()[1]
-        command = [sys.executable, "-m", "target_app.companion", str(descriptor), str(delay_s)]
+        command = [
+            sys.executable,
+            "-m",
+            "target_app.upstream_server",
+            str(descriptor),
+            str(delay_s),
+        ]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor])
     try:
         yield f"http://127.0.0.1:{port}"

@@ -7,7 +7,7 @@ from fastapi import BackgroundTasks, Path
 from target_app.cpu import compute
 from target_app.resources import ProcessesDep, SettingsDep
 from target_app.target_settings import TargetSettings
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 Message = Annotated[str, Path(max_length=200)]
 A_WORD = Ready({"message": {"kind": "string", "length": 8}})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 LONGEST_S = 60
 CALLS = 3

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from target_app.resources import SettingsDep
-from target_app.workload import WorkloadRouter
+from target_app.workload_router import WorkloadRouter
 
 LONG_S = 10.0
 SHORT_S = 1.0

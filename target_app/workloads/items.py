@@ -3,7 +3,7 @@
 import random
 from string import ascii_lowercase
 
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 ANY_ITEM = Ready({"item_id": {"kind": "integer", "low": 1, "high": 24999}})
 

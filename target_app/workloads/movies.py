@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, HTTPException, Path
 from pydantic import BaseModel
 
 from target_app.resources import SettingsDep
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 FILMS = {
     1: "Metropolis",

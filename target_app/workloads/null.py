@@ -6,7 +6,7 @@ The raw answer is given by `main.Application` before FastAPI sees the request.
 from fastapi import Response
 from starlette.types import Send
 
-from target_app.workload import WorkloadRouter
+from target_app.workload_router import WorkloadRouter
 
 RAW_PATH = "/null/asgi"
 BODY = b"null"

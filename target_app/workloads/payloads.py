@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 LARGEST_BYTES = 64_000_000
 ONE_MEGABYTE = Ready(body={"generated": {"shape": "name-data", "size_bytes": 1_000_000}})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from target_app.resources import DatabaseDep, UpstreamDep
-from target_app.workload import WorkloadRouter
+from target_app.workload_router import WorkloadRouter
 from target_app.workloads.users import found, seeded_user
 
 PATHS = ("/documents/1", "/documents/2", "/documents/3")

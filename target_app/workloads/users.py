@@ -6,7 +6,7 @@ from fastapi import HTTPException
 from pydantic import BaseModel, EmailStr, Field
 
 from target_app.resources import DatabaseDep
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 NEW_USER = Ready(
     {"name": {"kind": "uuid"}},

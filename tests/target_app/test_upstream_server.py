@@ -11,23 +11,23 @@ ENVIRONMENT = {"TARGET_UPSTREAM_DELAY_S": "0.01"}
 def test_it_is_there_only_once_it_is_needed() -> None:
     with serving(*APPLICATION, environment=ENVIRONMENT) as running:
         running.client.get("/items/1").raise_for_status()
-        assert children(running.process, "target_app.companion") == []
+        assert children(running.process, "target_app.upstream_server") == []
         running.client.get("/fetch-external-data").raise_for_status()
-        assert len(children(running.process, "target_app.companion")) == 1
+        assert len(children(running.process, "target_app.upstream_server")) == 1
 
 
 def test_an_announced_path_brings_it_before_the_first_request() -> None:
     environment = ENVIRONMENT | {"TARGET_PATHS": "/fetch-external-data/sequential"}
     with serving(*APPLICATION, environment=environment) as running:
-        companions = children(running.process, "target_app.companion")
-        assert len(companions) == 1
-    wait_until_gone(companions)
+        upstreams = children(running.process, "target_app.upstream_server")
+        assert len(upstreams) == 1
+    wait_until_gone(upstreams)
 
 
 @pytest.mark.parametrize(
     ("path", "word"),
     [
-        ("/fetch-external-data", "target_app.companion"),
+        ("/fetch-external-data", "target_app.upstream_server"),
         ("/process-data/process/{message}", "anyio.to_process"),
     ],
 )

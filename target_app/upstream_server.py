@@ -1,8 +1,8 @@
 """The upstream that the application calls: a process of its own that ends with its parent.
 
-`python -m target_app.companion DESCRIPTOR DELAY_S` serves JSON documents on an inherited listening
-socket. It stops at the end of its standard input, which the parent holds open, and on Linux also by
-signal when the parent is killed.
+`python -m target_app.upstream_server DESCRIPTOR DELAY_S` serves JSON documents on an inherited
+listening socket. It stops at the end of its standard input, which the parent holds open, and on
+Linux also by signal when the parent is killed.
 """
 
 import asyncio

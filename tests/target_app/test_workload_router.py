@@ -3,7 +3,7 @@ from fastapi.routing import APIRoute
 
 from target_app.main import needed
 from target_app.target_settings import TargetSettings
-from target_app.workload import Ready, WorkloadRouter
+from target_app.workload_router import Ready, WorkloadRouter
 
 EMPTY: set[str] = set()
 
