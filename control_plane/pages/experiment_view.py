@@ -227,7 +227,7 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
         yield f"noise floor ±{share(floor)} with {number_of(design.blocks, 'block')}"
     if design.note:
         yield design.note
-    if judged.blocks and not judged.whole:
+    if judged.state.terminal and judged.blocks and not judged.whole:
         yield "ended before each arm had had each place in a block equally often"
 
 

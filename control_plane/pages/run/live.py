@@ -18,6 +18,7 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Live, LiveStream, Run, State
 from control_plane.domain.units import (
     NONE,
+    SPACE,
     about,
     count,
     figures,
@@ -176,9 +177,10 @@ def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
     if not known:
         return Tile(label, NONE, "", "not measured yet", "hidden")
     if len(known) > 1:
-        return Tile(label, figures(sum(known)), "cores", f"of {len(known)} processes, last 2 s")
+        note = f"of {len(known)} processes, last 2{SPACE}s"
+        return Tile(label, figures(sum(known)), "cores", note)
     value, unit = share(known[0]).split()
-    return Tile(label, value, unit, "of one core, last 2 s")
+    return Tile(label, value, unit, f"of one core, last 2{SPACE}s")
 
 
 def _loop_lag(gauges: Gauges) -> Iterator[Tile]:
@@ -187,7 +189,7 @@ def _loop_lag(gauges: Gauges) -> Iterator[Tile]:
     known = [lag_s for lags in recent for lag_s in lags if lag_s is not None]
     if known:
         value, unit = split_seconds(max(known))
-        yield Tile("Loop lag", value, unit, "longest of last 2 s")
+        yield Tile("Loop lag", value, unit, f"longest of last 2{SPACE}s")
 
 
 router = APIRouter(include_in_schema=False)
