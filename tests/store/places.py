@@ -30,8 +30,11 @@ def locks_on(path: Path) -> list[str]:
 
 
 def sound(path: Path) -> bool:
-    checks = ask(path, "PRAGMA integrity_check"), ask(path, "PRAGMA foreign_key_check")
-    return checks == ([("ok",)], [])
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        checks = (
+            connection.execute(f"PRAGMA {each}_check") for each in ("integrity", "foreign_key")
+        )
+        return [check.fetchall() for check in checks] == [[("ok",)], []]
 
 
 def killed_at(statement: int, work: Callable[[], None], arm: Callable[[], None]) -> bool:

@@ -26,7 +26,7 @@ TRIAL = trial_of(SPEC, SHAPE)
 MERGED = merged_streams([TRIAL])
 VALIDITY = judge([TRIAL.trial], [stream.summary for stream in MERGED], SPEC)
 MOST_TRIES = 6
-STRIDE = 11
+STRIDE = 15
 
 
 def lead(store: Store, acknowledged: dict[str, State]) -> None:

@@ -103,16 +103,21 @@ def test_head_is_the_last_revision_and_none_is_left_out() -> None:
 
 
 def test_a_database_of_each_revision_comes_to_the_same_schema(tmp_path: Path) -> None:
+    """One that stopped at each of them, some that come all the way at once, and a new one."""
     tables = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-    made = []
-    for revision in UPGRADES:
-        path = tmp_path / f"{revision}.db"
-        schema_and_backups.make_new(path, revision)
-        assert schema_and_backups.schema_version(path) == revision
-        schema_and_backups.migrate(path)
-        assert schema_and_backups.schema_version(path) == HEAD
-        made.append(ask(path, tables))
-    assert all(found == made[0] for found in made)
+    made, stepped = [], tmp_path / "stepped.db"
+    stepped.touch()
+    for number, revision in enumerate(UPGRADES):
+        schema_and_backups.migrate(stepped, revision)
+        assert schema_and_backups.schema_version(stepped) == revision
+        if number % 8 == 0:
+            path = Path(shutil.copy(stepped, tmp_path / f"{revision}.db"))
+            schema_and_backups.migrate(path)
+            assert schema_and_backups.schema_version(path) == HEAD
+            made.append(ask(path, tables))
+    schema_and_backups.make_new(tmp_path / "new.db")
+    expected = ask(tmp_path / "new.db", tables)
+    assert all(found == expected for found in (*made, ask(stepped, tables)))
 
 
 _SET = "UPDATE alembic_version SET version_num = {}"
