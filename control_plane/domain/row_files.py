@@ -92,6 +92,8 @@ def _too_large(size: int) -> str:
 def _csv_rows(text: str) -> Iterator[Row]:
     head = _HEAD.match(text.lstrip("\r\n"))
     delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head[0] if head else "").count)
+    # Of the process: cells are as long as the file allows.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_FILE_BYTES))
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     try:

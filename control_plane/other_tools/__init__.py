@@ -9,6 +9,7 @@ import logging
 import re
 import struct
 import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -121,12 +122,13 @@ def read_tool_file(
 def recognized_format(
     file: BinaryIO, kind: ToolKind | None = None, unit: TimeUnit | None = None
 ) -> str:
-    """Return the format that the beginning of a file tells, and go back there.
+    """Return the format that the beginning of a file tells, and go back there, behind its mark.
 
     Raises InvalidInput for an unknown one, or where it is of another tool than `kind`.
     """
     head = file.read(HEAD_BYTES)
-    file.seek(0)
+    file.seek(len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0)
+    head = head.removeprefix(BOM_UTF8)
     found = _format_of(head)
     if kind is not None and (found is None or _READERS[found][0] != kind):
         looks = f"it looks like that of {_READERS[found][0]}" if found else _unknown(head)
@@ -170,6 +172,8 @@ def _unknown(head: bytes) -> str:
         return "it is empty"
     if head.startswith(b"\x1f\x8b"):
         return "it is compressed, so unpack it first"
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "it is UTF-16, as PowerShell writes it, so save it as UTF-8"
     if head.startswith((b"Method,Name,Error", b"Count,Message,Traceback")):
         return "it lists what failed for Locust, so take PREFIX_stats.csv"
     if b"Success rate:" in head and b"Response time distribution:" in head:
@@ -207,7 +211,9 @@ def _json_format(first: str, text: str) -> str | None:
         keys = ()
     if {"type", "data", "metric"} <= set(keys):
         return "k6 points"
-    if {"timestamp", "latency", "code"} <= set(keys):
+    # A line that goes on behind the head is no JSON yet: the body stands last but a few.
+    of_result = ("timestamp", "latency", "code")
+    if all(key in keys or (not keys and f'"{key}":' in first) for key in of_result):
         return "vegeta json"
     signs = (
         ('"http_req', "k6 summary"),

@@ -182,6 +182,7 @@ OHA_NOTE = (
 )
 ALONE_NOTE = "The file has percentiles alone: nothing between them is known."
 FAILED_NOTE = "Responses with an error status are among the times and in the throughput."
+NO_RESPONSE_NOTE = "Requests without a response are in the throughput."
 LEFT_OUT_NOTE = "Requests without a response are not in the file, so they are not counted here."
 HEY_COLUMNS = ("response-time", "DNS+dialup", "DNS")
 OHA_COLUMNS = ("request-start", "DNS", "DNS+dialup")
@@ -215,7 +216,7 @@ def read_hey_text(file: BinaryIO) -> ToolReading:
         elif text.strip() == "Summary:" and statuses:
             raise damaged(line, ANOTHER_RESULT)
     stream = _hey_stream(values, percentiles, statuses, error_counts(errors))
-    shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE)
+    shown = (HEY_NOTE, ROUNDED_NOTE, ALONE_NOTE, *((NO_RESPONSE_NOTE,) if errors else ()))
     report = ToolReport("hey", "service", (stream,), notes=_with_failed(shown, statuses))
     return ToolReading(report, (None,))
 
@@ -226,7 +227,7 @@ def _hey_stream(
     statuses: dict[str, int],
     errors: dict[str, int],
 ) -> ToolStream:
-    if not statuses or "Requests/sec" not in values:
+    if not (statuses or errors) or "Requests/sec" not in values:
         raise InvalidInput("The output of hey has no status codes: they stand at its end.")
 
     def value(name: str, read: Callable[..., float] = time_s) -> float | None:
@@ -234,11 +235,13 @@ def _hey_stream(
         return read(found[1], name, found[0]) if found else None
 
     received = value("Total data", counted)
+    # Without a response hey writes 0 and NaN.
+    times = ToolTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles)
     return ToolStream(
         name=ALL_REQUESTS,
         requests=sum(statuses.values()) + sum(errors.values()),
         failed=sum(errors.values()) + _bad(statuses),
-        times=ToolTimes(value("Fastest"), value("Average"), value("Slowest"), percentiles),
+        times=times if statuses else ToolTimes(),
         errors=error_counts((_bad_statuses(statuses) | errors).items()),
         statuses=statuses,
         duration_s=value("Total", number),

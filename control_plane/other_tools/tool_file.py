@@ -159,6 +159,8 @@ def _epoch_s(moment: str) -> int:
 
 def csv_rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a CSV file that are not empty, each with the line that it ends in."""
+    # Of the process. Bodies of responses are longer than what it allows by itself.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     reader = csv.reader((f"{line}\n" for _, line in text_lines(file)), strict=True)
     while True:
         try:

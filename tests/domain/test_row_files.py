@@ -66,6 +66,10 @@ def test_many_columns_are_read_in_time_that_grows_with_their_number() -> None:
     assert len(read_rows(RowFile(f"{names}\n{cells}"))[0]) == 200_000
 
 
+def test_a_cell_may_be_as_long_as_the_file() -> None:
+    assert read_rows(RowFile("body\n" + "x" * 200_000)) == ({"body": "x" * 200_000},)
+
+
 def test_a_file_is_text_of_utf_8() -> None:
     assert decoded("\ufeffid\n\u00e9".encode()) == "id\n\u00e9"
     with pytest.raises(UnreadableRows, match="Line 2 is not UTF-8"):

@@ -49,6 +49,7 @@ def refusal(content: bytes | str) -> str:
         ("", "it is empty"),
         ("hello\n", "its beginning is not known"),
         (b"\x1f\x8b\x08\x00", "unpack it first"),
+        ("Summary:".encode("utf-16"), "it is UTF-16, as PowerShell writes it, so save it as UTF-8"),
         ("Summary:\n  Success rate:\t1\nResponse time distribution:\n", "--output-format json"),
         (K6_POINT % (A_MOMENT, "1") + "{half", "Line 2: it is no JSON"),
         (K6_POINT % (A_MOMENT, "1") + "[1]\n", "Line 2: it holds no JSON object"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.domain.tool_result import ToolReading
+from control_plane.domain.tool_result import ToolReading, ToolTimes
 from control_plane.other_tools import read_tool_file
 
 FILES = Path(__file__).parent / "files"
@@ -121,6 +121,40 @@ def test_the_other_encodings_of_the_same_requests_say_the_same(name: str, many: 
     assert (stream.name, stream.requests, stream.failed) == ("GET /items", many, many // 50)
     assert samples.minimum_ns >= 302_604
     assert samples.total == many - many // 50
+
+
+TEXTS = sorted(path.name for path in FILES.iterdir() if path.suffix != ".gob")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_byte_order_mark_changes_nothing(name: str) -> None:
+    marked = b"\xef\xbb\xbf" + (FILES / name).read_bytes()
+    assert read_tool_file(io.BytesIO(marked)).report == read(name).report
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{{"attack":"","code":200,"timestamp":"2026-11-30T09:00:00Z","latency":5,"body":"{}"}}\n',
+        "1796000000000000000,200,5,0,1,,{},a,0\n",
+    ],
+)
+def test_a_result_of_vegeta_with_a_long_body_is_read(line: str) -> None:
+    content = 2 * line.format("eHg=" * 40_000)
+    (stream,) = read_tool_file(io.BytesIO(content.encode())).report.streams
+    assert (stream.requests, stream.failed) == (2, 0)
+
+
+def test_of_hey_without_any_response_nothing_is_timed() -> None:
+    text = (
+        "\nSummary:\n  Total:\t0.0085 secs\n  Slowest:\t0.0000 secs\n  Fastest:\t0.0000 secs\n"
+        "  Average:\tNaN secs\n  Requests/sec:\t23529.41\n\nStatus code distribution:\n\n"
+        'Error distribution:\n  [200]\tGet "http://127.0.0.1:1": connection refused\n'
+    )
+    report = read_tool_file(io.BytesIO(text.encode())).report
+    (stream,) = report.streams
+    assert (stream.requests, stream.failed, stream.times) == (200, 200, ToolTimes())
+    assert "Requests without a response are in the throughput." in report.notes
 
 
 def test_responses_of_hey_and_points_of_k6() -> None:
