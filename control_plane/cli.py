@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from control_plane import __version__
-from control_plane.cli_database import database_commands
 from control_plane.cli_experiment import (
     EXIT_CODES,
     EXPERIMENT_EXIT_CODES,
@@ -50,6 +49,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
+from control_plane.cli_trend_and_database import database_commands
 from control_plane.dashboard_client import NoDashboard
 from control_plane.domain.errors import (
     DatabaseOwned,

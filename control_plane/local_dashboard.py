@@ -38,7 +38,7 @@ from control_plane.other_tools import recognized_format
 from control_plane.settings import Settings
 from control_plane.store.store import Store, open_store, refuse_unknown_file
 from control_plane.targets.configurations import resolved
-from control_plane.targets.run_environment import SHARED_CORES, run_environment
+from control_plane.targets.cores_and_run_environment import SHARED_CORES, run_environment
 
 if TYPE_CHECKING:
     from control_plane.dependencies import TrendQuery

@@ -16,8 +16,8 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application
 from control_plane.targets.configurations import find_configuration
+from control_plane.targets.http_get_and_delayed_ack import get
 from control_plane.targets.launch import LaunchContext, start_application
-from control_plane.targets.target_requests import get
 
 CACHE = Path.home() / ".cache" / "looplab" / "old-servers"
 SOURCE = """

@@ -24,11 +24,18 @@ from control_plane.targets.application import (
     missing_files,
     resolve_application,
 )
+from control_plane.targets.cores_and_run_environment import (
+    CHECKOUT,
+    application_revision,
+    commit,
+    commits_between,
+)
 from control_plane.targets.environment_variables import (
     missing_variables,
     unread_lines,
     unread_settings,
 )
+from control_plane.targets.http_get_and_delayed_ack import get
 from control_plane.targets.interpreter_packages import (
     choice_to_install,
     default_target,
@@ -37,13 +44,6 @@ from control_plane.targets.interpreter_packages import (
 )
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.openapi_operations import Offer, operations_of
-from control_plane.targets.run_environment import (
-    CHECKOUT,
-    application_revision,
-    commit,
-    commits_between,
-)
-from control_plane.targets.target_requests import get
 
 if TYPE_CHECKING:
     from control_plane.analysis.differences import MeasuredCommit

@@ -15,7 +15,7 @@ from control_plane.domain.spec import BeforeRequest, Spec
 from control_plane.load.request_source import Numbering, Request, RequestFactory
 from control_plane.load.responses import UserCookies, cookie_of, json_value, set_cookies
 from control_plane.load.worker_protocol import WHOLE, Captured, Seeds, SetCookie, Shard
-from control_plane.targets.target_requests import open_session
+from control_plane.targets.http_get_and_delayed_ack import open_session
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession

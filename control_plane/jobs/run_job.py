@@ -29,14 +29,7 @@ from control_plane.store.mapping import readable
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 from control_plane.targets.application import resolve_application
-from control_plane.targets.interpreter_packages import target_environment
-from control_plane.targets.launch import RunningTarget
-from control_plane.targets.observation.machine import (
-    available_cores,
-    lowest_quota_cores,
-)
-from control_plane.targets.observation.stalls import source_lines
-from control_plane.targets.run_environment import (
+from control_plane.targets.cores_and_run_environment import (
     application_code,
     application_names,
     application_revision,
@@ -45,6 +38,13 @@ from control_plane.targets.run_environment import (
     share_cores,
     unasked_settings,
 )
+from control_plane.targets.interpreter_packages import target_environment
+from control_plane.targets.launch import RunningTarget
+from control_plane.targets.observation.machine import (
+    available_cores,
+    lowest_quota_cores,
+)
+from control_plane.targets.observation.stalls import source_lines
 
 
 class RunJob:

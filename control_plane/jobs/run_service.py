@@ -37,6 +37,7 @@ from control_plane.targets.configurations import (
     for_application,
     target_name,
 )
+from control_plane.targets.cores_and_run_environment import SHARED_CORES, cpu_model, run_environment
 from control_plane.targets.environment_variables import missing_variables
 from control_plane.targets.interpreter_packages import (
     choice_to_install,
@@ -47,7 +48,6 @@ from control_plane.targets.interpreter_packages import (
 )
 from control_plane.targets.launch import shown_command
 from control_plane.targets.openapi_operations import Offer, Operation
-from control_plane.targets.run_environment import SHARED_CORES, cpu_model, run_environment
 
 if TYPE_CHECKING:
     from control_plane.jobs.smoke_test import TriedTarget

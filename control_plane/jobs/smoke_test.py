@@ -27,8 +27,8 @@ from control_plane.load.worker_protocol import WHOLE, seeds_of
 from control_plane.store.store import Draft, Store
 from control_plane.targets.application import Application, resolve_application
 from control_plane.targets.environment_variables import secret_variables
+from control_plane.targets.http_get_and_delayed_ack import open_session
 from control_plane.targets.launch import RunningTarget, start_application
-from control_plane.targets.target_requests import open_session
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession

@@ -40,11 +40,11 @@ from control_plane.load.worker_protocol import (
     trial_seed,
 )
 from control_plane.targets.application import Application, resolve_application
+from control_plane.targets.cores_and_run_environment import CorePlan
 from control_plane.targets.environment_variables import secret_variables
 from control_plane.targets.launch import RunningTarget, start_application
 from control_plane.targets.observation.procfs import held
 from control_plane.targets.observation.sampler import Sampler, WindowUsage
-from control_plane.targets.run_environment import CorePlan
 from control_plane.targets.running_target import HURRIED_GRACE_S
 
 LEAD_NS = 20_000_000

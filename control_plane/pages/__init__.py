@@ -11,9 +11,9 @@ def page_routes() -> list[BaseRoute]:
         exports,
         history,
         home,
+        import_and_repeat,
         new_run,
         report,
-        result_transfer,
         run,
         sharing,
         targets,
@@ -25,7 +25,7 @@ def page_routes() -> list[BaseRoute]:
     from control_plane.pages.site import routes as site
 
     in_order = (
-        home, new_run, report, exports, experiment_pages, history, targets, site, result_transfer,
+        home, new_run, report, exports, experiment_pages, history, targets, site, import_and_repeat,
         tool_compare, tool_result_pages, trend_pages, sharing, compare, live, run,
     )  # fmt: skip
     return [route for module in in_order for route in module.router.routes]

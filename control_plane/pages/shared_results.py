@@ -55,8 +55,8 @@ from control_plane.pages.exports import (
     comparison_markdown,
     run_rows,
 )
+from control_plane.pages.run.causes_view import explained
 from control_plane.pages.run.run_view import RunPage, run_figures, run_page, validity_text
-from control_plane.pages.run.why_view import explained
 from control_plane.pages.site import View
 from control_plane.pages.trend_pages import TrendPage, trend_page
 from control_plane.store.share_links import ShareLink, ShareSubject

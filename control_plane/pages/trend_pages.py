@@ -47,7 +47,7 @@ from control_plane.jobs.application_check import commits_of_step
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.exports import FigureName, csv_file, figure_file, grid_file, markdown_file
 from control_plane.pages.form import FormDep
-from control_plane.pages.result_transfer import bundle_file
+from control_plane.pages.import_and_repeat import bundle_file
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import TRENDS, compare_url, trend_url

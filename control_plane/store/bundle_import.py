@@ -46,8 +46,8 @@ from control_plane.store.bundles import (
 )
 from control_plane.store.database import Database, engine
 from control_plane.store.mapping import origin_text
+from control_plane.store.pins_and_deletions import put_back_rows
 from control_plane.store.reader import details_of
-from control_plane.store.retention import put_back_rows
 from control_plane.store.run_search import INDEX_TEXTS, refuse_unstorable
 from control_plane.store.stored_experiments import whole_experiment
 from control_plane.store.stored_tool_results import checked_tool_results, take_over_tool_results

@@ -11,8 +11,8 @@ from control_plane.store.bundles import is_sqlite
 from control_plane.store.database import Database
 from control_plane.store.instance_lock import Lock
 from control_plane.store.mapping import Draft
+from control_plane.store.pins_and_deletions import Deletions, Pins
 from control_plane.store.reader import Reader
-from control_plane.store.retention import Deletions, Pins
 from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
 from control_plane.store.schema_and_backups import check, identity_of, prepare

@@ -38,8 +38,8 @@ from control_plane.domain.trend_runs import (
 from control_plane.store.audit_log import ACTOR, COMMAND_LINE, record_each
 from control_plane.store.database import Database, checked_row, read_each
 from control_plane.store.mapping import readable
+from control_plane.store.pins_and_deletions import read_pins
 from control_plane.store.reader import find_row
-from control_plane.store.retention import read_pins
 from control_plane.store.run_query import Condition
 from control_plane.store.run_search import among, finished
 from control_plane.store.tables import (

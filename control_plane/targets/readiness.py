@@ -13,8 +13,8 @@ import httptools
 from control_plane.domain.errors import StartPrevented, TargetFailed
 from control_plane.domain.server_command_lines import called_wrongly
 from control_plane.targets.guarded_server import GuardedServer
+from control_plane.targets.http_get_and_delayed_ack import unverified_tls
 from control_plane.targets.observation import procfs
-from control_plane.targets.target_requests import unverified_tls
 
 POLL_S = 0.005
 HANDSHAKE_S = 2.0

@@ -22,12 +22,12 @@ from control_plane.domain.target_addresses import (
     port_of,
 )
 from control_plane.targets.guarded_server import GRACE_S, GuardedServer
+from control_plane.targets.http_get_and_delayed_ack import delayed_ack_s
 from control_plane.targets.observation import procfs
 from control_plane.targets.observation.machine import pids_of, program_name
 from control_plane.targets.observation.probe_reader import ProbeOutput
 from control_plane.targets.observation.worker_watch import EndedWorkers, WorkerWatch
 from control_plane.targets.readiness import ReadinessProbe, protocol_fault
-from control_plane.targets.target_requests import delayed_ack_s
 
 
 class RunningTarget(Protocol):

@@ -10,8 +10,8 @@ import pytest
 from control_plane.applications_file import read_applications
 from control_plane.domain.errors import SettingsError
 from control_plane.targets.application import command_target
+from control_plane.targets.http_get_and_delayed_ack import get
 from control_plane.targets.launch import LaunchContext, start_application
-from control_plane.targets.target_requests import get
 from tests.builders.own import BARE
 
 NGINX = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.targets.run_environment import (
+from control_plane.targets.cores_and_run_environment import (
     application_names,
     application_revision,
     commits_between,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
+from control_plane.targets.http_get_and_delayed_ack import delayed_ack_s
 from control_plane.targets.launch import free_ports
 from control_plane.targets.observation.procfs import inodes_at
-from control_plane.targets.target_requests import delayed_ack_s
 from tests.dashboard import Dashboard, until
 
 CASE = Path(__file__).parent / "R21"

@@ -10,6 +10,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.secrets import hide
 from control_plane.domain.spec import Target
 from control_plane.targets.application import Application, command_target
+from control_plane.targets.cores_and_run_environment import unasked_settings
 from control_plane.targets.environment_variables import (
     configured_variables,
     files_of_command,
@@ -21,7 +22,6 @@ from control_plane.targets.environment_variables import (
     variable_secrets,
 )
 from control_plane.targets.launch import LaunchContext, start_application
-from control_plane.targets.run_environment import unasked_settings
 
 
 @pytest.mark.parametrize(

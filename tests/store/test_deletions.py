@@ -9,7 +9,7 @@ from control_plane.domain.errors import Conflict, NotFound
 from control_plane.domain.experiment import ExperimentDesign
 from control_plane.domain.run import State
 from control_plane.store.bundles import write_bundle
-from control_plane.store.retention import KEPT_DAYS
+from control_plane.store.pins_and_deletions import KEPT_DAYS
 from control_plane.store.store import Draft, Store
 from tests.builders.runs import ASYNC, ended, finished, items
 from tests.store.places import ask, sound

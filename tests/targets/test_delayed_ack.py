@@ -8,7 +8,7 @@ import pytest
 
 from control_plane.analysis.validity.response_gates import ACK_HIGH_S, ACK_LOW_S
 from control_plane.domain.spec import Target
-from control_plane.targets.target_requests import ACK_TIMEOUT_S, MIN_REQUESTS, slower_by
+from control_plane.targets.http_get_and_delayed_ack import ACK_TIMEOUT_S, MIN_REQUESTS, slower_by
 from tests.targets.site import Site
 
 ASYNCIO = Target(loop="asyncio")

@@ -10,8 +10,8 @@ from control_plane.domain.server_command_lines import (
     server_options,
 )
 from control_plane.targets.configurations import CATALOGUE
+from control_plane.targets.cores_and_run_environment import PACKAGES
 from control_plane.targets.inside.looplab_probe.hooks import HOOKS
-from control_plane.targets.run_environment import PACKAGES
 
 
 def test_every_server_has_its_hook_in_the_probe() -> None:

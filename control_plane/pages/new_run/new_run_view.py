@@ -195,7 +195,7 @@ class NewRunPage(View):
 class PlanUpdate(View):
     """The plan after a change, and the request classes whose placeholders changed."""
 
-    template: ClassVar[str] = "partials/plan_answer.html"
+    template: ClassVar[str] = "partials/plan_update.html"
     form: FormData
     wrong: dict[str, str]
     kept: dict[str, str]

@@ -20,13 +20,13 @@ from control_plane.pages.compare_query import CompareQuery, parse_compare_query,
 from control_plane.pages.form import FormData, FormDep
 from control_plane.pages.history import FilterText, Ids, read_moment, safe_query
 from control_plane.pages.new_run.preview import run_command
+from control_plane.pages.run.causes_view import ceiling_part, explained
 from control_plane.pages.run.live import live_view
 from control_plane.pages.run.run_view import RunPage, run_page
-from control_plane.pages.run.why_view import ceiling_part, explained
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
 from control_plane.pages.urls import SHARES, history_url, run_url, trend_url
-from control_plane.store.retention import KEPT_DAYS
+from control_plane.store.pins_and_deletions import KEPT_DAYS
 from control_plane.store.share_links import ShareLink
 from control_plane.store.store import Store
 
@@ -126,7 +126,7 @@ class DeletePage(View):
     `pins` keep some of them: what is pinned, and its page. `dependents` change where the others go.
     """
 
-    template: ClassVar[str] = "pages/delete.html"
+    template: ClassVar[str] = "pages/delete_runs.html"
     runs: tuple[Run, ...]
     kept: tuple[tuple[Run, str], ...]
     pins: tuple[tuple[Pin, str], ...]

@@ -39,6 +39,7 @@ from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, c
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count, number_of, seconds
 from control_plane.pages.compare_query import Suggestion
+from control_plane.pages.run.causes_view import CeilingPart, WhyView
 from control_plane.pages.run.run_numbers import (
     StreamsTable,
     Tile,
@@ -47,7 +48,6 @@ from control_plane.pages.run.run_numbers import (
     streams_table,
     trials_view,
 )
-from control_plane.pages.run.why_view import CeilingPart, WhyView
 from control_plane.pages.site import View
 from control_plane.pages.urls import run_figure_url, run_url
 

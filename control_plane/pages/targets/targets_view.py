@@ -234,7 +234,7 @@ class ServerGroup:
 class ManualTargetsView(View):
     """The targets that were started by hand, the newest first."""
 
-    template: ClassVar[str] = "partials/by_hand.html"
+    template: ClassVar[str] = "partials/manual_targets.html"
     started: tuple[ManualTarget, ...]
 
 
@@ -271,7 +271,7 @@ class TargetsPage(View):
 
 @dataclass(frozen=True)
 class RemovePage(View):
-    template: ClassVar[str] = "pages/remove.html"
+    template: ClassVar[str] = "pages/remove_configuration.html"
     name: str
 
 

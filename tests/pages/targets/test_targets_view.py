@@ -9,8 +9,8 @@ from control_plane.analysis.client_ceiling import CLIENTS, TAG, ceiling_spec
 from control_plane.domain.spec import Client
 from control_plane.store.store import open_store
 from control_plane.targets.configurations import BUILTIN_CONFIGURATIONS
+from control_plane.targets.cores_and_run_environment import SHARED_CORES, run_environment
 from control_plane.targets.launch import shown_command
-from control_plane.targets.run_environment import SHARED_CORES, run_environment
 from tests.builders.records import Shape
 from tests.builders.runs import ASYNC, THREADED, finished, items
 from tests.dashboard import Dashboard, provide_database

@@ -5,7 +5,7 @@ from dataclasses import replace
 from control_plane.analysis.causes import diagnose
 from control_plane.analysis.causes.evidence import Evidence
 from control_plane.domain.limits import Limits
-from control_plane.pages.run.why_view import explained
+from control_plane.pages.run.causes_view import explained
 from tests.builders.runs import ASYNC, BLOCKED, EXHAUSTED, detail_of, items
 from tests.builders.trials import known
 from tests.dashboard import Dashboard

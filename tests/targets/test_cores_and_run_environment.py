@@ -9,7 +9,7 @@ from control_plane.domain.errors import TargetFailed
 from control_plane.domain.limits import Limits
 from control_plane.domain.spec import Client, Cores, Spec, Target, UrlTarget
 from control_plane.domain.spec_json import read_spec
-from control_plane.targets.run_environment import (
+from control_plane.targets.cores_and_run_environment import (
     SHARED_CORES,
     CorePlan,
     commit,

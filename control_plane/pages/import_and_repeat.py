@@ -129,7 +129,7 @@ class RecipePage(View):
     `kind` is run or experiment, `back` its page, `share` where a link to it is made.
     """
 
-    template: ClassVar[str] = "pages/recipe.html"
+    template: ClassVar[str] = "pages/repeat_elsewhere.html"
     kind: str
     subject: str
     title: str
