@@ -131,7 +131,7 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     yield _sent(live)
     yield _cpu("Target CPU", live.gauges, "target")
     yield _cpu("Client CPU", live.gauges, "client")
-    yield from _loop_lag(live.gauges)
+    yield _loop_lag(live.gauges)
 
 
 def _state(view: ProgressView, live: Live) -> Tile:
@@ -183,13 +183,17 @@ def _cpu(label: str, gauges: Gauges, role: str) -> Tile:
     return Tile(label, value, unit, f"of one core, last 2{SPACE}s")
 
 
-def _loop_lag(gauges: Gauges) -> Iterator[Tile]:
-    """Yield the longest lag of an event loop in the last samples, where one was seen."""
+def _loop_lag(gauges: Gauges) -> Tile:
+    """Return the longest lag of an event loop in the last samples.
+
+    Also where none was seen: tiles that come and go would move the others.
+    """
     recent = (worker.loop_lag_s[-RECENT_SAMPLES:] for worker in gauges.workers)
     known = [lag_s for lags in recent for lag_s in lags if lag_s is not None]
-    if known:
-        value, unit = split_seconds(max(known))
-        yield Tile("Loop lag", value, unit, f"longest of last 2{SPACE}s")
+    if not known:
+        return Tile("Loop lag", NONE, "", f"no loop seen in last 2{SPACE}s", "hidden")
+    value, unit = split_seconds(max(known))
+    return Tile("Loop lag", value, unit, f"longest of last 2{SPACE}s")
 
 
 router = APIRouter(include_in_schema=False)

@@ -3,9 +3,15 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from control_plane.pages.run.live import LIVE_POLL_S
+from control_plane.domain.observations import Gauges
+from control_plane.domain.result import Progress, Timeline
+from control_plane.domain.run import Live, LiveStream
+from control_plane.jobs.progress import Phases
+from control_plane.pages.run.live import LIVE_POLL_S, live_fragment
 from control_plane.pages.site import SHARED_PART
+from tests.builders.runs import ASYNC, detail_of, gauges_of, items
 from tests.dashboard import Dashboard, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 
@@ -52,6 +58,26 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     until(over, "the fragment asks for the result")
     assert looplab.get(f"/runs/{first}/live").status_code == 204
     looplab.finished(second)
+
+
+def test_no_tile_comes_or_goes_while_a_run_goes_on() -> None:
+    """Each time all the others would move."""
+    running = detail_of(items(), ASYNC).run
+    progress = Progress("running", 1, 3, 0.1, 10.0, None)
+    line = Timeline((160,), (0,), (0.6,), (0.7,), (0.8,), 1.0)
+    stream = LiveStream("items", 160, 0, None, None, line)
+    looked = gauges_of(ASYNC, 2.0)
+    seen = [
+        Live(running.id, progress, 1.0, (stream,), each, ())
+        for each in (Gauges(0.5, ()), looked, replace(looked, workers=()))
+    ]
+    shown = [live_fragment(running, progress, each, Phases(1, 1, 5)).tiles for each in seen]
+    labels = [[tile.label for tile in tiles] for tiles in shown]
+    assert labels[0] == labels[1] == labels[2]
+    lag = [tiles[-1] for tiles in shown]
+    assert [(tile.label, tile.state) for tile in lag] == [
+        ("Loop lag", state) for state in ("hidden", "full", "hidden")
+    ]
 
 
 def many_viewers(looplab: Dashboard, path: str) -> None:
