@@ -7,12 +7,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
-from urllib.request import Request as UrlRequest
 
 from control_plane.domain.endless_responses import Until, UntilBytes, UntilEvent, UntilSeconds
 from control_plane.domain.request import Expectation, Scalar, SizeRange
@@ -20,6 +17,10 @@ from control_plane.domain.target_addresses import is_here
 from control_plane.domain.units import count, number_of
 from control_plane.load.clock import FAR_NS
 from control_plane.load.request_templates import Template, expected_template
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from urllib.request import Request as UrlRequest
 
 _MOST_PATHS = 1_000
 
@@ -31,6 +32,9 @@ class UserCookies:
     """
 
     def __init__(self, base_url: str, host: str) -> None:
+        # Few clients keep cookies, and each load worker would spend a twentieth of its start here.
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         parts = urlsplit(base_url)
         host = host or parts.netloc
         self._root = f"{parts.scheme}://{host}"
@@ -52,7 +56,7 @@ class UserCookies:
         if known is None:
             if len(self._headers) >= _MOST_PATHS:
                 self._headers.clear()
-            request = UrlRequest(self._root + path)
+            request = self._request(path)
             self._jar.add_cookie_header(request)
             known = self._headers[path] = request.get_header("Cookie") or ""
         return known
@@ -75,16 +79,21 @@ class UserCookies:
 
     def keep(self, path: str, found: Iterable[str]) -> None:
         """Keep cookies as `Set-Cookie` has them; one of another domain is left out."""
+        from email.message import Message
+
         # One after the other: http.cookiejar deletes what an answer ends before it sets the rest.
         for text in found:
             message = Message()
             # It takes no name without a dot for a domain, not even the host's own.
             message["Set-Cookie"] = self._own_domain.sub("", text)
-            self._jar.extract_cookies(
-                cast("Any", _SettingAnswer(message)), UrlRequest(self._root + path)
-            )
+            self._jar.extract_cookies(cast("Any", _SettingAnswer(message)), self._request(path))
             self.texts.add(cookie_of(text)[1])
         self._forget()
+
+    def _request(self, path: str) -> "UrlRequest":
+        from urllib.request import Request as UrlRequest
+
+        return UrlRequest(self._root + path)
 
     def _forget(self) -> None:
         self._headers.clear()
@@ -96,10 +105,10 @@ class UserCookies:
 class _SettingAnswer:
     """What http.cookiejar reads of an answer."""
 
-    def __init__(self, headers: Message) -> None:
+    def __init__(self, headers: "Message") -> None:
         self._headers = headers
 
-    def info(self) -> Message:
+    def info(self) -> "Message":
         return self._headers
 
 

@@ -13,7 +13,14 @@ from tests.in_process import in_process
 from tests.pages.form_page import Pairs, changed, form_of_page, send, wrong
 from tests.pages.stored import words
 
-SHORT = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
+SHORT = {
+    "trials": "1",
+    "warmup_s": "0.1",
+    "stream__stop__duration_s": "0.2",
+    "target__configuration": "own",
+    "target__server": "responder",
+}
+"""A short run of what starts soonest."""
 
 
 def blank(looplab: Dashboard, query: str = "") -> Pairs:

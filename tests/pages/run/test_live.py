@@ -12,13 +12,13 @@ from control_plane.jobs.progress import Phases
 from control_plane.pages.run.live import LIVE_POLL_S, live_fragment
 from control_plane.pages.site import SHARED_PART
 from tests.builders.runs import ASYNC, detail_of, gauges_of, items
-from tests.dashboard import Dashboard, items_spec, long_spec, until
+from tests.dashboard import BARE, Dashboard, items_spec, long_spec, until
 from tests.pages.stored import Stored, figures, words
 
 
 def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
     looplab = stored.looplab
-    first, second = looplab.submit(long_spec(title="first")), looplab.submit(items_spec())
+    first, second = looplab.submit(long_spec(title="first")), looplab.submit(items_spec(**BARE))
     looplab.until_state(first, {"running"})
     waiting = words(stored.page(f"/runs/{second}"))
     assert "Next in the queue: it starts as soon as nothing else is under way." in waiting

@@ -3,6 +3,7 @@
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from importlib import import_module
 
 import pytest
@@ -27,6 +28,7 @@ def views() -> list[type[View]]:
     return sorted(View.__subclasses__(), key=lambda view: view.template)
 
 
+@cache
 def parsed(template: str) -> nodes.Template:
     assert TEMPLATES.loader is not None
     source, _, _ = TEMPLATES.loader.get_source(TEMPLATES, template)

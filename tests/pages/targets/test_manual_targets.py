@@ -13,14 +13,7 @@ from tests.dashboard import BARE, Dashboard, forked_dashboard, items_spec, long_
 from tests.html import read_html
 from tests.pages.form_page import send
 
-ONE, TWO = (
-    BUILTIN_CONFIGURATIONS[0].name,
-    next(
-        configuration.name
-        for configuration in BUILTIN_CONFIGURATIONS
-        if configuration.target.workers == 2
-    ),
-)
+ONE, TWO, THREE, FOUR = (configuration.name for configuration in BUILTIN_CONFIGURATIONS[:4])
 
 
 @pytest.fixture
@@ -116,9 +109,9 @@ def test_what_is_wrong_starts_nothing(looplab: Dashboard) -> None:
     assert start(looplab, "nothing").status_code == 422
     assert stop(looplab, "nothing").status_code == 404
     assert looplab.get("/targets/start").status_code in {404, 405}
-    for configuration in BUILTIN_CONFIGURATIONS[:3]:
-        assert start(looplab, configuration.name).status_code == 303
-    assert start(looplab, TWO).status_code == 409
+    for name in (ONE, TWO, THREE):
+        assert start(looplab, name).status_code == 303
+    assert start(looplab, FOUR).status_code == 409
     other = {"Origin": "http://other.example", "Sec-Fetch-Site": "cross-site"}
     forged = looplab.post_form("/targets/stop", [("name", ONE)], headers=other)
     assert forged.status_code == 403
