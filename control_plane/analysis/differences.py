@@ -224,6 +224,13 @@ def machine_mismatch(first: Environment | None, second: Environment | None) -> s
     return ", ".join(differing) or None
 
 
+def machine_of(run: Run) -> str | None:
+    """Return what tells the machine of a run from others; None where it is not known."""
+    if not run.environment:
+        return None
+    return "; ".join(str(run.environment.get(name)) for name in MACHINE)
+
+
 NO_MACHINE_TOLD = "it is not told which machine measured it"
 
 

@@ -31,7 +31,7 @@ from control_plane.domain.spec_json import Document, read_document
 from control_plane.jobs.experiment_job import compared_now
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.other_tools import told_of_file
-from control_plane.store.run_query import Filters, RunOrder, RunSort, SortOrder
+from control_plane.store.run_query import MAX_PAGE, Filters, RunOrder, RunSort, SortOrder
 
 router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)
 pinned = APIRouter(prefix="/api", tags=["pins"], responses=ERROR_RESPONSES)
@@ -55,7 +55,7 @@ def _plain_digits(value: Any) -> Any:
 
 
 SpecBody = Annotated[Document, Depends(_document)]
-PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=200)]
+PageLimit = Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=MAX_PAGE)]
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)
 ]

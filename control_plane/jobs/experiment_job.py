@@ -8,16 +8,13 @@ from typing import Any
 
 from control_plane.analysis.comparison import Comparison, compare
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
-from control_plane.analysis.deciding.noise_floor import (
-    block_variances,
-    load_kind,
-    machine_of,
-)
+from control_plane.analysis.deciding.noise_floor import block_variances, load_kind
 from control_plane.analysis.deciding.sessions import (
     arm_over_blocks,
     with_blocks,
     with_sessions,
 )
+from control_plane.analysis.differences import machine_of
 from control_plane.analysis.prose.experiment_sentences import (
     ExperimentHeadline,
     experiment_sentence,

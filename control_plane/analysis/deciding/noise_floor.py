@@ -15,7 +15,7 @@ from control_plane.analysis.deciding.effects import (
     log_values,
 )
 from control_plane.analysis.deciding.verdicts import FIXED
-from control_plane.analysis.differences import MACHINE
+from control_plane.analysis.differences import machine_of
 from control_plane.domain.experiment import BlockVariance, Experiment, MetricNoise
 from control_plane.domain.metrics_and_objectives import METRIC, METRICS
 from control_plane.domain.run import Run
@@ -36,13 +36,6 @@ def load_kind(spec: Spec) -> str:
     """Return what loads of one kind have in common: `raw, closed, 2 s`."""
     stream = spec.workload.streams[0]
     return f"{spec.client.strategy}, {stream.load.model}, {stream.stop.label}"
-
-
-def machine_of(run: Run) -> str | None:
-    """Return what tells the machine of a run from others; None where it is not known."""
-    if not run.environment:
-        return None
-    return "; ".join(str(run.environment.get(name)) for name in MACHINE)
 
 
 def block_variances(experiment: Experiment, runs: Sequence[Run | None]) -> list[BlockVariance]:
