@@ -1,6 +1,11 @@
-"""Numbers as people read them: three figures, the unit after a no-break space, a dash for none."""
+"""Numbers as people read them: three figures, the unit after a no-break space, a dash for none.
 
-from collections.abc import Callable
+And lists of words as people write them.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EN DASH}"
@@ -130,3 +135,20 @@ WRITTEN: dict[str, Callable[[float | None], str]] = {
     "s_per_request": seconds,
 }
 """How a value of each unit of `metrics.Unit` is written; a dash for None."""
+
+
+def words_text(words: Sequence[str]) -> str:
+    """Return `red, green`, or a JSON array where that would be read as something else."""
+    plain = all("," not in word and [word.strip()] == word.splitlines() for word in words)
+    is_read_back = plain and not (words and words[0].startswith("["))
+    return ", ".join(words) if is_read_back else json.dumps(words, ensure_ascii=False)
+
+
+def read_words(text: str) -> list[str]:
+    """Return the words that stand there, as `words_text` writes them."""
+    if text.startswith("["):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text)
+            if isinstance(found, list) and all(isinstance(word, str) for word in found):
+                return found
+    return [word.strip() for word in text.split(",") if word.strip()]

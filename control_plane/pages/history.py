@@ -34,6 +34,8 @@ from control_plane.store.store import Store
 PAGE = 50
 
 FilterText = Annotated[str, Query(max_length=200)]
+Back = Annotated[str, Query(max_length=10_000)]
+"""The query of the history, of whose texts each sign may take twelve when it is encoded."""
 Ids = Annotated[tuple[str, ...], Query(max_length=200)]
 
 FILTER_LABELS = {
@@ -379,7 +381,7 @@ def compare_ticked(store: StoreDep, run: Ids = ()) -> Response:
 
 
 @router.get("/history/keep")
-def keep_ticked(run: Ids = (), back: FilterText = "") -> Response:
+def keep_ticked(run: Ids = (), back: Back = "") -> Response:
     """Redirect to the list with what is ticked in its address, so that other pages keep it."""
     ticked = urlencode([("run", run_id) for run_id in run])
     return RedirectResponse(history_url("&".join(filter(None, (safe_query(back), ticked)))), 303)
@@ -388,4 +390,4 @@ def keep_ticked(run: Ids = (), back: FilterText = "") -> Response:
 def safe_query(back: str) -> str:
     """Return only the filters, the order and the cursor of a query, written anew."""
     known = {*FILTER_LABELS, "sort", "order", "cursor"}
-    return urlencode([(name, value) for name, value in parse_qsl(back[:500]) if name in known])
+    return urlencode([(name, value) for name, value in parse_qsl(back) if name in known])

@@ -116,3 +116,20 @@ def test_units_never_break_from_their_number(written):
 )
 def test_a_change_is_whole_percents_from_100_on(value, text):
     assert spaced(units.change(value, "s")) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], ""), (["a", "b c"], "a, b c"), (["a", "[b]"], "a, [b]"), (["a,b"], '["a,b"]'),
+        ([" a"], '[" a"]'), (["[a"], '["[a"]'), (["a", ""], '["a", ""]'), (["a\nb"], '["a\\nb"]'),
+    ],
+)  # fmt: skip
+def test_words_are_read_as_they_were_written(words, text):
+    assert units.words_text(words) == text
+    assert units.read_words(text) == words
+
+
+@pytest.mark.parametrize("text", ["[a, b]", "[1, 2]", "[" * 5_000, "[]x"])
+def test_what_is_no_array_of_words_is_taken_by_its_commas(text):
+    assert units.read_words(text) == [part.strip() for part in text.split(",")]

@@ -1,9 +1,10 @@
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -192,6 +193,29 @@ def test_what_is_ticked_stays_on_other_pages_and_is_edited_in_its_row(looplab: D
     assert (looplab.run(edited)["title"], looplab.run(edited)["tags"]) == ("renamed", ["x", "y"])
     before = [("title", "items, failed"), ("tags", ""), ("note", ""), *pairs]
     assert send(looplab, f"/runs/{edited}/edit", before).status_code == 303
+
+
+def test_a_long_search_is_kept_with_what_is_ticked(looplab: Dashboard) -> None:
+    run_id = known(looplab)["items, async"]
+    query = urlencode({"text": "\N{SNOWMAN}" * 200, "tag": "\u00e4" * 40})
+    pairs = [("run", run_id), ("back", query)]
+    kept = looplab.get("/history/keep", params=pairs, follow_redirects=False)
+    assert kept.headers["location"] == f"/history?{query}&run={run_id}"
+    assert looplab.get("/history/delete", params=pairs).status_code == 200
+
+
+def test_a_tag_with_a_comma_outlives_an_edit_of_the_title(looplab: Dashboard) -> None:
+    tags = ["a,b", " led", "c"]
+    run_id = looplab.submit(long_spec(title="tagged", tags=tags, **BARE))
+    page = read_html(looplab.get(f"/history?edit={run_id}").text)
+    on_page = read_html(looplab.get(f"/runs/new?from={run_id}").text)
+    for form in (page, on_page):
+        box = next(box for box in form.by_role("textbox") if box.attributes.get("name") == "tags")
+        assert json.loads(box.attributes["value"]) == tags
+        fields = [("title", "renamed"), ("tags", box.attributes["value"])]
+        assert send(looplab, f"/runs/{run_id}/edit", fields).status_code == 303
+        assert looplab.run(run_id)["tags"] == tags
+    looplab.cancel(run_id)
 
 
 def test_an_experiment_that_finished_is_listed_as_it_was_judged_then(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 
 from control_plane.domain.errors import FieldError
 from control_plane.domain.spec_json import Document
+from control_plane.domain.units import read_words, words_text
 from control_plane.pages.form import FormData
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,9})?")
@@ -38,7 +39,7 @@ class FormParser:
 
     def words(self, name: str) -> list[str]:
         """Return `["red", "green"]` of `red, green`."""
-        return [word.strip() for word in self.form.text(name).split(",") if word.strip()]
+        return read_words(self.form.text(name))
 
     def switch(self, name: str) -> bool:
         return self.form.has(name, "on")
@@ -161,11 +162,8 @@ def rate_text(value: float | Sequence[Document]) -> str:
 
 def choices_text(choices: Sequence[Any]) -> str:
     """Return `red, green`, or a JSON array where that would be read as something else."""
-    words = all(
-        isinstance(choice, str) and "," not in choice and choice == choice.strip()
-        for choice in choices
-    )
-    return ", ".join(choices) if words and choices[0][:1] != "[" else json_text(choices)
+    are_words = all(isinstance(choice, str) for choice in choices)
+    return words_text(choices) if are_words else json_text(choices)
 
 
 def json_text(value: object) -> str:
@@ -194,7 +192,7 @@ DECIMAL = FieldKind("decimal", FormParser.number, number_text)
 RATE = FieldKind("decimal", FormParser.rate, rate_text)
 TEXT = FieldKind("text", FormParser.text)
 OPTIONAL_TEXT = FieldKind("text", FormParser.text, omit_empty=True)
-WORDS = FieldKind("text", FormParser.words, ", ".join)
+WORDS = FieldKind("text", FormParser.words, words_text)
 STATUSES = FieldKind(
     "text", FormParser.statuses, lambda statuses: ", ".join(map(str, statuses)), omit_empty=True
 )

@@ -15,10 +15,11 @@ from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotF
 from control_plane.domain.ids import checked_id, experiment_address
 from control_plane.domain.run import DeletedRun, Pin, Run, RunDetail
 from control_plane.domain.spec_json import spec_digest
+from control_plane.domain.units import read_words
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.compare_query import CompareQuery, parse_compare_query, suggested_runs
 from control_plane.pages.form import FormData, FormDep
-from control_plane.pages.history import FilterText, Ids, read_moment, safe_query
+from control_plane.pages.history import Back, Ids, read_moment, safe_query
 from control_plane.pages.new_run.preview import run_command
 from control_plane.pages.run.causes_view import ceiling_part, explained
 from control_plane.pages.run.live import live_view
@@ -136,7 +137,7 @@ class DeletePage(View):
 
 
 @router.get("/history/delete")
-def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: FilterText = "") -> Response:
+def ask_delete(request: Request, store: StoreDep, run: Ids = (), back: Back = "") -> Response:
     """Ask whether to delete the ticked runs; nothing is deleted before that."""
     runs = store.chosen(_chosen(run))
     names = store.pinned([stored.id for stored in runs])
@@ -229,7 +230,7 @@ def tag(form: FormDep, store: StoreDep) -> Response:
 @router.post("/runs/{run_id}/edit")
 def edit(run_id: RunId, form: FormDep, store: StoreDep) -> Response:
     """Change what people wrote about a run: its title, tags and note; go `back` to the history."""
-    tags = tuple(filter(None, (part.strip() for part in form.text("tags").split(","))))
+    tags = tuple(read_words(form.text("tags")))
     store.edit(run_id, title=form.text("title"), tags=tags, note=form.text("note"))
     if form.all("back"):
         return _return(form, [("run", ticked) for ticked in form.all("run")])

@@ -159,6 +159,7 @@ FILTERS = {
     "rows": rows,
     "slug": slug,
     "thousands": units.count,
+    "words": units.words_text,
 }
 
 ADDRESSES = {
