@@ -19,7 +19,7 @@ from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC, Metric
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
-from control_plane.domain.units import NONE, WRITTEN, about
+from control_plane.domain.units import NONE, SPACE, WRITTEN, about
 from control_plane.jobs.confirmations import offered_confirmation
 from control_plane.jobs.progress import experiment_left_s
 from control_plane.pages.run.run_numbers import AxisTick
@@ -116,7 +116,10 @@ def arms_table(
 
 
 def value_with_interval(values: Sequence[float | None], metric: Metric) -> tuple[str, str]:
-    """Return the geometric mean of the blocks, and its 95 % interval where there are three."""
+    """Return the geometric mean of the blocks, and its 95 % interval where there are three.
+
+    A unit that all of them share stands once: `106 ms` and `[94, 120]`.
+    """
     if not values or any(not value for value in values):
         return NONE, ""
     written = WRITTEN[metric.unit]
@@ -125,8 +128,11 @@ def value_with_interval(values: Sequence[float | None], metric: Metric) -> tuple
     if len(logs) < 3:
         return written(math.exp(middle)), ""
     reach = student(0.05, len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    low, high = (written(math.exp(middle + side * reach)) for side in (-1, 1))
-    return written(math.exp(middle)), f"[{low}, {high}]"
+    found, *ends = (written(math.exp(middle + side * reach)) for side in (0, -1, 1))
+    unit = found.partition(SPACE)[2]
+    if all(end.partition(SPACE)[2] == unit for end in ends):
+        ends = [end.partition(SPACE)[0] for end in ends]
+    return found, f"[{', '.join(ends)}]"
 
 
 def _shown_causes(runs: Sequence[Run | None]) -> tuple[str, ...]:

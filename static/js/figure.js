@@ -250,5 +250,5 @@ new MutationObserver(redrawAll).observe(document.documentElement, { attributes: 
 
 document.addEventListener("click", (event) => {
   const name = event.target.closest("[data-png]")?.dataset.png;
-  if (name) document.getElementById(name).download(name);
+  if (name) document.getElementById(name)?.download?.(name);
 });

@@ -6,10 +6,12 @@ from itertools import product
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.domain.experiment import ExperimentArm
+from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
 from control_plane.domain.spec import Client
+from control_plane.domain.units import SPACE
 from control_plane.pages.compare.ratio_plot import close_up
-from control_plane.pages.experiment_arms import arm_matrix
+from control_plane.pages.experiment_arms import arm_matrix, value_with_interval
 from control_plane.pages.experiment_view import experiment_part
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 
@@ -27,6 +29,15 @@ def test_what_is_left_is_told_by_how_long_the_trials_took() -> None:
     part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
     assert part.progress
     assert part.progress.left.split() == ["3", "min"]
+
+
+def test_a_unit_that_an_interval_shares_with_its_value_stands_once() -> None:
+    times = METRIC["response_time_s.p50"]
+    found = [value_with_interval(each, times) for each in ([0.1, 0.11, 0.12], [0.3, 0.5, 0.8])]
+    assert [" ".join(each).replace(SPACE, " ") for each in found] == [
+        "110 ms [87.5, 138]",
+        "493 ms [146 ms, 1.67 s]",
+    ]
 
 
 def test_two_fields_make_rows_and_columns_with_shades() -> None:
