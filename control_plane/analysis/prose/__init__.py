@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control_plane.analysis.run_labels import RunLabel
-from control_plane.domain.units import SPACE, figures
+from control_plane.domain.units import SPACE, figures, is_turned
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,14 @@ def plain_text(parts: Sentence) -> str:
 
 
 def factor_text(ratio: float) -> Part:
-    """Return `7.5 times`; with three figures near 1, where two would say nothing, and from 100."""
-    close = 0.9 < ratio < 1.1
-    return number(f"{figures(ratio, 3 if close or ratio >= 100 else 2)} times")
+    """Return `7.5 times`, or `17 %` below 1; what follows is of that whole.
+
+    With three figures near 1, where two would say nothing, and from 100 times.
+    """
+    count = 3 if 0.9 < ratio < 1.1 or ratio >= 100 else 2
+    return number(
+        f"{figures(100 * ratio, count)} %" if is_turned(ratio) else f"{figures(ratio, count)} times"
+    )
 
 
 def joined(words: Iterable[str]) -> str:

@@ -64,24 +64,19 @@ def contenders(comparison: Comparison, row: MetricComparison) -> list[tuple[RunL
 def ratio_clause(contender: RunLabel, ratio: float, requests: str, base: RunLabel) -> Sentence:
     """Return how a contender fares against the baseline: `B served 7.5 times the requests of A`.
 
-    `requests` are `requests per second`, or those of a stream.
+    Below 1 `B served 17 % of the requests of A`. `requests` are `requests per second`, or those of
+    a stream.
     """
     if 0.995 <= ratio < 1.005:
         return sentence(contender, f" served as many {requests} as ", base, " here")
-    if is_turned(ratio):
-        fewer = factor_text(1 / ratio)
-        return sentence(contender, " served ", fewer, f" fewer {requests} than ", base, " here")
-    return sentence(
-        contender, " served ", factor_text(ratio), f" the {requests} of ", base, " here"
-    )
+    whole = f"{' of' if is_turned(ratio) else ''} the {requests} of "
+    return sentence(contender, " served ", factor_text(ratio), whole, base, " here")
 
 
 def short_ratio_clause(contender: RunLabel, ratio: float, base: RunLabel) -> Sentence:
     """Return how a further contender fares, to stand after the clause of another."""
     if 0.995 <= ratio < 1.005:
         return sentence(contender, " as many as ", base)
-    if is_turned(ratio):
-        return sentence(contender, " ", factor_text(1 / ratio), " fewer")
     return sentence(contender, " ", factor_text(ratio))
 
 

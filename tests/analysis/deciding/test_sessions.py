@@ -141,24 +141,24 @@ def test_intervals_of_several_runs_hold_at_once_and_one_metric_decides() -> None
         (
             (1, 3, 1),
             "B async served 1.5 times the requests per second of A blocking here (no verdict); "
-            "D raw 2.0 times fewer (no verdict); C threaded: better, ×1.20 over 3 sessions of "
+            "D raw 49 % (no verdict); C threaded: better, ×1.20 over 3 sessions of "
             "each.",
         ),
         (
             (3, 3, 1),
             "B async served 1.5 times the requests per second of A blocking here: better, ×1.50 "
-            "over 3 sessions of each; D raw 2.0 times fewer (no verdict); C threaded: better, "
+            "over 3 sessions of each; D raw 49 % (no verdict); C threaded: better, "
             "×1.20 over 3 sessions of each.",
         ),
         (
             (3, 1, 3),
             "B async served 1.5 times the requests per second of A blocking here: better, ×1.50 "
-            "over 3 sessions of each; D raw 2.0 times fewer: worse, ÷2.02 over 3 sessions of each.",
+            "over 3 sessions of each; D raw 49 %: worse, ÷2.02 over 3 sessions of each.",
         ),
         (
             (1, 1, 1),
             "B async served 1.5 times the requests per second of A blocking here; "
-            "D raw 2.0 times fewer. One trial gives no verdict.",
+            "D raw 49 %. One trial gives no verdict.",
         ),
     ],
 )

@@ -49,8 +49,8 @@ def against_first(*runs: Run) -> Comparison:
         (7_500, "B async served 7.5 times the requests per second of A blocking here."),
         (1_042, "B async served 1.04 times the requests per second of A blocking here."),
         (1_004, "B async served as many requests per second as A blocking here."),
-        (890, "B async served 1.1 times fewer requests per second than A blocking here."),
-        (400, "B async served 2.5 times fewer requests per second than A blocking here."),
+        (890, "B async served 89 % of the requests per second of A blocking here."),
+        (400, "B async served 40 % of the requests per second of A blocking here."),
     ],
 )
 def test_one_contender(per_s, sentence):
@@ -61,9 +61,9 @@ def test_one_contender(per_s, sentence):
 @pytest.mark.parametrize(
     ("per_s", "clause"),
     [
-        (890, "; B threaded 1.1 times fewer"),
+        (890, "; B threaded 89 %"),
         (1_500, "; B threaded 1.5 times"),
-        (100, "; B threaded 10 times fewer"),
+        (100, "; B threaded 10 %"),
         (1_001, "; B threaded as many as A blocking"),
     ],
 )
@@ -106,7 +106,7 @@ def test_runs_are_named_as_runs():
 def test_the_baseline_changes_the_sentence_and_not_the_letters():
     runs = measured("blocking", 1_000), measured("async", 7_500)
     assert said(comparison_title(compare(runs, runs[1].id))).startswith(
-        "A blocking served 7.5 times fewer requests per second than B async here"
+        "A blocking served 13 % of the requests per second of B async here"
     )
 
 
@@ -129,7 +129,7 @@ def test_one_run_has_its_own_sentence():
     [
         (
             ("finished", "finished", "running"),
-            f"So far: B threaded served 1.1 times fewer requests per second than A blocking "
+            f"So far: B threaded served 89 % of the requests per second of A blocking "
             f"here. {VERDICT} 2 runs have ended, 1 to come.",
         ),
         (("finished", "running", "queued"), "1 run has ended, 2 to come."),
@@ -152,7 +152,7 @@ def test_an_invalid_run_never_wins():
         measured("async", 9_000, validity=INVALID),
     )
     found = against_first(*runs)
-    assert said(comparison_title(found)).startswith("B threaded served 1.1 times fewer")
+    assert said(comparison_title(found)).startswith("B threaded served 90 % of the ")
     assert said(caveats(found)) == "C async is invalid and takes no part: 30 of 100 failed."
     anyway = compare(runs, runs[0].id, anyway=True)
     assert "async" not in said(comparison_title(anyway))

@@ -59,7 +59,7 @@ def test_several_streams_are_named():
             {"small": 2_000, "large": 4},
             None,
             None,
-            "B b served 2.5 times fewer large requests per second than A a here.",
+            "B b served 40 % of the large requests per second of A a here.",
         ),
         (
             {"small": 2_000, "large": 4},
@@ -96,7 +96,7 @@ def test_two_streams_that_disagree_are_named_and_the_others_counted():
 def test_the_only_streams_of_runs_are_compared_whatever_they_are_called():
     found = against_first(of_streams("a", reads=1_000), of_streams("b", writes=500))
     assert said(comparison_title(found)).startswith(
-        "B b served 2.0 times fewer requests per second than A a"
+        "B b served 50 % of the requests per second of A a"
     )
     assert said(caveats(found)) == ""
     assert str(shared_cause(found)).startswith(
