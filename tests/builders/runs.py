@@ -176,13 +176,39 @@ def gauges_of(shape: Shape, window_s: float) -> Gauges:
     )
 
 
-def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail:
-    """A finished run with all that its pages draw, as the store would hand it out."""
-    trials = [trial_of(spec, shape, block) for block in range(spec.trials)]
+@dataclass(frozen=True)
+class Outcome:
+    """What trials came to together."""
+
+    trials: tuple[TrialResult, ...]
+    merged: tuple[StreamResult, ...]
+    validity: Validity
+    causes: tuple[Cause, ...]
+
+    @property
+    def parts(self) -> tuple[Trial, ...]:
+        return tuple(each.trial for each in self.trials)
+
+
+def outcome_of(spec: Spec, shapes: Sequence[Shape]) -> Outcome:
+    """Return that of one trial for each shape; the same one whenever it is asked for."""
+    return _outcome(SpecByText(repr(spec), spec), tuple(shapes))
+
+
+@cache
+def _outcome(by_text: SpecByText, shapes: tuple[Shape, ...]) -> Outcome:
+    spec = by_text.spec
+    trials = tuple(_trial(by_text, shape, block) for block, shape in enumerate(shapes))
     merged = merged_streams(trials)
     summaries = tuple(stream.summary for stream in merged)
-    parts = tuple(trial_result.trial for trial_result in trials)
-    validity = judge(parts, summaries, spec)
+    validity = judge([each.trial for each in trials], summaries, spec)
+    return Outcome(trials, tuple(merged), validity, causes_of(spec, trials, merged, validity))
+
+
+def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail:
+    """A finished run with all that its pages draw, as the store would hand it out."""
+    outcome = outcome_of(spec, [shape] * spec.trials)
+    trials, merged = outcome.trials, outcome.merged
     run = Run(
         id=run_id,
         title=spec.title,
@@ -196,10 +222,10 @@ def detail_of(spec: Spec, shape: Shape, run_id: str = "k7m2000000") -> RunDetail
         spec=spec,
         command=COMMAND,
         environment=ENVIRONMENT,
-        validity=validity,
-        trials=parts,
-        streams=summaries,
-        causes=causes_of(spec, trials, merged, validity),
+        validity=outcome.validity,
+        trials=outcome.parts,
+        streams=tuple(stream.summary for stream in merged),
+        causes=outcome.causes,
         configuration=target_name(spec.target),
     )
     timelines = {
@@ -302,16 +328,11 @@ def led(
 
     `first` is the shape of one more trial before them, as of a block that is set aside.
     """
-    spec = run.spec
-    shapes = [*([first] if first else []), *[shape] * spec.trials]
-    trials = [trial_of(spec, each, block) for block, each in enumerate(shapes)]
+    outcome = outcome_of(run.spec, [*([first] if first else []), *[shape] * run.spec.trials])
     _to_its_last_second(store, run, environment)
-    for trial in trials:
+    for trial in outcome.trials:
         store.save_trial(run.id, trial)
-    merged = merged_streams(trials)
-    parts = tuple(trial.trial for trial in trials)
-    validity = judge(parts, tuple(stream.summary for stream in merged), spec)
-    return store.finish(run.id, merged, validity, causes_of(spec, trials, merged, validity))
+    return store.finish(run.id, outcome.merged, outcome.validity, outcome.causes)
 
 
 def _to_its_last_second(store: Store, run: Run, environment: Environment) -> None:

@@ -105,7 +105,7 @@ def test_strategies_runs_trials_processes_and_streams_send_nothing_twice(
     stored: Served, strategy: str
 ) -> None:
     """Trials, processes and streams with one of them."""
-    alone, first = STRATEGIES[strategy].alone, strategy == "async"
+    alone, first = STRATEGIES[strategy].alone, strategy == "raw"
     spec = spec_of(
         KEYED,
         *([KEYED] if first else []),

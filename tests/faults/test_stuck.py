@@ -11,6 +11,8 @@ from itertools import cycle
 from json import dumps
 from pathlib import Path
 
+import pytest
+
 from control_plane.domain.experiment import BlockVariance, Experiment, Findings
 from control_plane.domain.ids import new_id
 from control_plane.domain.spec import Target
@@ -103,6 +105,25 @@ def test_what_is_odd_in_a_row_spoils_its_own_line(clean_after: Path) -> None:
         assert looplab.delete(f"/api/runs/{odd}").status_code == 204
 
 
+Experiments = tuple[bytes, list[Experiment]]
+
+
+@pytest.fixture(scope="module")
+def experiments(tmp_path_factory: pytest.TempPathFactory) -> Experiments:
+    """A database of two equal ones."""
+    path = provide_database(tmp_path_factory.mktemp("experiments") / "runs.db")
+    with closing(open_store(path)) as store:
+        made = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
+    return path.read_bytes(), made
+
+
+def laid_in(folder: Path, experiments: Experiments) -> list[Experiment]:
+    """Put their database into the folder."""
+    database, made = experiments
+    (folder / "runs.db").write_bytes(database)
+    return made
+
+
 OF_A_RUN = (
     *("/runs/{run}", "/runs/{run}.html", "/runs/{run}.json", "/runs/{run}.csv", "/api/runs/{run}"),
     *("/api/runs/{run}/gauges", "/bundle?run={run}"),
@@ -112,11 +133,9 @@ OF_A_RUN = (
 
 
 def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
-    clean_after: Path,
+    clean_after: Path, experiments: Experiments
 ) -> None:
-    store = open_store(clean_after / "runs.db")
-    made = decided(store, "classic", [ASYNC, THREADED, BLOCKING])
-    store.close()
+    made, _ = laid_in(clean_after, experiments)
     odd = made.arms[1].run_id or ""
     place = f"where run = ({seq_of(odd)}) and block = 0"
     with in_process(clean_after) as looplab:
@@ -131,10 +150,10 @@ def test_a_run_without_one_of_its_trials_cannot_be_read_and_its_experiment_can(
         refused_and_listed(looplab, made, odd)
 
 
-def test_a_trial_without_its_streams_is_as_lost_as_one_that_is_gone(clean_after: Path) -> None:
-    store = open_store(clean_after / "runs.db")
-    made = decided(store, "classic", [ASYNC, THREADED, BLOCKING])
-    store.close()
+def test_a_trial_without_its_streams_is_as_lost_as_one_that_is_gone(
+    clean_after: Path, experiments: Experiments
+) -> None:
+    made, _ = laid_in(clean_after, experiments)
     odd = made.arms[1].run_id or ""
     with in_process(clean_after) as looplab:
         write(looplab, f"delete from trial_stream where run = ({seq_of(odd)}) and block = 1")
@@ -150,10 +169,10 @@ def refused_and_listed(looplab: Dashboard, made: Experiment, odd: str) -> None:
         assert looplab.get(path).status_code == 200, path
 
 
-def test_what_is_odd_in_an_experiment_spoils_its_own_line(clean_after: Path) -> None:
-    store = open_store(clean_after / "runs.db")
-    found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
-    store.close()
+def test_what_is_odd_in_an_experiment_spoils_its_own_line(
+    clean_after: Path, experiments: Experiments
+) -> None:
+    found = laid_in(clean_after, experiments)
     kept, odd = (each.id for each in found)
     columns = {"document": "{}", "noise": "[1]", "headline": "5", "created_at": "x"}
     with in_process(clean_after) as looplab:
@@ -183,10 +202,10 @@ ODD_DESIGN: dict[str, object] = {
 }
 
 
-def test_what_is_odd_in_the_design_of_an_experiment_fails_no_page(clean_after: Path) -> None:
-    store = open_store(clean_after / "runs.db")
-    found = [decided(store, "classic", [ASYNC, THREADED, BLOCKING]) for _ in range(2)]
-    store.close()
+def test_what_is_odd_in_the_design_of_an_experiment_fails_no_page(
+    clean_after: Path, experiments: Experiments
+) -> None:
+    found = laid_in(clean_after, experiments)
     kept, odd = (each.id for each in found)
     place = f"where id = '{odd}'"
     arms = ",".join(arm.run_id or "" for arm in found[1].arms)
