@@ -21,6 +21,7 @@ from control_plane.analysis.prose import Sentence
 from control_plane.analysis.prose.experiment_sentences import (
     REASONS,
     ExperimentHeadline,
+    clearest_first,
     experiment_headline,
     failures_text,
     findings_sentence,
@@ -64,7 +65,10 @@ class ArmBar:
 
 @dataclass(frozen=True)
 class ExperimentAnswer:
-    """What an experiment says so far. `badges`: how many arms are valid, and which are not."""
+    """What an experiment says so far. `badges`: how many arms are valid, and which are not.
+
+    `finding`: the verdict that its sentence tells, where it was judged for this.
+    """
 
     experiment: Experiment
     href: str
@@ -74,6 +78,7 @@ class ExperimentAnswer:
     bars: tuple[ArmBar, ...]
     badges: tuple[tuple[str, str], ...]
     at: datetime
+    finding: str = ""
 
     @property
     def over(self) -> bool:
@@ -198,6 +203,7 @@ def experiment_answer(judged: JudgedExperiment) -> ExperimentAnswer:
         bars=tuple(_bars(judged, labels)),
         badges=tuple(validity_badges(judged, labels)),
         at=experiment.created_at,
+        finding=next((each.verdict.finding for each in clearest_first(judged)), ""),
     )
 
 

@@ -46,6 +46,7 @@ def test_the_last_answer_stands_on_its_card(answered: Dashboard) -> None:
     shown = card(looplab.get("/").text, "classic")
     assert len(shown.by_role("term")) == len(shown.all("rect")) == 3
     assert "C async brings throughput from" in shown.text
+    assert [mark.name for mark in shown.by_role("img")] == ["better"]
     assert [button.name for button in shown.by_role("button")] == ["Full", "Again"]
     result = looplab.get(shown.one("link", "Result").attributes["href"]).text
     assert "counts and windows × 0.04" in result

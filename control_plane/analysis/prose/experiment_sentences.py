@@ -250,7 +250,7 @@ def experiment_headline(
         failures = " ".join(_failures(judged))
         return sentence(_waiting(judged)), sentence(failures) if failures else ()
     by_name = {label.name: label for label in labels}
-    first, *others = sorted(judged.primary, key=_clearness)
+    first, *others = clearest_first(judged)
     lead = _headline(first, by_name[first.contender], labels[0], judged.experiment.design.margin)
     if _all_suspect(judged) and first.verdict.finding != "no_verdict":
         lead = sentence(lead, " Every arm is suspect.")
@@ -277,6 +277,11 @@ def kept_headline(judged: JudgedExperiment) -> ExperimentHeadline:
     lead, _ = experiment_headline(judged, arm_labels(judged.experiment))
     outcomes = (validity_so_far(run).outcome if run else None for run in judged.runs)
     return ExperimentHeadline(lead, tuple(outcomes))
+
+
+def clearest_first(judged: JudgedExperiment) -> list[JudgedMetric]:
+    """Return what decides of each contender, in the order in which the sentences tell it."""
+    return sorted(judged.primary, key=_clearness)
 
 
 def _clearness(judged: JudgedMetric) -> tuple[bool, float]:
