@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
 from control_plane.domain.errors import Conflict, InvalidInput, NotFound, UnreadableRun
 from control_plane.domain.ids import is_id, new_id
@@ -109,14 +110,19 @@ class ToolResults:
             return read_each(session, query.limit(most), "result of another tool", _listed)
 
     def search_tool_results(self, text: str, most: int) -> list[tuple[str, str]]:
-        """Return id and title of the newest results with all words in title, file or id."""
-        query = select(ToolResultRow.id, ToolResultRow.title)
-        for word in text.split():
-            columns = map(col, (ToolResultRow.title, ToolResultRow.file_name, ToolResultRow.id))
-            query = query.where(or_(*(each.contains(word, autoescape=True) for each in columns)))
+        """Return id and title of the newest results with all words in title, file or id.
+
+        Capital letters count as small ones, also where SQLite's LIKE tells them apart.
+        """
+        columns = (ToolResultRow.id, ToolResultRow.title, ToolResultRow.file_name)
+        query, words = select(*columns).order_by(col(ToolResultRow.seq).desc()), text.split()
         with self._database.read() as session:
-            newest = query.order_by(col(ToolResultRow.seq).desc()).limit(most)
-            return [(peer_id, title) for peer_id, title in session.exec(newest)]
+            found = (
+                (peer_id, title)
+                for peer_id, title, file_name in session.exec(query)
+                if _has_words(words, (title, file_name, peer_id))
+            )
+            return [*islice(found, most)]
 
     def tool_result_ids(self, ids: Sequence[str]) -> set[str]:
         """Return those of the ids that are results of other tools."""
@@ -268,3 +274,9 @@ def _result(
 ) -> ToolResult:
     source = ToolFile(row.file_name, row.sha256, row.size_bytes, row.read_as)
     return ToolResult(row.id, row.title, row.imported_at, source, report, samples)
+
+
+def _has_words(words: Sequence[str], texts: Sequence[str]) -> bool:
+    """Return whether each word stands in one of the texts."""
+    folded = [text.casefold() for text in texts]
+    return all(any(word.casefold() in text for text in folded) for word in words)

@@ -280,6 +280,9 @@ def test_a_result_of_another_tool_is_checked_and_kept_once(
     told = store.import_bundle(bundle, shown)
     assert (len(told.peers), told.known) == (1, 1)
     assert [found for found, _ in store.search_tool_results("WRK wrk.txt", 5)] == [made.id]
+    store.rename_tool_result(made.id, "Überlast 50%")
+    for text, is_found in (("überlast", True), ("0% ÜBER", True), ("_", False), ("5%0", False)):
+        assert bool(store.search_tool_results(text, 5)) is is_found, text
     other = changed(bundle, tmp_path, "UPDATE peer_result SET read_as = 'other'")
     with pytest.raises(Conflict, match=r"Result .* is here already with another content"):
         store.import_bundle(other, shown)
