@@ -50,7 +50,7 @@ from control_plane.cli_output import (
     print_what_encodings_lack,
 )
 from control_plane.cli_trend_and_database import database_commands
-from control_plane.dashboard_client import NoDashboard
+from control_plane.dashboard_client import DashboardClient, NoDashboard
 from control_plane.domain.errors import (
     DatabaseOwned,
     InvalidInput,
@@ -59,6 +59,7 @@ from control_plane.domain.errors import (
     SettingsError,
 )
 from control_plane.domain.ids import compared_ids
+from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import Document
 from control_plane.experiments import noise_experiment, spec_of_curl
 from control_plane.settings import Settings, load_settings
@@ -209,7 +210,7 @@ def compare_runs(
 ExperimentFile = Annotated[
     Path | None,
     typer.Argument(
-        help="A file (TOML or JSON), or a bundled slug (--list names them); with --confirm an id."
+        help="A file (TOML or JSON), or a bundled slug (--list); with --confirm or --show an id."
     ),
 ]
 Listed = Annotated[
@@ -217,6 +218,9 @@ Listed = Annotated[
 ]
 Confirm = Annotated[
     bool, typer.Option("--confirm", help="Measure the experiment of this id on fresh blocks.")
+]
+Shown = Annotated[
+    bool, typer.Option("--show", help="Print the experiment of this id, and measure nothing.")
 ]
 MarkdownFile = Annotated[
     Path | None, typer.Option(help="Write a short comment for a pull request to this file.")
@@ -230,6 +234,7 @@ def decide_experiment(
     listed: Listed = False,
     full: Annotated[bool, typer.Option("--full", help="All blocks of a bundled one.")] = False,
     confirm: Confirm = False,
+    show: Shown = False,
     blocks: Annotated[int | None, typer.Option(help="Another maximum of blocks.")] = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -241,20 +246,21 @@ def decide_experiment(
 
     Without a dashboard it is measured here and now.
     """
-    settings = (settings_with_database if confirm else settings_of)(context, db)
+    settings = (settings_with_database if confirm or show else settings_of)(context, db)
     if listed:
         _list_bundled(settings, as_json=as_json)
         return
     if file is None:
         raise SettingsError("Name a file, or a bundled experiment: --list tells which there are.")
     reports = report_files(markdown, junit)
-    given = None if confirm else _experiment(file, blocks, full=full)
-    with connect(settings) as dashboard:
-        document = dashboard.confirmation(str(file), blocks) if given is None else given
-        tell_load_elsewhere(document, settings.limits)
-        submit = dashboard.submit_experiment
-        made = dashboard.confirm_experiment(str(file), blocks) if confirm else submit(document)
-        found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
+    given = None if confirm or show else _experiment(file, blocks, full=full)
+    with (connect_to_read if show else connect)(settings) as dashboard:
+        found: Document | None
+        if show:
+            found = dashboard.experiment(str(file))
+        else:
+            made = _submitted(dashboard, given, str(file), blocks, settings.limits)
+            found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
     if found is None:
         raise typer.Exit(NOT_FINISHED)
     if as_json:
@@ -264,6 +270,21 @@ def decide_experiment(
     for path, written in reports.items():
         path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
     raise typer.Exit(experiment_exit_code(found, strict=strict))
+
+
+def _submitted(
+    dashboard: DashboardClient,
+    given: Document | None,
+    confirmed: str,
+    blocks: int | None,
+    limits: Limits,
+) -> Document:
+    """Hand in the document of an experiment; None: measure the `confirmed` one anew."""
+    document = dashboard.confirmation(confirmed, blocks) if given is None else given
+    tell_load_elsewhere(document, limits)
+    if given is None:
+        return dashboard.confirm_experiment(confirmed, blocks)
+    return dashboard.submit_experiment(document)
 
 
 def _list_bundled(settings: Settings, *, as_json: bool) -> None:

@@ -127,6 +127,9 @@ class DashboardClient(Protocol):
         Raises NotFound, and InvalidInput, also where it is not over.
         """
 
+    def experiment(self, experiment_id: str) -> Document:
+        """Return an experiment as far as it is. Raises NotFound."""
+
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         """Return the experiment once it is over or paused."""
 
@@ -241,9 +244,11 @@ class RemoteDashboard:
         address = f"/api/experiments/runs/{quote(experiment_id, safe='')}/confirm"
         return self._request("POST", address, {"blocks": blocks})
 
+    def experiment(self, experiment_id: str) -> Document:
+        return self._request("GET", f"/api/experiments/runs/{quote(experiment_id, safe='')}")
+
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
-        address = f"/api/experiments/runs/{experiment_id}"
-        while State((found := self._request("GET", address))["state"]).waiting:
+        while State((found := self.experiment(experiment_id))["state"]).waiting:
             report(found)
             time.sleep(REPORT_S)
         return found

@@ -86,6 +86,9 @@ class LocalDashboard:
         made = confirm_experiment(self._store, self._started(), experiment_id, blocks)
         return {"id": made.id}
 
+    def experiment(self, experiment_id: str) -> Document:
+        return experiment_document(judged_now(self._store, experiment_id))
+
     def wait_for_experiment(self, experiment_id: str, report: Report) -> Document:
         return self._runner.run(self._until_decided(experiment_id, report))
 

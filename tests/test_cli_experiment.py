@@ -196,6 +196,11 @@ def test_an_experiment_is_measured_in_a_database_without_a_dashboard(tmp_path: P
     comment = (tmp_path / "comment.md").read_text()
     assert comment.startswith("**")
     assert "| Arm | Throughput | Ratio, 95 % | Verdict | Validity |" in comment
+    shown = looplab(["experiment", document["id"], "--show", "--json"], tmp_path)
+    assert document.pop("remaining_s") is None
+    assert (json.loads(shown.stdout), shown.returncode) == (document, ended.returncode)
+    read = looplab(["experiment", document["id"], "--show"], tmp_path).stdout
+    assert " ".join(document["sentence"].split()) in " ".join(read.split())
     suite = ET.parse(tmp_path / "report.xml").getroot()
     assert [case.get("classname") for case in suite] == [
         *("arm", "arm", "primary"),

@@ -23,6 +23,7 @@ READING = (
     ["repeat", "zzzzzzzzzz", "--start"],
     ["experiment", "--confirm", "zzzzzzzzzz"],
     ["experiment", "--confirm", "zzzzzzzzzz", "--markdown", "comment.md"],
+    ["experiment", "--show", "zzzzzzzzzz"],
     ["backup", "runs.bak"],
     ["audit"],
 )
