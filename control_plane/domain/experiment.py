@@ -30,7 +30,7 @@ MOST_WHOLE_SQUARE = 6
 """Up to so many arms the blocks are rounded up to whole squares."""
 MOST_BLOCK_ROWS = MOST_BLOCKS + MOST_WHOLE_SQUARE
 DEFAULT_BLOCKS = 10
-"""The declared maximum of blocks where none is named."""
+"""The declared maximum of blocks where none is named, as of runs that are decided over."""
 FIRST_LOOK = 3
 """No look before so many blocks."""
 FIRST_STOP = 6

@@ -11,11 +11,9 @@ from functools import cache
 from pathlib import Path
 
 from control_plane.domain.errors import NotFound
+from control_plane.domain.experiment import DEFAULT_BLOCKS
 from control_plane.domain.spec_json import Document
 from control_plane.experiments.pasted_requests import read_pasted
-
-TRIALS, PRESET_WINDOW_S = 3, 5
-"""The trials and the seconds of a run that says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +41,27 @@ class PresetCatalogue:
 
 @cache
 def preset_catalogue() -> PresetCatalogue:
-    """Return what presets.toml holds, read once."""
-    document = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
-    presets = tuple(
-        Preset(table["name"], table["about"], document_of(table)) for table in document["preset"]
-    )
-    return PresetCatalogue(presets)
+    """Return the presets of presets.toml, read once."""
+    tables = _presets_file()["preset"]
+    presets = (Preset(table["name"], table["about"], document_of(table)) for table in tables)
+    return PresetCatalogue(tuple(presets))
+
+
+@cache
+def _presets_file() -> Document:
+    return tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
 
 
 def document_of(given: Document) -> Document:
-    """Return a spec. `given` has a `stream`, or several `streams`, and perhaps `trials`."""
+    """Return a spec. `given` has a `stream`, or several `streams`, and perhaps `trials`.
+
+    What it does not say of trials and window, presets.toml says for all.
+    """
     streams = [stream_of_preset(stream) for stream in given.get("streams") or [given["stream"]]]
-    return {"workload": {"streams": streams}, "trials": given.get("trials", TRIALS)}
-
-
-DECIDED_BLOCKS = 10
-"""The most blocks of an experiment over runs that are measured already."""
-
-NOISE_BLOCKS = 10
+    return {
+        "workload": {"streams": streams},
+        "trials": given.get("trials", _presets_file()["trials"]),
+    }
 
 
 def noise_experiment(spec: Document | None = None) -> Document:
@@ -73,7 +74,7 @@ def noise_experiment(spec: Document | None = None) -> Document:
         given.pop(name, None)
     return {
         "question": "How small a difference can this machine show?",
-        "blocks": NOISE_BLOCKS,
+        "blocks": DEFAULT_BLOCKS,
         "same_arms": True,
         "spec": given,
         "arms": [{"name": "one spec", "spec": {}}, {"name": "the same again", "spec": {}}],
@@ -86,7 +87,7 @@ def stream_of_preset(given: Document) -> Document:
         "name": given["name"],
         "requests": given.get("requests") or [given["request"]],
         "load": {"model": "closed"} | given.get("load", {}),
-        "stop": given.get("stop", {"duration_s": PRESET_WINDOW_S}),
+        "stop": given.get("stop", {"duration_s": _presets_file()["duration_s"]}),
         "start_after_s": given.get("start_after_s", 0),
     }
 

@@ -21,12 +21,12 @@ from control_plane.analysis.prose.run_sentences import arms_elsewhere
 from control_plane.analysis.run_labels import arm_labels, called_by_pins, label_runs
 from control_plane.dependencies import ExperimentId, RunServiceDep, StoreDep
 from control_plane.domain.errors import Conflict, NotFound
-from control_plane.domain.experiment import BlockVariance, Experiment
+from control_plane.domain.experiment import DEFAULT_BLOCKS, BlockVariance, Experiment
 from control_plane.domain.ids import compared_ids, experiment_address
 from control_plane.domain.run import Pin, Run
 from control_plane.domain.spec_json import Document, write_spec
 from control_plane.domain.units import share
-from control_plane.experiments import DECIDED_BLOCKS, noise_experiment
+from control_plane.experiments import noise_experiment
 from control_plane.experiments.experiment_file import (
     Variant,
     bundled_experiment,
@@ -189,7 +189,7 @@ def experiment_of_runs(runs: Sequence[Run], names: Mapping[str, str]) -> Documen
         for label, run in zip(labels, runs, strict=True)
     ]
     question = f"How do {joined(label.name for label in labels)} differ?"
-    return {"question": question[:200], "arms": arms, "blocks": DECIDED_BLOCKS}
+    return {"question": question[:200], "arms": arms, "blocks": DEFAULT_BLOCKS}
 
 
 @router.post("/experiments/{slug}/start")

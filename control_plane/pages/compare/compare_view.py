@@ -39,13 +39,12 @@ from control_plane.analysis.run_labels import (
     rename_stream_of_live,
 )
 from control_plane.domain.errors import FieldError, InvalidInput
-from control_plane.domain.experiment import Experiment, rounded_blocks
+from control_plane.domain.experiment import DEFAULT_BLOCKS, Experiment, rounded_blocks
 from control_plane.domain.metrics_and_objectives import ERRORS_OR_NO_ANSWER
 from control_plane.domain.result import OUTCOMES, Progress, ValidityOutcome
 from control_plane.domain.run import Live, Pin, Run, RunDetail, State
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count
-from control_plane.experiments import DECIDED_BLOCKS
 from control_plane.pages.compare.numbers_table import (
     NumbersTable,
     StreamRows,
@@ -221,7 +220,7 @@ class CompareFragment(View):
     def load_elsewhere(self) -> tuple[str, ...]:
         """Which other machines get how much once an experiment measures its specs again."""
         specs = [run.spec for run in self.comparison.runs]
-        return arms_elsewhere(specs, rounded_blocks(len(specs), DECIDED_BLOCKS))
+        return arms_elsewhere(specs, rounded_blocks(len(specs), DEFAULT_BLOCKS))
 
 
 @dataclass(frozen=True)
