@@ -13,7 +13,7 @@ from control_plane.domain.run import Run, State
 from control_plane.jobs import recover
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store, open_store
-from tests.dashboard import items_spec, provide_database
+from tests.dashboard import BARE, TERMINAL, items_spec, provide_database, state_in
 from tests.jobs.causing import applications
 
 BODY = {"generated": {"shape": "name-data", "size_bytes": 3_000_000}}
@@ -39,7 +39,8 @@ def stream(path: str, users: int, think_time_s: float = 0, **request: Any) -> di
 
 def under(*streams: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A short run."""
-    return items_spec(workload={"streams": list(streams)}, warmup_s=0.2, **changes)
+    usual = {"client": BARE["client"], "warmup_s": 0.2}
+    return items_spec(**{**usual, **changes}, workload={"streams": list(streams)})
 
 
 def driven(path: str, users: int, think_time_s: float = 0, **changes: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def driven(path: str, users: int, think_time_s: float = 0, **changes: Any) -> di
 async def ended(service: RunService, store: Store, spec: dict[str, Any]) -> Run:
     (run,) = service.submit([spec])
     async with asyncio.timeout(30):
-        while not (await asyncio.to_thread(store.run, run.id)).state.terminal:
+        while state_in(store.path, run.id) not in TERMINAL:
             await asyncio.sleep(0.05)
     return store.run(run.id)
 

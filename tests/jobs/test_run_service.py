@@ -25,7 +25,15 @@ from control_plane.targets.application import Application, bundled_application
 from control_plane.targets.observation.sampler import Sampler
 from tests.builders.runs import items
 from tests.builders.states import in_state
-from tests.dashboard import BARE, free_port, items_spec, long_spec, provide_database
+from tests.dashboard import (
+    BARE,
+    TERMINAL,
+    free_port,
+    items_spec,
+    long_spec,
+    provide_database,
+    state_in,
+)
 from tests.stalled_server import stalled_server
 
 
@@ -41,7 +49,7 @@ async def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
 
 
 async def over(store: Store, run: Run, within_s: float = 20.0) -> Run:
-    await until(lambda: store.run(run.id).state.terminal, within_s)
+    await until(lambda: state_in(store.path, run.id) in TERMINAL, within_s)
     return store.run(run.id)
 
 
@@ -173,7 +181,7 @@ async def test_a_locked_database_does_not_stop_the_queue(
     service: RunService, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     (first,) = service.submit([long_spec(**BARE)])
-    await until(lambda: store.run(first.id).state is State.RUNNING)
+    await until(lambda: state_in(store.path, first.id) == "running")
     with locked(store):
         cancelling = asyncio.create_task(service.cancel(first.id))
         await until(lambda: caplog.text.count("a run waits") > 1)
@@ -189,7 +197,7 @@ async def test_a_result_waits_for_a_locked_database(
 ) -> None:
     with stalled_server() as target:
         (run,) = service.submit([items_spec(target={"url": target.url}, warmup_s=0)])
-        await until(lambda: store.run(run.id).state is State.RUNNING)
+        await until(lambda: state_in(store.path, run.id) == "running")
         with locked(store):
             target.released.set()
             await until(lambda: caplog.text.count("a run waits") > 1)
