@@ -37,7 +37,8 @@ _TIME = r"([0-9.]+)(us|ms|s|m|h)"
 _ADDRESS = re.compile(r"Running \S+ test @ (\S+)")
 _LOAD = re.compile(r"\s+(\d+) threads? and (\d+) connections?")
 _LATENCY = re.compile(rf"\s+Latency\s+{_TIME}\s+\S+\s+{_TIME}\s.*")
-_PERCENTILE = re.compile(rf"\s+([0-9.]+)%\s+{_TIME}")
+_PERCENTILE = re.compile(rf"\s+([0-9.]+)%\s+{_TIME}\s*")
+"""Behind a unit of one letter wrk writes a space."""
 _SPECTRUM = re.compile(r"\s+([0-9.]+)\s+([01]\.[0-9]+)\s+(\d+)\s+(?:[0-9.]+|inf)")
 _REQUESTS = re.compile(rf"\s+(\d+) requests in {_TIME}, ([0-9.]+)([KMGT]?B) read")
 _ERRORS = re.compile(r"\s+Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
@@ -99,7 +100,9 @@ def _reading(file: BinaryIO, tool: str, clock: ToolClock, notes: tuple[str, ...]
         requests=requests,
         # A late response with an error status counts twice.
         failed=min(sum(found.errors.values()), requests),
-        times=ToolTimes(None, found.mean_s, found.max_s, found.percentiles),
+        times=ToolTimes(None, found.mean_s, found.max_s, found.percentiles)
+        if found.answered
+        else ToolTimes(),
         errors=found.errors,
         duration_s=found.duration_s,
         throughput_per_s=found.rate,

@@ -119,7 +119,9 @@ def _stream(row: CsvRow, line: int, before: str) -> ToolStream:
         name=ALL_REQUESTS if is_all else printable(f"{row.get('Type', '')} {row.get('Name', '')}"),
         requests=requests,
         failed=failed,
-        times=ToolTimes(low, mean, high, {} if before else _percentiles(row, line)),
+        times=ToolTimes(low, mean, high, {} if before else _percentiles(row, line))
+        if requests
+        else ToolTimes(),
         throughput_per_s=None if before else _of(row, "Requests/s", line),
         failed_are_timed=True,
     )

@@ -145,6 +145,35 @@ def test_a_result_of_vegeta_with_a_long_body_is_read(line: str) -> None:
     assert (stream.requests, stream.failed) == (2, 0)
 
 
+WRK = """Running 1m test @ http://127.0.0.1:1/
+  2 threads and 10 connections
+    Latency     1.21s   500.00ms   1.99s    60.00%
+     50%  900.10ms
+     75%    1.20s{space}
+     99%    1.00m{space}
+  {requests} requests in 1.00m, 1.21GB read
+  Socket errors: connect 0, read 5, write 0, timeout 0
+Requests/sec:   {requests}.00
+"""
+
+
+def test_seconds_of_wrk_have_a_space_behind_their_unit() -> None:
+    text = WRK.format(space=" ", requests=100)
+    (stream,) = read_tool_file(io.BytesIO(text.encode())).report.streams
+    assert stream.times.percentiles == {"50": 0.9001, "75": 1.2, "99": 60}
+
+
+LOCUST = "Type,Name,Request Count,Failure Count,Min Response Time,Max Response Time,50%\n"
+
+
+@pytest.mark.parametrize(
+    "text", [WRK.format(space="", requests=0), f"{LOCUST},Aggregated,0,0,0,0,N/A\n"]
+)
+def test_without_any_response_nothing_is_timed(text: str) -> None:
+    (stream,) = read_tool_file(io.BytesIO(text.encode())).report.streams
+    assert stream.times == ToolTimes()
+
+
 def test_of_hey_without_any_response_nothing_is_timed() -> None:
     text = (
         "\nSummary:\n  Total:\t0.0085 secs\n  Slowest:\t0.0000 secs\n  Fastest:\t0.0000 secs\n"
