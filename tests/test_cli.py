@@ -328,16 +328,18 @@ def test_a_signal_writes_the_state_of_the_run(
     provide_database(tmp_path / "runs.db")
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps(long_spec(**BARE)))
-    command = [sys.executable, "-m", "control_plane", "run", str(spec)]
-    if ignored:
-        command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
-    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    said = running.stderr
-    assert said is not None
-    until(lambda: "running" in said.readline(), "the run measures", 30)
+    executed = [sys.executable, "-m", "control_plane", "run", str(spec)]
+    in_background = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *executed]
+    told = tmp_path / "told"
+    with told.open("w") as told_to:
+        running = (
+            subprocess.Popen(in_background, cwd=tmp_path, stderr=told_to)
+            if ignored
+            else forked(["run", str(spec)], tmp_path, {}, (0, 1, told_to.fileno()))
+        )
+    until(lambda: "running" in told.read_text(), "the run measures", 30)
     running.send_signal(number)
     assert running.wait(timeout=20) != 0
-    said.close()
     with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
         assert connection.execute("select state from run").fetchall() == [("interrupted",)]
     assert marked(instance_of(tmp_path / "runs.db")) == []

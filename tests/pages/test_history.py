@@ -1,4 +1,5 @@
 import json
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,8 @@ from tests.builders.runs import (
     FAILING,
     THREADED,
     decided,
-    ended,
     items,
+    queued,
 )
 from tests.dashboard import BARE, Dashboard, items_spec, long_spec, provide_database
 from tests.html import Element, read_html
@@ -128,7 +129,9 @@ def test_numbers_errors_and_reasons(looplab: Dashboard) -> None:
 def test_older_runs_follow_on_pages_of_their_own(tmp_path: Path) -> None:
     with closing(open_store(provide_database(tmp_path / "runs.db"))) as store:
         specs = [items(title=f"run {index}") for index in range(52)]
-        made = [ended(store, spec, State.CANCELLED, "cancelled").id for spec in specs]
+        made = [run.id for run in queued(store, *specs)]
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("UPDATE run SET state = 'cancelled', finished_at = created_at")
     with in_process(tmp_path) as many:
         first = many.get("/history?strategy=async").text
         second = many.get(read_html(first).one("link", "Older runs").attributes["href"]).text
