@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from control_plane.analysis.prose.experiment_sentences import REASONS
 from control_plane.analysis.start_hints import (
     LOG_HINTS,
     OTHER_REASONS,
@@ -87,6 +88,12 @@ def test_walks_are_short() -> None:
     limits = WALKS | charts
     too_long = [title for title, files in WALKED.items() if not 0 < len(files) <= limits[title]]
     assert too_long == []
+
+
+def test_every_reason_for_no_verdict_is_listed() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| `reason` \| [^|]+ \| (.+) \|$", text, re.M)
+    assert {*re.findall(r"`([a-z_]+)`", row)} == REASONS.keys()
 
 
 def imported(name: str) -> set[str]:

@@ -119,7 +119,8 @@ def experiments(
 def experiment(experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep) -> Document:
     """Return an experiment with what its complete blocks say.
 
-    `remaining_s` is how long it still takes, null once it is over.
+    `remaining_s` is how long it still takes, null once it is over. `doubts` of an arm are why it is
+    suspect or invalid; `told` says a verdict on errors or a prediction in words.
     """
     return _told(store, service, experiment_id)
 
