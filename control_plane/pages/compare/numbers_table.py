@@ -284,35 +284,36 @@ def significance(comparison: Comparison, row: MetricComparison) -> float | None:
 
 
 def _difference(comparison: Comparison, row: MetricComparison, run_id: str) -> float | None:
-    """Return how far a run lies from the baseline: a logarithm, or a share."""
-    if row.unit != "share":
-        found = shown_ratio(comparison, row, run_id)
-        return abs(math.log(found)) if found else None
-    value, base = row.values[run_id], row.values[comparison.baseline]
-    if run_id in {comparison.baseline, *comparison.apart} or value is None or base is None:
+    """Return how far a run lies from the baseline at least: a logarithm, or a share."""
+    sides = comparison.baseline, run_id
+    base, value = (row.values[side] for side in sides)
+    if base is None or value is None or not _is_compared(comparison, row, run_id):
         return None
-    return abs(value - base)
+    if row.unit == "share":
+        return abs(value - base)
+    found = shown_ratio(comparison, row, run_id)
+    bounds = [side in row.at_least for side in sides]
+    # A bound beyond the other side is as far from it, or further.
+    if bounds == [base > value, value > base] and any(bounds) and base and value:
+        found = value / base if ratio_trust(comparison, row, run_id) != "hidden" else None
+    return abs(math.log(found)) if found else None
+
+
+def _is_compared(comparison: Comparison, row: MetricComparison, run_id: str) -> bool:
+    return run_id not in {comparison.baseline, *comparison.apart} and (
+        row.unit == "share" or any(each.ratios[run_id] for each in comparison.rows)
+    )
 
 
 def _on_one_side(comparison: Comparison, row: MetricComparison, run_id: str) -> bool:
-    """Whether a run or the baseline has none of a metric, or no answer, and the other has some.
-
-    So it is too where one side alone is a bound, and lies beyond the other.
-    """
+    """Whether a run or the baseline has none of a metric, or no answer, and the other has some."""
     sides = comparison.baseline, run_id
-    if run_id in {comparison.baseline, *comparison.apart} or (
-        row.unit != "share" and not any(each.ratios[run_id] for each in comparison.rows)
-    ):
-        return False
     known = [value for side in sides if (value := row.values[side]) is not None]
+    if not _is_compared(comparison, row, run_id):
+        return False
     if unanswered := sum(side in row.unanswered for side in sides):
         return unanswered == len(known) == 1
-    if len(known) < len(sides):
-        return False
-    bounds = [side in row.at_least for side in sides]
-    return known.count(0) == 1 or (
-        any(bounds) and bounds == [value == max(known) for value in known]
-    )
+    return len(known) == len(sides) and known.count(0) == 1
 
 
 def _spread(run: Run, row: MetricComparison) -> float:

@@ -174,18 +174,36 @@ def test_errors_that_make_a_run_invalid_stay_in_view_beside_valid_runs() -> None
 
 
 @pytest.mark.parametrize(
+    ("bound", "share", "is_told"),
+    [("b000000000", 0.5, True), ("b000000000", 0.99, False), ("b000000000", 2, False),
+     ("a000000000", 2, True), ("a000000000", 1.01, False), ("a000000000", 0.5, False)],
+)  # fmt: skip
+def test_a_bound_stays_in_view_that_lies_beyond_the_other_side_and_noise(
+    bound: str, share: float, *, is_told: bool
+) -> None:
+    """`share` of the second value is the first."""
+    compared = _two(ASYNC)
+    row = compared.row("items", "response_time_s.p50")
+    values = {"a000000000": 0.01 * share, "b000000000": 0.01}
+    changed = replace(row, values=values, ratios=dict.fromkeys(values), at_least=(bound,))
+    rows = tuple(changed if each is row else each for each in compared.rows)
+    (stream,) = ratio_table(replace(compared, rows=rows))
+    assert (row.metric in [each.metric for each in stream.rows]) is is_told
+
+
+@pytest.mark.parametrize(
     ("changes", "value", "telling"),
     [
         ({}, 0.0, True),
         ({}, 1e-3, False),
-        ({"at_least": ("b000000000",)}, 1e-3, True),
+        ({"at_least": ("b000000000",)}, 0.0, True),
         ({"at_least": ("b000000000",)}, 1e3, False),
         ({"at_least": ("a000000000", "b000000000")}, 1e-3, False),
         ({"unanswered": ("a000000000",)}, None, True),
         ({"unanswered": ("a000000000", "b000000000")}, None, False),
     ],
 )
-def test_what_differs_without_a_ratio_stays_in_view(
+def test_what_one_side_has_alone_stays_in_view(
     changes: dict[str, Any], value: float | None, *, telling: bool
 ) -> None:
     compared = _two(ASYNC)
