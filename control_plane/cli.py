@@ -9,9 +9,6 @@ import typer
 
 from control_plane import __version__
 from control_plane.cli_experiment import (
-    EXIT_CODES,
-    EXPERIMENT_EXIT_CODES,
-    MEASURED_EXIT_CODES,
     BlockLines,
     experiment_exit_code,
     experiment_result,
@@ -24,6 +21,13 @@ from control_plane.cli_experiment import (
     run_exit_code,
 )
 from control_plane.cli_options import (
+    BAD_INPUT,
+    EXIT_CODES,
+    EXPERIMENT_EXIT_CODES,
+    INVALID,
+    MEASURED_EXIT_CODES,
+    NOT_FINISHED,
+    NOT_OWNED,
     AsJson,
     DatabaseOption,
     connect,
@@ -37,8 +41,6 @@ from control_plane.cli_options import (
     with_row_files,
 )
 from control_plane.cli_output import (
-    INVALID,
-    NOT_FINISHED,
     ProgressLines,
     complain,
     print_ceilings,
@@ -80,7 +82,7 @@ def main() -> None:
         cli()
     except DatabaseOwned as error:
         complain(str(error))
-        sys.exit(3)
+        sys.exit(NOT_OWNED)
     except NoDashboard as error:
         complain(str(error))
         sys.exit(NOT_FINISHED)
@@ -89,10 +91,10 @@ def main() -> None:
             complain(f"{field.field}: {field.message}")
         if not error.fields:
             complain(str(error))
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
     except LooplabError as error:
         complain(str(error))
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
 
 
 @cli.callback(invoke_without_command=True)

@@ -11,10 +11,19 @@ import typer
 from rich import box
 from rich.table import Table
 
-from control_plane.cli_options import AsJson, DatabaseOption, connect_to_look, settings_of
-from control_plane.cli_output import (
+from control_plane.cli_options import (
+    AGAINST,
+    BAD_INPUT,
+    EXIT_CODES,
     INVALID,
     NOT_FINISHED,
+    UNDECIDED,
+    AsJson,
+    DatabaseOption,
+    connect_to_look,
+    settings_of,
+)
+from control_plane.cli_output import (
     ProgressLines,
     complain,
     print_comparison,
@@ -38,36 +47,6 @@ from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.domain.units import NONE, WRITTEN, about, number_of, share
 from control_plane.experiments.experiment_file import BLOCKS
-
-BAD_INPUT, AGAINST, UNDECIDED = 2, 10, 11
-_ENDS = """
-Exit codes:
-
-0 finished, and nothing speaks against it
-
-1 not finished: failed, cancelled or interrupted
-
-2 bad input
-
-3 the database is owned by another
-"""
-_INVALID = """
-12 finished and invalid: its numbers are not to be used
-"""
-MEASURED_EXIT_CODES = _ENDS + _INVALID
-EXIT_CODES = f"""{_ENDS}
-10 an objective failed
-
-11 an objective is undecided (with --strict, else 0)
-{_INVALID}"""
-EXPERIMENT_EXIT_CODES = f"""{_ENDS}
-10 a contender is worse, a guardrail broke, or an objective failed
-
-11 undecided, a guardrail too (with --strict, else 0)
-
-12 an arm is invalid: there is no verdict
-"""
-
 
 ReportWriter = Callable[[Document, str], str]
 

@@ -1,5 +1,5 @@
-"""What the commands share: their options, the settings, the files that they read, and the dashboard
-that they talk to.
+"""What the commands share: their exit codes and options, the settings, the files that they read,
+and the dashboard that they talk to.
 """
 
 import asyncio
@@ -33,6 +33,56 @@ from control_plane.domain.target_addresses import AllowedTarget
 from control_plane.experiments.experiment_file import bundled_experiments
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import held_files, is_writable, read_lock
+
+NOT_FINISHED, BAD_INPUT, NOT_OWNED = 1, 2, 3
+AGAINST, UNDECIDED, INVALID = 10, 11, 12
+"""The exit codes above 0. Below they stand as the help of each command tells them."""
+
+_ENDS = """
+Exit codes:
+
+0 finished, and nothing speaks against it
+
+1 not finished: failed, cancelled or interrupted
+
+2 bad input
+
+3 the database is owned by another
+"""
+_INVALID = """
+12 finished and invalid: its numbers are not to be used
+"""
+MEASURED_EXIT_CODES = _ENDS + _INVALID
+EXIT_CODES = f"""{_ENDS}
+10 an objective failed
+
+11 an objective is undecided (with --strict, else 0)
+{_INVALID}"""
+EXPERIMENT_EXIT_CODES = f"""{_ENDS}
+10 a contender is worse, a guardrail broke, or an objective failed
+
+11 undecided, a guardrail too (with --strict, else 0)
+
+12 an arm is invalid: there is no verdict
+"""
+TREND_EXIT_CODES = """
+Exit codes:
+
+0 no step that is worse and was not told yet; also of fewer than ten runs
+
+2 bad input, such as a run that is not there
+
+3 the database is owned by another
+
+10 the newest found step is worse beyond the margin, and was not told: --once or --json tells it
+"""
+EXPORT_EXIT_CODES = """
+Exit codes:
+
+0 the file is written
+
+2 bad input, such as an id that is not there, or a file that is
+"""
 
 DatabaseOption = Annotated[Path | None, typer.Option("--db", help="The database file (./runs.db).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -70,10 +70,6 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
-NOT_FINISHED, INVALID = 1, 12
-"""Exit codes of a run that left no result, and of one whose numbers are not to be used."""
-
-
 def complain(text: str) -> None:
     """Print one line on standard error, as it is."""
     err.print(text, soft_wrap=True, markup=False)

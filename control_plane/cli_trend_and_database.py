@@ -14,6 +14,9 @@ from rich.text import Text
 
 from control_plane.analysis.prose.markdown_and_junit import judged_step, trend_list_lines
 from control_plane.cli_options import (
+    AGAINST,
+    EXPORT_EXIT_CODES,
+    TREND_EXIT_CODES,
     AsJson,
     DatabaseOption,
     connect,
@@ -33,20 +36,8 @@ from control_plane.domain.units import change, number_of
 from control_plane.settings import Settings
 from control_plane.store.instance_lock import held_files, read_lock
 
-SHOWN, ALARM = 12, 10
+SHOWN = 12
 database_commands = typer.Typer()
-
-TREND_EXIT_CODES = """
-Exit codes:
-
-0 no step that is worse and was not told yet; also of fewer than ten runs
-
-2 bad input, such as a run that is not there
-
-3 the database is owned by another
-
-10 the newest found step is worse beyond the margin, and was not told: --once or --json tells it
-"""
 
 TrendMetric = Annotated[
     str, typer.Option("--metric", help="As in the API; p50 response time unless named.")
@@ -100,7 +91,7 @@ def follow_trend(
         _print_trend(found, told=told)
         if looplab.url:
             print_line(f"{looplab.url}/trends/{found['spec']}?{urlencode(query)}".rstrip("?"))
-    raise typer.Exit(ALARM if found.get("alarm") else 0)
+    raise typer.Exit(AGAINST if found.get("alarm") else 0)
 
 
 def _listed(dashboard: DashboardClient, query: Mapping[str, str | float]) -> Document:
@@ -140,15 +131,6 @@ def _print_trend(found: Document, *, told: bool) -> None:
     if found["alarm"]:
         until = "it is told this once" if told else "the exit code is 10 until --once or --json"
         print_line(f"The newest found step is worse and new: {until}.")
-
-
-EXPORT_EXIT_CODES = """
-Exit codes:
-
-0 the file is written
-
-2 bad input, such as an id that is not there, or a file that is
-"""
 
 
 @database_commands.command("export", epilog=EXPORT_EXIT_CODES)
