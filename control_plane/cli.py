@@ -265,13 +265,17 @@ def decide_experiment(
             found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
     if found is None:
         raise typer.Exit(NOT_FINISHED)
+    for path, written in reports.items():
+        path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
+    _print_found(found, dashboard.url, as_json=as_json)
+    raise typer.Exit(experiment_exit_code(found, strict=strict))
+
+
+def _print_found(found: Document, url: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        print_experiment(found, dashboard.url)
-    for path, written in reports.items():
-        path.write_text(written(found, dashboard.url or ""), encoding="utf-8")
-    raise typer.Exit(experiment_exit_code(found, strict=strict))
+        print_experiment(found, url)
 
 
 def _submitted(
