@@ -27,15 +27,14 @@ from control_plane.pages.experiment_cards import AnswersDep, ExperimentAnswers
 from control_plane.pages.run_rows import RunListGroup, run_list_groups
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import page
-from control_plane.pages.urls import HISTORY, compare_url, history_url
+from control_plane.pages.urls import HISTORY, LONGEST_QUERY, compare_url, history_url
 from control_plane.store.run_query import RunListPage, RunOrder, RunSort, SortOrder
 from control_plane.store.store import Store
 
 PAGE = 50
 
 FilterText = Annotated[str, Query(max_length=200)]
-Back = Annotated[str, Query(max_length=10_000)]
-"""The query of the history, of whose texts each sign may take twelve when it is encoded."""
+Back = Annotated[str, Query(max_length=LONGEST_QUERY)]
 Ids = Annotated[tuple[str, ...], Query(max_length=200)]
 
 FILTER_LABELS = {

@@ -44,7 +44,7 @@ from control_plane.pages.shared_results import (
 )
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import assets, environment_of, page
-from control_plane.pages.urls import COMPARE, SHARED, SHARES, share_url, trend_url
+from control_plane.pages.urls import COMPARE, LONGEST_QUERY, SHARED, SHARES, share_url, trend_url
 from control_plane.store.bundles import BUNDLE_ENDING
 from control_plane.store.share_links import (
     MOST_SHARED_DAYS,
@@ -122,7 +122,7 @@ def share_dialog(
     request: Request,
     store: StoreDep,
     kind: Annotated[str, Query(max_length=20)] = "",
-    subject: Annotated[str, Query(max_length=500)] = "",
+    subject: Annotated[str, Query(max_length=LONGEST_QUERY)] = "",
 ) -> Response:
     """Show what a link to a result would show and hide."""
     return page(request, _share_page(request, store, shared_subject(store, kind, subject)))

@@ -23,6 +23,9 @@ AUDIT = "/audit"
 TRENDS = "/trends"
 REPEAT = "/repeat"
 
+LONGEST_QUERY = 10_000
+"""Of a query that stands in an address itself: each sign of its texts may take twelve there."""
+
 MANUAL_TARGETS = f"{TARGETS}#by-hand"
 CLIENT_CEILING = f"{TARGETS}#client-ceiling"
 

@@ -5,10 +5,12 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from fastapi import FastAPI
@@ -328,6 +330,25 @@ def test_the_link_of_a_deleted_run_says_so(site: Site) -> None:
     text = site.get(path, 404)
     assert "The run that this link shows was deleted" in text
     assert "canary" not in text
+
+
+def test_a_stream_with_a_long_name_in_other_letters_is_shared(site: Site) -> None:
+    spec, name = items(), "\N{CYRILLIC SMALL LETTER ZHE}" * 100
+    (stream,) = spec.workload.streams
+    streams = (replace(stream, name="first"), replace(stream, name=name))
+    several = replace(spec, workload=replace(spec.workload, streams=streams))
+    run, other = (finished(site.store, several, ASYNC) for _ in range(2))
+    subject = f"{urlencode({'runs': f'{run.id},{other.id}', 'stream': name}, safe=',')}"
+    for page in (f"/compare?{subject}", f"/trends/{run.id}?{urlencode({'stream': name})}"):
+        shown = site.client.get(page, headers=OPERATOR).text
+        (link,) = (each for each in read_html(shown).all("a") if each.text.strip() == "Share")
+        dialog = site.client.get(link.attributes["href"], headers=OPERATOR)
+        assert dialog.status_code == 200, page
+        asked = dict(parse_qsl(urlsplit(link.attributes["href"]).query))
+        made = site.client.post("/shares", data=asked, headers=OPERATOR)
+        shared = re.search(r"/shared/[\w-]+", made.text)
+        assert shared is not None
+        site.get(shared[0])
 
 
 def test_the_link_of_a_trend_says_that_its_baseline_is_not_pinned_any_more(
