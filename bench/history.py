@@ -11,6 +11,7 @@ folder, to be looked at. The exit code is 1 where a page misses its limit.
 
 import argparse
 import contextlib
+import hashlib
 import json
 import random
 import sqlite3
@@ -60,6 +61,13 @@ APART = 36
 BLOCKS = 4
 """So many blocks were begun of each."""
 NOTHING = "nothing, many filters"
+
+
+def commit_of(seq: int) -> str:
+    """Return the commit that a run measured, six runs each."""
+    return hashlib.sha1(str(seq // 6).encode(), usedforsecurity=False).hexdigest()
+
+
 QUERIES = {
     "all": "",
     "state": "state=finished",
@@ -89,6 +97,7 @@ QUERIES = {
     "search: nothing": "text=zzzz",
     "search: path": "text=%2Fbasket%2Fitems",
     "search: subject of a commit": "text=warm+the+login",
+    "search: commit": f"text={commit_of(77)[:7]}",
     "search: id": "text={id}",
     "search: experiment": "text=blocking+classic",
     "search and filters": "text=basket&state=finished&strategy=async&machine=laptop",
@@ -280,7 +289,8 @@ class Copying:
             **self._numbers(template),
         }
         subject = {"application_commit_subject": f"Warm the {self.word()} cache"}
-        facts: dict[str, object] = {"environment": json.dumps({**ENVIRONMENT, **subject})}
+        commit = dict.fromkeys(("commit", "application_commit"), commit_of(seq))
+        facts: dict[str, object] = {"environment": json.dumps({**ENVIRONMENT, **subject, **commit})}
         if template <= self._templates.runs:
             facts["spec"] = self._spec.replace("/items/", f"/{self.word()}/items/")
         copy_row(self._database, "run", "seq", template, {**own, **changes})

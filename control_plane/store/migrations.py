@@ -313,4 +313,5 @@ UPGRADES: Mapping[str, Callable[[Operations], None]] = {
     "0025": list_experiments,
     "0026": write_seconds_by_columns,
     "0027": run_table_migrations.filter_by_number,
+    "0028": run_table_migrations.search_commits,
 }

@@ -88,14 +88,16 @@ FROM (
             FROM json_each(spec, '$.workload.streams') AS stream,
                 json_each(stream.value, '$.requests') AS request), '') ELSE '' END
         || char(10) || CASE WHEN json_valid(environment) THEN coalesce(
-            json_extract(environment, '$.application_commit_subject'), '') ELSE '' END AS text
+            json_extract(environment, '$.application_commit_subject'), '') || char(10) || coalesce(
+            json_extract(environment, CASE application WHEN 'bundled' THEN '$.commit'
+            ELSE '$.application_commit' END), '') ELSE '' END AS text
     FROM run JOIN run_facts ON run = seq
 )
 WHERE state != 'deleted'
 """
 """Lets the search find all runs; `AND seq = …` after it names those that are meant.
 
-What is searched: id, title, note, configuration, application, tags, paths, subject of the commit.
+What is searched: id, title, note, configuration, application, tags, paths, commit, its subject.
 Damaged JSON gives nothing.
 """
 _UNINDEX = text("DELETE FROM run_text WHERE rowid = :seq")

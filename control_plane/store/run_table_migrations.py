@@ -312,3 +312,25 @@ def filter_by_number(op: Operations) -> None:
     for column in _SORTED_BY:
         op.drop_index(f"ix_run_{column}", "run")
         op.create_index(f"ix_run_{column}", "run", [column, *_LISTED])
+
+
+_INDEX_COMMITS = """
+UPDATE run_text SET text = text || (
+    SELECT char(10) || digits || char(31, 31) || substr(digits, 1, 2)
+    FROM measured_commit WHERE run = run_text.rowid
+) WHERE rowid IN (SELECT run FROM measured_commit)
+"""
+_MEASURED_COMMITS = """
+CREATE TEMP TABLE measured_commit AS
+SELECT seq AS run, json_extract(environment, CASE application
+    WHEN 'bundled' THEN '$.commit' ELSE '$.application_commit' END) AS digits
+FROM run JOIN run_facts ON run = seq WHERE json_valid(environment) AND digits IS NOT NULL
+"""
+
+
+def search_commits(op: Operations) -> None:
+    """Let the search find the commit of what a run measured; by its subject it was found before."""
+    op.execute(_MEASURED_COMMITS)
+    op.execute("CREATE UNIQUE INDEX temp.ix_measured_commit ON measured_commit (run)")
+    op.execute(_INDEX_COMMITS)
+    op.execute("DROP TABLE measured_commit")

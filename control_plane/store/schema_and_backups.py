@@ -35,7 +35,7 @@ from control_plane.store.write_ahead_log import (
     set_aside,
 )
 
-HEAD = "0027"
+HEAD = "0028"
 """The newest revision in `UPGRADES`; they are numbered from 0001 on, and sort as text."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _REMEDY = "choose another with --db"

@@ -6,6 +6,7 @@
 
 import json
 import lzma
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from control_plane.domain.limits import Limits
 from control_plane.domain.spec_json import spec_digest, write_spec
 from control_plane.jobs.submissions import Submissions
 from control_plane.settings import load_settings
+from control_plane.store.run_search import INDEX_TEXTS
+from control_plane.store.schema_and_backups import migrate
 from control_plane.store.store import open_store
 from control_plane.targets.configurations import Configurations
 from tests.dashboard import Dashboard
@@ -88,6 +91,30 @@ def test_plain_secrets_of_before_move_out_of_specs_and_logs(tmp_path: Path) -> N
     assert [row.partition(" VALUES")[0] for row in rows] == ['INSERT INTO "secret"']
     (backup,) = tmp_path.glob("runs.db.schema-*")
     assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_search_of_an_older_database_finds_commits(tmp_path: Path) -> None:
+    """With what it found before: its index holds what is made of the same runs now."""
+    database = restored(tmp_path)
+    migrate(database, "0027")
+    commit, other = "b176e59" + "0" * 33, "c" * 40
+    with closing(sqlite3.connect(database)) as older, older:
+        facts = "json_set(coalesce(environment, '{}'), '$.application_commit', ?, '$.commit', ?)"
+        older.execute(f"UPDATE run_facts SET environment = {facts} WHERE run > 1", (commit, other))
+        older.execute("UPDATE run_facts SET environment = '{damaged' WHERE run = 1")
+        applications = dict(iter(older.execute("SELECT seq, application FROM run").fetchall()))
+    migrate(database)
+    every = "SELECT rowid, text FROM run_text ORDER BY rowid"
+    with closing(sqlite3.connect(database)) as now:
+        searched = "SELECT rowid FROM run_text WHERE run_text MATCH ? ORDER BY rowid"
+        for digits, bundled in (("b176e59", False), ("c" * 7, True)):
+            found = [seq for (seq,) in now.execute(searched, (digits,))]
+            assert found == [seq for seq in (2, 3) if (applications[seq] == "bundled") is bundled]
+        moved = now.execute(every).fetchall()
+        now.execute("DELETE FROM run_text")
+        now.execute(INDEX_TEXTS)
+        for (seq, text), (_, anew) in zip(moved, now.execute(every).fetchall(), strict=True):
+            assert {*re.split("[\n\x1f]+", text)} >= {*re.split("[\n\x1f]+", anew)}, seq
 
 
 DOCUMENTS = [path for path in RESPONSES["documents"] if path != "/api/configurations"]
