@@ -340,11 +340,11 @@ def test_a_stream_with_a_long_name_in_other_letters_is_shared(site: Site) -> Non
     run, other = (finished(site.store, several, ASYNC) for _ in range(2))
     subject = f"{urlencode({'runs': f'{run.id},{other.id}', 'stream': name}, safe=',')}"
     for page in (f"/compare?{subject}", f"/trends/{run.id}?{urlencode({'stream': name})}"):
-        shown = site.client.get(page, headers=OPERATOR).text
-        (link,) = (each for each in read_html(shown).all("a") if each.text.strip() == "Share")
-        dialog = site.client.get(link.attributes["href"], headers=OPERATOR)
-        assert dialog.status_code == 200, page
-        asked = dict(parse_qsl(urlsplit(link.attributes["href"]).query))
+        shown = site.client.get(page, headers=OPERATOR, follow_redirects=True).text
+        led = (each.attributes.get("href", "") for each in read_html(shown).all("a"))
+        (link,) = {href for href in led if href.startswith("/shares/new")}
+        assert site.client.get(link, headers=OPERATOR).status_code == 200, page
+        asked = dict(parse_qsl(urlsplit(link).query))
         made = site.client.post("/shares", data=asked, headers=OPERATOR)
         shared = re.search(r"/shared/[\w-]+", made.text)
         assert shared is not None
