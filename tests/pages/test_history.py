@@ -222,7 +222,7 @@ def test_an_experiment_that_finished_is_listed_as_it_was_judged_then(tmp_path: P
         assert answers.listed(store.experiment(made.id), store) == before
         store.keep_findings(made.id, findings_of(judged))
         kept = answers.listed(store.experiment(made.id), store)
-        assert kept == replace(before, experiment=kept.experiment, rest=(), bars=())
+        assert kept == replace(before, experiment=kept.experiment, rest=(), bars=(), finding="")
         assert plain_text(kept.sentence).startswith("B threaded")
         store.delete([made.arms[1].run_id or ""])
         left = answers.listed(store.experiment(made.id), store)

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from types import CodeType
 from typing import Any, ClassVar, Literal
 
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from control_plane.domain import units
@@ -187,10 +189,32 @@ def environment(templates: Path, static: Path) -> Environment:
     return environment_of(FileSystemLoader(templates), assets(static))
 
 
+class CompiledTemplates(BytecodeCache):
+    """What templates were compiled to, by name, file and text: the same in every environment."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give the code of a template to its bucket, where it was compiled before."""
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code that a bucket has."""
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+@cache
+def _compiled() -> CompiledTemplates:
+    return CompiledTemplates()
+
+
 def environment_of(loader: FileSystemLoader, asset: Callable[[str], str]) -> Environment:
     """Return the templates that `loader` finds; `asset` gives files of `static` their addresses."""
     made = Environment(
         loader=loader,
+        bytecode_cache=_compiled(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,11 +2,20 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from jinja2 import UndefinedError
+from jinja2 import FileSystemLoader, UndefinedError
 from markupsafe import Markup
 
 from control_plane.domain.ids import slug
-from control_plane.pages.site.templating import ago, assets, cell, environment, exact, iso, rows
+from control_plane.pages.site.templating import (
+    ago,
+    assets,
+    cell,
+    environment,
+    environment_of,
+    exact,
+    iso,
+    rows,
+)
 from scripts.budget import ROOT
 from tests.dashboard import Dashboard
 
@@ -92,3 +101,15 @@ def test_numbers_of_a_table_are_written_and_its_texts_escaped() -> None:
 )
 def test_a_number_of_a_table_is_written_as_in_a_cell(value: float) -> None:
     assert rows([(value,)], "", "") == cell(value)
+
+
+def test_a_template_is_compiled_once_for_pages_and_reports_and_again_when_it_changed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "page.html").write_text("{{ name }}")
+    first, second = (environment_of(FileSystemLoader(tmp_path), str) for _ in range(2))
+    codes = [made.get_template("page.html").root_render_func.__code__ for made in (first, second)]
+    assert codes[0] is codes[1]
+    (tmp_path / "page.html").write_text("Dear {{ name }}")
+    third = environment_of(FileSystemLoader(tmp_path), str)
+    assert third.get_template("page.html").render(name="reader") == "Dear reader"
