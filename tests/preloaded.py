@@ -19,7 +19,8 @@ def import_everything() -> None:
     for module in walk_packages(control_plane.__path__, f"{control_plane.__name__}."):
         if not any(part in f"{module.name}." for part in NOT_IMPORTED):
             import_module(module.name)
-    import_module("tests.load.workers")
+    for name in ("alembic.migration", "tests.load.workers", "tests.store.killed"):
+        import_module(name)
 
 
 def compile_templates() -> None:

@@ -10,15 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlmodel import SQLModel
 
 from control_plane.domain.errors import StoreError
@@ -32,9 +30,8 @@ from control_plane.store.migrations import UPGRADES
 from control_plane.store.schema_and_backups import HEAD, usable
 from control_plane.store.store import open_store
 from tests.builders.runs import ASYNC, finished, items
-from tests.store.places import ask, digest, killed_at, sound
-
-AFTER = f"{int(HEAD) + 1:04}"
+from tests.store.killed import AFTER, first_start, killed_at, migration, newer_upgrades
+from tests.store.places import ask, digest, sound
 
 
 @pytest.fixture
@@ -45,16 +42,10 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch):
-    """A function that adds a revision which gives runs a colour, and ends with a statement."""
+    """A function that adds a revision which ends with a statement."""
 
     def add(fault: str) -> None:
-        def upgrade(op: Operations) -> None:
-            with op.batch_alter_table("run", recreate="always") as run:
-                run.add_column(sa.Column("colour", sa.String(), server_default="red"))
-            op.execute("UPDATE run SET title = title || '!'")
-            op.execute(fault)
-
-        monkeypatch.setattr(migrations, "UPGRADES", {**UPGRADES, AFTER: upgrade})
+        monkeypatch.setattr(migrations, "UPGRADES", newer_upgrades(fault))
         monkeypatch.setattr(schema_and_backups, "HEAD", AFTER)
 
     return add
@@ -229,10 +220,9 @@ def test_a_migration_that_fails_changes_nothing(filled: Path, newer, fault: str)
     assert sound(filled)
 
 
-def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> None:
-    newer("SELECT 1")
+def test_a_killed_migration_leaves_the_previous_schema(filled: Path) -> None:
     statement = 1
-    while killed_at(statement, lambda: schema_and_backups.migrate(filled), lambda: None):
+    while killed_at(statement, partial(migration, filled)):
         assert ask(filled, "SELECT version_num FROM alembic_version") == [(HEAD,)]
         assert ask(filled, "SELECT title FROM run") == [("kept",)]
         assert sound(filled)
@@ -243,7 +233,7 @@ def test_a_killed_migration_leaves_the_previous_schema(filled: Path, newer) -> N
 
 def test_a_killed_first_start_leaves_no_half_database(path: Path) -> None:
     statement = 1
-    while killed_at(statement, lambda: schema_and_backups.prepare(path), lambda: None):
+    while killed_at(statement, partial(first_start, path)):
         assert not path.exists()
         # Most of the migrations run before each kill, which takes its time.
         statement += 17

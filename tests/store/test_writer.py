@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, QueueF
 from control_plane.domain.request import SequenceValue
 from control_plane.domain.result import Validity
 from control_plane.domain.run import ALLOWED, TERMINAL, State
-from control_plane.domain.sequence_numbers import ReservedNumbers
 from control_plane.domain.spec import RequestClass, Stream
 from control_plane.store.mapping import Draft
 from control_plane.store.store import Store, open_store
@@ -29,7 +29,8 @@ from tests.builders.runs import (
     trial_of,
 )
 from tests.builders.states import PATH, draft, in_state
-from tests.store.places import ask, killed_at, sound
+from tests.store.killed import first_of, killed_at, opened, use_numbers
+from tests.store.places import ask, sound
 
 TABLES = ("run", "run_facts", "run_tag", "run_text", "run_stream", "trial", "trial_stream")
 
@@ -167,13 +168,9 @@ def test_a_process_killed_while_it_queues_leaves_no_secret_without_its_run(path:
     secrets = {f"{number:016}": f'"value {number}"' for number in range(3)}
     with closing(open_store(path)) as store:
         store.add([replace(draft(), secrets={"0" * 16: '"value 0"'})])
-    opened: list[Store] = []
-
-    def queue() -> None:
-        opened[0].add([replace(draft(), secrets=secrets)])
-
+    queue = partial(opened, path, Store.add, [replace(draft(), secrets=secrets)])
     statement = 1
-    while killed_at(statement, queue, lambda: opened.append(open_store(path))):
+    while killed_at(statement, queue):
         assert ask(path, "SELECT count(*) FROM run") == [(1,)]
         assert ask(path, "SELECT digest, value FROM secret") == [("0" * 16, '"value 0"')]
         assert sound(path)
@@ -198,16 +195,12 @@ def test_a_process_killed_at_any_statement_leaves_all_or_nothing(path: Path, las
         run = in_state(store, State.FINALIZING, trials=1)
     trial = trial_of(run.spec, FAILING)
     merged = merged_streams([trial])
-    opened: list[Store] = []
-
-    def work() -> None:
-        if last == "finish":
-            opened[0].finish(run.id, merged, Validity("invalid"))
-        else:
-            opened[0].save_trial(run.id, trial)
-
+    work = {
+        "finish": partial(opened, path, Store.finish, run.id, merged, Validity("invalid")),
+        "save_trial": partial(opened, path, Store.save_trial, run.id, trial),
+    }
     statement = 1
-    while killed_at(statement, work, lambda: opened.append(open_store(path))):
+    while killed_at(statement, work[last]):
         with closing(open_store(path)) as store:
             found = store.run(run.id)
             assert (found.state, found.validity) == (State.FINALIZING, None)
@@ -337,12 +330,6 @@ def sequence_streams() -> tuple[Stream, ...]:
     return (replace(items(trials=1).workload.streams[0], requests=(request,)),)
 
 
-def first_of(numbers: ReservedNumbers) -> int:
-    value = numbers.streams[0].requests[0].values["n"]
-    assert isinstance(value, SequenceValue)
-    return value.start
-
-
 def test_sequences_go_on_for_each_application(store: Store) -> None:
     streams = sequence_streams()
     first = store.reserve_numbers("shop", streams, 1_000)
@@ -360,16 +347,9 @@ def test_sequences_go_on_for_each_application(store: Store) -> None:
 def test_a_killed_process_leaves_no_number_for_another(path: Path) -> None:
     """Numbers are taken before they are used, so that those of a dead process come never again."""
     streams, statement = sequence_streams(), 1
-    opened: list[Store] = []
     told = path.with_name("told")
-
-    def use() -> None:
-        numbers = opened[0].reserve_numbers("shop", streams, 10)
-        with told.open("a") as file:
-            file.write(f"{first_of(numbers)}\n")
-        opened[0].release_numbers(numbers, 3)
-
-    while killed_at(statement, use, lambda: opened.append(open_store(path))):
+    use = partial(opened, path, use_numbers, streams, told)
+    while killed_at(statement, use):
         statement += 1
     assert statement > 3
     firsts = [int(line) for line in told.read_text().splitlines()]
