@@ -109,14 +109,16 @@ def looplab(
     folder: Path,
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
+    within: Within = nullcontext,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, as `subprocess.run` does."""
+    """Run the command to its end, as `subprocess.run` does; `within` as in `forked`."""
     with ExitStack() as stack:
         files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(3)]
         files[0].write(stdin or "")
         for file in files:
             file.seek(0)
-        process = forked(arguments, folder, environment or {}, [file.fileno() for file in files])
+        streams = [file.fileno() for file in files]
+        process = forked(arguments, folder, environment or {}, streams, within)
         try:
             code = process.wait(120)
         finally:

@@ -1,8 +1,13 @@
 """A moment without its time zone is read in another one."""
 
+import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,13 +17,23 @@ from control_plane.analysis.client_ceiling import ceiling_document, ceiling_of, 
 from control_plane.domain.spec import Client
 from tests.builders.runs import ASYNC, detail_of
 from tests.cases.command_line import command_line
+from tests.forked import looplab
 
 TOKYO, EUCLA = timezone(timedelta(hours=9)), timezone(timedelta(hours=8, minutes=45))
 
 
-def test_a_measured_ceiling_names_the_zone(tmp_path_factory: pytest.TempPathFactory) -> None:
-    looplab = command_line("X3", tmp_path_factory.mktemp("X3"))
-    done = looplab.interpreted("ceiling", "blocking", environment={"TZ": "Asia/Tokyo"})
+@contextmanager
+def in_tokyo() -> Iterator[None]:
+    """As an interpreter that starts there."""
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
+    assert time.timezone == -9 * 3_600
+    yield
+
+
+def test_a_measured_ceiling_names_the_zone(tmp_path: Path) -> None:
+    folder = command_line("X3", tmp_path).folder
+    done = looplab(["ceiling", "blocking"], folder, within=in_tokyo)
     assert done.returncode == 0, done.stderr
     (said,) = re.findall(r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC", done.stdout)
     measured = datetime.strptime(f"{said} +0000", "%Y-%m-%d %H:%M %z")
