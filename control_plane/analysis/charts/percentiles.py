@@ -174,9 +174,9 @@ def _traces(curve: Curve, places: Floats, times: Floats) -> list[Plot]:
             width,
             stroke=stroke,
             opacity=curve.opacity,
-            name=curve.name if curve.paired else curve.short,
+            name=curve.short,
             text="$percentile",
-            hovertemplate="%{fullData.name} %{text}<extra></extra>",
+            hovertemplate=f"{_hovered(curve)} %{{text}}<extra></extra>",
         )
         for part, stroke, width in parts
         if part.sum() > 1
@@ -221,10 +221,16 @@ def _wall(curve: Curve, places: Floats, times: Floats, limit_s: float) -> Plot:
         opacity=curve.opacity,
         mode="lines+markers",
         marker={"symbol": ["circle", "x"], "size": [1, 9], "color": curve.colour},
-        name=curve.name if curve.paired else curve.short,
+        name=curve.short,
         text=[no_answer_text(curve.unanswered)] * 2,
-        hovertemplate="%{fullData.name}: %{text}<extra></extra>",
+        hovertemplate=f"{_hovered(curve)}: %{{text}}<extra></extra>",
     )
+
+
+def _hovered(curve: Curve) -> str:
+    """Return what a curve is called beside the pointer; those of other clocks name theirs."""
+    clock = " response time" if curve.paired and curve.clock == "response" else ""
+    return f"%{{fullData.name}}{clock}"
 
 
 def _marks(curve: Curve, places: Floats, times: Floats) -> Plot:

@@ -98,8 +98,12 @@ def test_both_curves_are_named_and_the_title_says_what_lies_between():
     }
     assert with_spaces(figure.title).startswith("Waiting to be sent adds 5")
     assert [row[0] for row in figure.table.rows] == ["response time", "service time"]
-    hovered = {trace["name"] for trace in figure.plot["data"] if "name" in trace}
-    assert hovered == {"response time", "service time"}
+    hovered = {
+        trace["hovertemplate"].replace("%{fullData.name}", trace["name"]).partition(" %")[0]
+        for trace in figure.plot["data"]
+        if "name" in trace
+    }
+    assert hovered == {"items response time", "service"}
 
 
 @pytest.mark.parametrize(
