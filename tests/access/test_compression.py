@@ -15,7 +15,7 @@ from control_plane.access.compression import (
     StaticAssets,
 )
 from tests.access.asgi_request import OWN, Headers, Response, request
-from tests.dashboard import BARE, Dashboard, until
+from tests.dashboard import BARE, Dashboard
 from tests.in_process import in_process
 
 GZIP = [*OWN, ("accept-encoding", "gzip, deflate, br")]
@@ -231,12 +231,12 @@ def test_a_watched_run_costs_no_compression(looplab: Dashboard) -> None:
     stream: Mapping[str, object] = {
         "name": "s",
         "requests": [{"path": "/"}],
-        "load": {"model": "closed", "concurrency": 1},
+        "load": {"model": "closed", "concurrency": 1, "think_time_s": 0.02},
         "stop": {"duration_s": 2},
     }
     run_id = looplab.submit({**BARE, "workload": {"streams": [stream]}, "warmup_s": 0})
     page = f"/runs/{run_id}"
-    until(lambda: looplab.run(run_id)["state"] == "running", "the run has load")
+    looplab.until_state(run_id, {"running"})
     assert encoding(looplab.get(page)) is None
-    until(lambda: looplab.run(run_id)["state"] == "finished", "the run is over")
+    looplab.finished(run_id)
     assert encoding(looplab.get(page)) == "gzip"

@@ -82,7 +82,7 @@ def checked(looplab: Dashboard, name: str) -> str:
         text = looplab.get(f"/targets/applications/{name}/checkup").text
         return "" if "hx-trigger" in text else unescape(text)
 
-    found: str = until(over, f"the check of {name}")
+    found: str = until(over, f"the check of {name}", every_s=0.1)
     return found
 
 
@@ -154,7 +154,7 @@ def test_no_check_while_a_run_measures_and_a_run_ends_a_check(looplab: Dashboard
 def test_no_command_is_guessed_while_its_interpreter_is_not_asked(tmp_path: Path) -> None:
     with in_process(tmp_path, own.project(tmp_path)) as looplab:
         run_id = looplab.submit(long_spec(**BARE))
-        until(lambda: looplab.run(run_id)["state"] == "running", "it measures")
+        looplab.until_state(run_id, {"running"})
         shown = read_html(looplab.get("/targets").text).text
         assert shown.count("is not known yet") == 1
         assert "uvicorn shop:app" not in shown
