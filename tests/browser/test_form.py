@@ -101,6 +101,81 @@ def test_the_plan_marks_a_wrong_field(page: Page, looplab: Dashboard) -> None:
     assert page.url.endswith("#timeout_s")
 
 
+@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize("button", ["Start", "Check"])
+def test_a_refused_form_begins_at_its_first_wrong_field(
+    open_page: OpenPage, looplab: Dashboard, problems, button: str, scripted: bool
+) -> None:
+    """Also one in a part that was folded up, far below what the window shows."""
+    problems.expect("422")
+    page = open_page(viewport={"width": 1280, "height": 900}, java_script_enabled=scripted)
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_text("Connections, processes, cores").click()
+    page.get_by_label("Seed").fill("x")
+    page.get_by_text("Connections, processes, cores").click()
+    page.locator("#plan").get_by_role("button", name=button).click()
+    expect(page.locator("#plan .wrong")).to_be_visible()
+    seed = page.get_by_label("Seed")
+    expect(seed).to_be_focused()
+    expect(seed).to_be_in_viewport()
+    expect(page.locator("#wrong-seed")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_choice_of_which_nothing_is_ticked_is_gone_to(
+    open_page: OpenPage, looplab: Dashboard, problems, scripted: bool
+) -> None:
+    problems.expect("422")
+    page = open_page(java_script_enabled=scripted)
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_label("async", exact=True).uncheck()
+    page.locator("#plan").get_by_role("button", name="Start").click()
+    strategies = page.get_by_role("group", name="Strategies")
+    expect(strategies).to_be_focused()
+    expect(strategies).to_have_accessible_description("Tick at least one.")
+    expect(strategies).to_be_in_viewport()
+
+
+def test_a_refused_spec_is_gone_to(page: Page, looplab: Dashboard, problems) -> None:
+    problems.expect("422")
+    page.goto(f"{looplab.url}/runs/new")
+    page.locator("#spec").fill("{}")
+    page.get_by_role("button", name="Start this spec").click()
+    expect(page.locator("#wrong-spec")).to_be_in_viewport()
+    expect(page.locator("#spec")).to_be_focused()
+
+
+def test_the_answer_of_check_is_gone_to(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    page.locator("#plan").get_by_role("button", name="Check").click()
+    expect(page.locator("#tried")).to_be_focused(timeout=20_000)
+    expect(page.locator("#tried")).to_be_in_viewport()
+
+
+def test_what_a_button_adds_is_gone_to(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    for button, added in (
+        ("Add a request class", "[id='workload.streams.0.requests.1']"),
+        ("Add a stream", "#stream-2"),
+        ("a request before the load", "[id='before.0']"),
+    ):
+        page.get_by_role("button", name=button, exact=True).first.click()
+        expect(page.locator(f"{added} legend, {added} h3").first).to_be_in_viewport()
+    page.locator("#stream-2").get_by_role("button", name="Remove", exact=True).first.click()
+    expect(page.locator("#stream-2 h3, #stream-1 h3").first).to_be_in_viewport()
+
+
+def test_a_plan_made_anew_takes_no_focus(page: Page, looplab: Dashboard) -> None:
+    """Not even where a value that came with it is wrong: somebody types elsewhere."""
+    page.goto(f"{looplab.url}/runs/new")
+    page.locator("[id='workload.streams.0.requests.0.values.item_id.low']").fill("x")
+    page.locator(PATH_FIELD).fill("/items/{item_id}/{other}")
+    page.get_by_label("Title").focus()
+    expect(page.locator(".value-row")).to_have_count(2)
+    expect(page.locator("#plan .wrong")).to_be_visible()
+    expect(page.get_by_label("Title")).to_be_focused()
+
+
 def test_a_mistake_is_forgotten_once_the_field_changes(
     page: Page, looplab: Dashboard, problems
 ) -> None:

@@ -24,7 +24,7 @@ from control_plane.jobs.run_service import (
 from control_plane.pages.form import FormData, without_list
 from control_plane.pages.form.arms import varied_fields
 from control_plane.pages.form.field_types import FormParser, Section
-from control_plane.pages.form.fields import FORM
+from control_plane.pages.form.fields import FORM, joined
 from control_plane.pages.form.from_spec import request_fields, value_fields
 from control_plane.pages.form.to_spec import CheckedForm, check_form
 from control_plane.pages.new_run.preview import PlanView, plan_view
@@ -171,6 +171,7 @@ class NewRunPage(View):
     """
 
     template: ClassVar[str] = "pages/new_run.html"
+    focuses_wrong: ClassVar[bool] = True
     form: FormData
     wrong: dict[str, str]
     kept: dict[str, str]
@@ -190,12 +191,18 @@ class NewRunPage(View):
     spec_errors: tuple[str, ...]
     spec_elsewhere: tuple[str, ...] = ()
 
+    def wrong_in(self, prefix: str, *sections: str) -> bool:
+        """Tell whether a field of these sections below a prefix is wrong: they unfold then."""
+        fields = (field for name in sections for field in self.sections[name].fields)
+        return any(joined(prefix, field.path) in self.wrong for field in fields)
+
 
 @dataclass(frozen=True)
 class PlanUpdate(View):
     """The plan after a change, and the request classes whose placeholders changed."""
 
     template: ClassVar[str] = "partials/plan_update.html"
+    focuses_wrong: ClassVar[bool] = False
     form: FormData
     wrong: dict[str, str]
     kept: dict[str, str]

@@ -280,6 +280,7 @@ class ConfigurationPage(View):
     """The parts of a new configuration; `wrong` holds messages by field name."""
 
     template: ClassVar[str] = "pages/configuration.html"
+    focuses_wrong: ClassVar[bool] = True
     form: FormData
     wrong: dict[str, str]
     sections: Mapping[str, Section]

@@ -66,9 +66,9 @@ def is_name(node: nodes.Node, name: str) -> bool:
 
 
 def readable(view: type[View]) -> set[str]:
-    """Fields, and what is computed of them."""
-    computed = {name for name, value in vars(view).items() if isinstance(value, property)}
-    return computed | {field.name for field in fields(view)}
+    """Fields, what is computed of them, and what holds for all of them."""
+    of_class = {name for name in vars(view) if not name.startswith("_")} - {"template"}
+    return of_class | {field.name for field in fields(view)}
 
 
 @pytest.mark.parametrize("view", views(), ids=lambda view: view.template)
