@@ -24,7 +24,7 @@ from control_plane.jobs.run_service import (
 from control_plane.pages.form import FormData, without_list
 from control_plane.pages.form.arms import varied_fields
 from control_plane.pages.form.field_types import FormParser, Section
-from control_plane.pages.form.fields import FORM, joined
+from control_plane.pages.form.fields import FORM
 from control_plane.pages.form.from_spec import request_fields, value_fields
 from control_plane.pages.form.to_spec import CheckedForm, check_form
 from control_plane.pages.new_run.preview import PlanView, plan_view
@@ -190,11 +190,6 @@ class NewRunPage(View):
     spec_text: str
     spec_errors: tuple[str, ...]
     spec_elsewhere: tuple[str, ...] = ()
-
-    def wrong_in(self, prefix: str, *sections: str) -> bool:
-        """Tell whether a field of these sections below a prefix is wrong: they unfold then."""
-        fields = (field for name in sections for field in self.sections[name].fields)
-        return any(joined(prefix, field.path) in self.wrong for field in fields)
 
 
 @dataclass(frozen=True)
