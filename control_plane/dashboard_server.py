@@ -27,8 +27,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from control_plane import NEW_OBJECTS_OF_PAGES, collect_from_now
 from control_plane.access.login import Caller, Login, other_users
 from control_plane.app import all_routes, create_app
-from control_plane.domain.errors import SettingsError
+from control_plane.domain.errors import SettingsError, StoreError
+from control_plane.domain.run import State
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
+from control_plane.domain.units import number_of
 from control_plane.jobs import lower_priority, recover
 from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
@@ -51,6 +53,8 @@ LISTEN_BACKLOG = 2_048
 """How many connections the system keeps for us that are not taken yet, where it allows so many."""
 TAKEN_AT_ONCE = 64
 """How many of them are taken before the event loop turns to anything else."""
+MOST_PAUSED_ARMS = 10
+"""So many arms are looked at for experiments that wait, paused, to be told at start and end."""
 HEAD_TIMEOUT_S = 10.0
 """How long a connection may take to send the whole head of a request."""
 BODY_TIMEOUT_S = 60.0
@@ -223,6 +227,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     store.announce(url, token)
     login = login_of(settings, token, port) if token else None
     runtime = recover(store, {port}, lower_priority(), settings.applications)
+    paused = _paused(store)
     app = create_app(settings, store, runtime, login)
     connection: Any = functools.partial(ServedConnection, most_open=raise_file_limit() // 2)
     config = uvicorn.Config(
@@ -231,6 +236,8 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     )  # fmt: skip
     server = DashboardServer(config)
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
+    for experiment_id, state in paused.items():
+        print(f"{state}: resume it at {url}/experiments/{experiment_id}")  # noqa: T201 - the same
     if login:
         url = f"{url}{login.new_address()}"
         print(f"{reason}: open {url} (once, within an hour)", flush=True)  # noqa: T201 - the same
@@ -239,9 +246,30 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
         webbrowser.open(url)
     with _opened(url) if open_page and login else contextlib.nullcontext():
         asyncio.run(server.serve(sockets=[listener]))
+    for experiment_id, state in _paused(store).items() - paused.items():
+        how = f"start Looplab again and resume it at /experiments/{experiment_id}"
+        print(f"{state}: {how}")  # noqa: T201 - the same
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same
     if server.broken:
         sys.exit(1)
+
+
+def _paused(store: Store) -> dict[str, str]:
+    """Return by id what is told of the experiments of the newest paused arms.
+
+    Empty where the database cannot be read: what is paused stays so.
+    """
+    with contextlib.suppress(StoreError):
+        arms = store.runs(limit=MOST_PAUSED_ARMS, state=State.PAUSED).runs
+        found = {each.id: each for each in store.experiments_of([arm.id for arm in arms]).values()}
+        return {
+            experiment.id: f"Experiment {experiment.id} is paused with "
+            + number_of(
+                sum(block.outcome == "complete" for block in experiment.blocks), "complete block"
+            )
+            for experiment in found.values()
+        }
+    return {}
 
 
 @contextlib.contextmanager

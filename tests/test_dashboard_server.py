@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,17 @@ from control_plane.domain.errors import SettingsError
 from control_plane.domain.limits import Limits
 from control_plane.domain.target_addresses import allowed_target
 from control_plane.settings import Settings
-from tests.dashboard import forked_dashboard, provide_database, until
+from tests.dashboard import (
+    BARE,
+    DashboardProcess,
+    dashboard,
+    forked_dashboard,
+    long_spec,
+    provide_database,
+    until,
+)
+
+ENDED = "Looplab has stopped; nothing of it runs any more"
 
 
 def server_of(read: Callable[[], list[BaseRoute]]) -> DashboardServer:
@@ -95,9 +106,37 @@ def test_a_broken_package_of_pages_ends_the_process_with_one_readable_line(tmp_p
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ended.returncode == 1
-    assert ended.stdout.endswith("Looplab has stopped; nothing of it runs any more\n")
+    assert ended.stdout.endswith(f"{ENDED}\n")
     (line,) = ended.stderr.splitlines()
     assert line.endswith(f"ImportError: no libffi ({broken}/jinja2.py, line 1)")
+
+
+def measures(looplab: DashboardProcess, experiment_id: str) -> bool:
+    arms = looplab.get(f"/api/experiments/runs/{experiment_id}").json()["runs"]
+    return any(arm["state"] == "running" for arm in arms)
+
+
+def test_an_experiment_that_a_stop_pauses_is_told_then_and_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """With the page where it is resumed; the next stop says nothing of what it did not pause."""
+    arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
+    document = {"question": "Which loop?", "blocks": 3, "spec": long_spec(**BARE), "arms": arms}
+    told = []
+    for start in (1, 2):
+        with dashboard(tmp_path) as looplab:
+            assert isinstance(looplab.process, subprocess.Popen)
+            if start == 1:
+                made = looplab.post("/api/experiments", document).json()
+                until(partial(measures, looplab, made["id"]), "an arm runs", 60)
+            assert looplab.stop(signal.SIGINT) == 0
+            assert looplab.process.stdout is not None
+            told.append((looplab.url, looplab.process.stdout.read().splitlines()))
+    (_, first), (url, second) = told
+    page = f"/experiments/{made['id']}"
+    paused, last = f"Experiment {made['id']} is paused with 0 complete blocks: ", ENDED
+    assert first == [f"{paused}start Looplab again and resume it at {page}", last]
+    assert second == [f"{paused}resume it at {url}{page}", last]
 
 
 async def test_one_request_too_many_is_refused_and_a_lack_of_files_ends_those_who_send_none(
