@@ -100,7 +100,8 @@ def send(looplab: Dashboard, path: str, pairs: Pairs) -> httpx2.Response:
 
 
 def quick_run(looplab: Dashboard, pairs: Pairs) -> dict[str, Any]:
-    """The finished run that the form starts, with one short trial."""
-    short = changed(pairs, trials="1", warmup_s="0.1", stream__stop__duration_s="0.2")
-    answer = send(looplab, "/runs", short)
+    """The finished run that the form starts, with one short trial and users who pause."""
+    short = {"trials": "1", "warmup_s": "0.1", "stream__stop__duration_s": "0.2"}
+    pairs = changed(pairs, **short, stream__load__think_time_s="0.1")
+    answer = send(looplab, "/runs", pairs)
     return looplab.finished(answer.headers["location"].rpartition("/")[2])

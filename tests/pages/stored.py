@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass, replace
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,24 @@ def copied(database: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def stored_database(tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    folder = tmp_path_factory.mktemp("stored-database")
-    return Filled(folder / "runs.db", fill(folder))
+    return _stored(tmp_path_factory.getbasetemp() / "stored-database")
 
 
 @pytest.fixture(scope="session")
 def history_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("history-database")
+    return _history(tmp_path_factory.getbasetemp() / "history-database")
+
+
+# Two rooms have these fixtures, and each room would have its own.
+@cache
+def _stored(folder: Path) -> Filled:
+    folder.mkdir()
+    return Filled(folder / "runs.db", fill(folder))
+
+
+@cache
+def _history(folder: Path) -> Path:
+    folder.mkdir()
     fill_history(folder)
     return folder / "runs.db"
 

@@ -17,10 +17,11 @@ SHORT = {
     "trials": "1",
     "warmup_s": "0.1",
     "stream__stop__duration_s": "0.2",
+    "stream__load__think_time_s": "0.1",
     "target__configuration": "own",
     "target__server": "responder",
 }
-"""A short run of what starts soonest."""
+"""A short run of what starts soonest, with users who pause."""
 
 
 def blank(looplab: Dashboard, query: str = "") -> Pairs:
