@@ -92,11 +92,15 @@ def called_by_pins(labels: Sequence[RunLabel], pins: Mapping[str, str]) -> tuple
 def short_names(runs: Sequence[Run]) -> list[str]:
     """Return what each run is called: the first of these that tells the runs apart.
 
-    The strategy; the one part (between commas and colons) that the titles do not share; of
-    strategy, streams, workers, load and requests the one or those that differ; all parts that the
-    titles do not share; the titles; where each was measured; the configurations. Else titles that
-    several runs have are followed by the id of the run.
+    The arm, where the titles ask one question; the strategy; the one part (between commas and
+    colons) that the titles do not share; of application, strategy, streams, workers, load and
+    requests the one or those that differ; all parts that the titles do not share; the titles; where
+    each was measured; the configurations. Else titles that several runs have are followed by the id
+    of the run. Runs of several applications are told apart by these as well.
     """
+    arms = _arms(runs)
+    if arms:
+        return _fitted(arms)
     naming: tuple[Callable[[Sequence[Run]], list[str]], ...] = (
         lambda runs: [run.spec.client.strategy for run in runs],
         lambda runs: ["" if ", " in name else name for name in _unshared_parts(runs)],
@@ -109,8 +113,35 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     for names_of in naming if len(runs) > 1 else ():
         names = names_of(runs)
         if all(names) and len(set(names)) == len(names):
-            return _fitted(names)
+            return _fitted(_with_applications(names, runs))
     return _told_apart([_cut(title) for title in _titles(runs)], runs)
+
+
+def _arms(runs: Sequence[Run]) -> list[str]:
+    """Return what stands behind the question that the title of each run begins with.
+
+    Empty where they ask several, or that tells them not apart: runs of no one experiment.
+    """
+    end = "?: " if all("?: " in run.title for run in runs) else ": "
+    parted = [run.title.partition(end) for run in runs]
+    arms = [arm for _, _, arm in parted]
+    one = len({question for question, _, _ in parted}) == 1 and all(arms)
+    return arms if one and len(set(arms)) == len(arms) > 1 else []
+
+
+def _applications(runs: Sequence[Run]) -> list[str]:
+    return [run.spec.target.application or run.spec.target.url for run in runs]
+
+
+def _with_applications(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """Return the names, each with the application that it does not say, where there are several."""
+    applications = _applications(runs)
+    if len(set(applications)) == 1:
+        return [*names]
+    return [
+        name if application.lower() in name.lower() else f"{application}, {name}"
+        for application, name in zip(applications, names, strict=True)
+    ]
 
 
 def _told_apart(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
@@ -144,6 +175,7 @@ def _differing_facts(runs: Sequence[Run]) -> list[str]:
     streams = [", ".join(stream.name for stream in run.spec.workload.streams) for run in runs]
     requests = _request_names(runs)
     columns = (
+        _applications(runs),
         [run.spec.client.strategy for run in runs],
         streams,
         [_workers(run.spec.target) for run in runs],

@@ -17,8 +17,8 @@ from control_plane import __version__
 from control_plane.access.login import Guesses, peer_of
 from control_plane.access.middleware import LOOPBACK_NAMES
 from control_plane.analysis.charts.preview_picture import png_of
+from control_plane.analysis.comparison import compare
 from control_plane.analysis.prose import joined
-from control_plane.analysis.run_labels import label_runs
 from control_plane.dependencies import RunServiceDep, StoreDep, asked_trend
 from control_plane.domain.errors import Conflict, FieldError, InvalidInput, NotFound
 from control_plane.domain.ids import checked_id, experiment_address, run_address
@@ -158,7 +158,8 @@ def shared_subject(store: Store, kind: str, subject: str) -> ShareSubject:
     if kind == "comparison":
         query = parse_compare_query(subject)
         runs = [_over(store.run(run_id)) for run_id in query.ids]
-        names = ", ".join(label.text for label in label_runs(runs))
+        shown = compare(runs, query.baseline, places=query.places)
+        names = ", ".join(label.text for label in shown.labels)
         return ShareSubject("comparison", query.query, names)
     if kind == "experiment":
         experiment = store.experiment(subject)

@@ -83,8 +83,9 @@ function press(event) {
   const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!target || target.disabled) return;
   event.preventDefault();
-  if (isTyping(target) || "ask" in target.dataset) target.focus();
-  else target.click();
+  // As a press by hand does: from the button Tab leads into the menu that it opens.
+  target.focus();
+  if (!isTyping(target) && !("ask" in target.dataset)) target.click();
 }
 
 // What htmx asks for again and again tells whether Looplab still answers.

@@ -21,7 +21,7 @@ from control_plane.analysis.run_labels import (
 from control_plane.domain.client_strategies import StrategyName
 from control_plane.domain.load_models import AnyLoad, Closed, Open, RateStep
 from control_plane.domain.run import Origin
-from control_plane.domain.spec import RequestClass, Spec, Stream, Workload
+from control_plane.domain.spec import RequestClass, Spec, Stream, Target, Workload
 from control_plane.pages.exports import comparison_markdown
 from tests.builders.trials import START, detail, run, spec, steady
 
@@ -53,6 +53,19 @@ def runs(*strategies_and_titles: tuple[StrategyName, str]):
         ),
         ([("async", "before"), ("async", "after")], ["before", "after"]),
         ([("async", "slower?: before"), ("async", "slower?: after")], ["before", "after"]),
+        (
+            [
+                ("async", "before: before or after?: before"),
+                ("async", "before: before or after?: after"),
+            ],
+            ["before", "after"],
+        ),
+        (
+            [("async", "Pool: size?: 10, async"), ("threaded", "Pool: size?: 64, threaded")],
+            ["10, async", "64, threaded"],
+        ),
+        ([("async", "Which pool: 10"), ("threaded", "Which pool: 64")], ["10", "64"]),
+        ([("async", "a?: x"), ("threaded", "b?: x")], ["async", "threaded"]),
         ([("async", "same"), ("async", "same")], ["same, run 0000000000", "same, run 0000000001"]),
         ([("async", "same"), ("async", "same, more")], ["same", "same, more"]),
         ([("threaded", "")], ["threaded"]),
@@ -78,6 +91,34 @@ def test_what_was_meant_to_differ_is_the_name_before_what_came_along(loads, name
         for index, (strategy, users) in enumerate(loads)
     ]
     assert short_names(found) == names
+
+
+@pytest.mark.parametrize(
+    ("served", "names"),
+    [
+        ([("flask", "async", "/"), ("fast", "async", "/blocking")], ["flask", "fast"]),
+        ([("flask", "async", "/"), ("fast", "raw", "/")], ["flask, async", "fast, raw"]),
+        (
+            [("flask", "async", "/"), ("fast", "async", "/"), ("fast", "async", "/slow")],
+            ["flask, /", "fast, /", "fast, /slow"],
+        ),
+        ([("bundled", "async", "/"), ("fast", "async", "/")], ["bundled", "fast"]),
+    ],
+)
+def test_runs_of_several_applications_are_told_apart_by_these(served, names):
+    several = [
+        run(
+            f"{at:010}",
+            title=f"{name}, {strategy}, {path}, made",
+            spec=replace(
+                spec(strategy, 1),
+                target=Target(application=name),
+                workload=of_requests((f"GET {path}",)),
+            ),
+        )
+        for at, (name, strategy, path) in enumerate(served)
+    ]
+    assert short_names(several) == names
 
 
 def test_a_name_that_was_given_stands():

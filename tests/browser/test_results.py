@@ -239,6 +239,8 @@ def test_a_result_is_copied_and_shared(
     page = opened(open_page(viewport=WIDE, permissions=clipboard), stored, "compare")
     page.keyboard.press("e")
     expect(page.locator("#export")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.locator("#export a").first).to_be_focused()
     page.keyboard.press("Escape")
     for form, sign in (("Markdown", "**"), ("Table for a spreadsheet", "stream\tmetric")):
         page.click("[popovertarget=copy-as]")
