@@ -20,7 +20,7 @@ from control_plane.targets.observation.procfs import inodes_at
 from tests.dashboard import DashboardProcess, forked_dashboard, until
 
 APPLICATIONS = Path(__file__).parent / "R18"
-SPEC = json.loads((APPLICATIONS / "spec.json").read_text()) | {"warmup_s": 0.2}
+SPEC = json.loads((APPLICATIONS / "spec.json").read_text())
 SPEC["workload"]["streams"][0]["stop"]["duration_s"] = 1.2
 USERS = SPEC["workload"]["streams"][0]["load"]["concurrency"]
 WORK_S = 0.003
