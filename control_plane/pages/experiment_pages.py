@@ -8,7 +8,7 @@ from secrets import token_urlsafe
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from control_plane.analysis.charts.curve import curves_of_arms
 from control_plane.analysis.charts.figure import Table
@@ -47,7 +47,7 @@ from control_plane.pages.experiment_view import (
     ExperimentFragment,
     experiment_part,
 )
-from control_plane.pages.run.live import LIVE_POLL_S
+from control_plane.pages.run.live import LIVE_POLL_S, OVER
 from control_plane.pages.site import View
 from control_plane.pages.site.templating import NO_STORE, fragment, page, shared_fragment
 from control_plane.pages.urls import EXPERIMENTS
@@ -247,12 +247,15 @@ def experiment_page(store: Store, service: RunService, experiment_id: str) -> Ex
 @router.get("/experiments/{experiment_id}/live")
 async def live(
     request: Request, experiment_id: ExperimentId, store: StoreDep, service: RunServiceDep
-) -> HTMLResponse:
-    """Return what changed; the page stops to ask for it when the experiment is over."""
-    body = await shared_fragment(
-        request, LIVE_POLL_S, lambda: current_part(store, service, experiment_id)
-    )
-    return HTMLResponse(body, headers=NO_STORE)
+) -> Response:
+    """Return what changed; once the experiment is over or pauses the page is told to load it."""
+
+    def changed() -> ExperimentFragment | None:
+        part = current_part(store, service, experiment_id)
+        return part if part.waiting else None
+
+    body = await shared_fragment(request, LIVE_POLL_S, changed)
+    return HTMLResponse(body, headers=NO_STORE) if body else Response(status_code=204, headers=OVER)
 
 
 @router.get("/experiments/{experiment_id}/percentiles")

@@ -229,6 +229,10 @@ def test_an_experiment_is_decided_while_it_is_looked_at(
     )
     expect(page.locator("#effects td.verdict").first).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    # Loaded anew, where what was there while it measured has left no room behind.
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "reload"
+    over = looplab.get(f"{made['url']}/live")
+    assert (over.status_code, over.headers["hx-refresh"]) == (204, "true")
     assert violations(page) == []
     assert too_wide(page) == []
 
