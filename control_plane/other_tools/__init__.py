@@ -96,6 +96,16 @@ _STARTS = (
     ('"Timestamp","User Count"', "locust history"),
 )
 _WRK = re.compile(r"^Running \S+ test @ ", re.MULTILINE)
+_OHA_PRINTED = re.compile(rb"^ *Success rate:|^Response time distribution:", re.MULTILINE)
+"""hey, which prints much of the same, has neither: its percentiles are a `Latency distribution`."""
+_PRINTED = (
+    (_OHA_PRINTED, "it is the text of oha, so let it write --output-format json or csv"),
+    (
+        re.compile(rb"\bhttp_req\w*\.{3,} *:"),
+        "it is what k6 prints, so let it write --summary-export FILE or --out json=FILE",
+    ),
+)
+"""Texts of tools that also write files, in which no number is rounded."""
 _HLOG_LINE = re.compile(r"[0-9.]+,[0-9.]+,[0-9.]+,HIST")
 _VEGETA_LINE = re.compile(r"\d{15,19},\d{1,3},\d+,\d+,\d+,")
 
@@ -176,9 +186,8 @@ def _unknown(head: bytes) -> str:
         return "it is UTF-16, as PowerShell writes it, so save it as UTF-8"
     if head.startswith((b"Method,Name,Error", b"Count,Message,Traceback")):
         return "it lists what failed for Locust, so take PREFIX_stats.csv"
-    if b"Success rate:" in head and b"Response time distribution:" in head:
-        return "it is the text of oha, so let it write --output-format json or csv"
-    return "its beginning is not known"
+    told = (words for printed, words in _PRINTED if printed.search(head))
+    return next(told, "its beginning is not known")
 
 
 def _format_of(head: bytes) -> str | None:
@@ -197,7 +206,8 @@ def _text_format(first: str, text: str) -> str | None:
     """Return the format of what a tool prints, or of rows without a header."""
     if _WRK.search(text):
         return "wrk2" if "HdrHistogram" in text or "Thread calibration" in text else "wrk"
-    if "Requests/sec:" in text and "Status code distribution:" in text and "secs" in text:
+    hey = "Requests/sec:" in text and "Status code distribution:" in text and "secs" in text
+    if hey and not _OHA_PRINTED.search(text.encode()):
         return "hey text"
     lines = ((_HLOG_LINE, "hlog"), (_VEGETA_LINE, "vegeta csv"))
     return next((name for line, name in lines if line.match(first)), None)

@@ -99,6 +99,49 @@ def test_a_damaged_file_is_refused_in_one_line(content: bytes | str, message: st
     assert re.search(message, refusal(content))
 
 
+OHA_PRINTED = """Summary:
+  Success rate:\t100.00%
+  Total:\t0.5012 secs
+  Slowest:\t0.0131 secs
+  Fastest:\t0.0003 secs
+  Average:\t0.0020 secs
+  Requests/sec:\t399.0423
+
+Response time distribution:
+  50.00% in 0.0018 secs
+  99.00% in 0.0101 secs
+
+Status code distribution:
+  [200] 200 responses
+"""
+DETAILS = (
+    "Details (average, fastest, slowest):\n  DNS+dialup:\t0.0003 secs, 0.0002 secs, 0.0004 secs\n"
+)
+K6_PRINTED = """
+  █ TOTAL RESULTS
+
+    checks_total.......: 200     39.9/s
+    http_req_duration..............: avg=2.01ms min=301µs med=1.8ms max=13.1ms p(90)=4ms p(95)=6ms
+    http_reqs......................: 200    39.9/s
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (OHA_PRINTED, "text of oha, so let it write --output-format json or csv"),
+        (OHA_PRINTED.replace("Status code", DETAILS + "\nStatus code"), "text of oha"),
+        (OHA_PRINTED.replace("  Success rate:\t100.00%\n", ""), "text of oha"),
+        (K6_PRINTED, "what k6 prints, so let it write --summary-export FILE or --out json=FILE"),
+    ],
+)
+def test_what_a_tool_prints_is_refused_with_the_file_that_it_writes(
+    content: str, message: str
+) -> None:
+    """oha prints nearly what hey does; read as such its times would be called rounded."""
+    assert message in refusal(content)
+
+
 @pytest.mark.parametrize("name", ["wrk.txt", "oha.json"])
 def test_a_report_has_a_most_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = (FILES / name).read_bytes()

@@ -68,7 +68,7 @@ def loop_blocked(evidence: Evidence) -> Diagnosis | None:
 def _judge_stalls(workers: Sequence[WorkerTrial], evidence: Evidence) -> Diagnosis:
     floor_s = stall_floor_s(evidence)
     place = _place(workers, evidence, floor_s)
-    if _share(workers, floor_s) >= BLOCKED_SHARE:
+    if blocked_share(workers, floor_s) >= BLOCKED_SHARE:
         measurements = _measurements(workers, place, floor_s)
         if evidence.cpu_contended and not one_place(place):
             return Diagnosis(None, {**measurements, "why": _ELSEWHERE})
@@ -80,7 +80,7 @@ def _judge_stalls(workers: Sequence[WorkerTrial], evidence: Evidence) -> Diagnos
 
 def _judge_rounds(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> Diagnosis:
     """Judge stalls below the floor: those of a busy server, if it computed meanwhile."""
-    short = _share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
+    short = blocked_share(workers, BLOCKED_LOOP_S) >= BLOCKED_SHARE
     place = _place(workers, evidence, BLOCKED_LOOP_S)
     if short and (one_place(place) or not _computed(workers)):
         measurements = {**_measurements(workers, place, BLOCKED_LOOP_S), "why": _ROUNDS}
@@ -98,7 +98,7 @@ def _measurements(
     """
     first = workers[0].trial_number
     return {
-        "blocked_share": _share(workers, floor_s),
+        "blocked_share": blocked_share(workers, floor_s),
         "longest_s": max(longest_s(worker, floor_s) for worker in workers),
         "stalls": sum(
             len(blocking_stalls(worker, floor_s)) + _uncaptured(worker, floor_s)[0]
@@ -114,9 +114,11 @@ def _measurements(
     }
 
 
-def _share(workers: Sequence[WorkerTrial], floor_s: float) -> float:
+def blocked_share(workers: Sequence[WorkerTrial], floor_s: float) -> float:
+    """Return the share of all workers' windows in which their loops stood still."""
     stood_s = sum(blocked_s(worker, floor_s) for worker in workers)
-    return stood_s / sum(worker.window_s for worker in workers)
+    watched_s = sum(worker.window_s for worker in workers)
+    return stood_s / watched_s if watched_s else 0.0
 
 
 def _place(workers: Sequence[WorkerTrial], evidence: Evidence, floor_s: float) -> StallLocation:

@@ -47,12 +47,7 @@ class Evidence:
     @property
     def workers(self) -> tuple[WorkerTrial, ...]:
         """Return the workers seen from inside by trial; empty for a target without a probe."""
-        pairs = enumerate(zip(self.trials, self.gauges, strict=True), start=1)
-        return tuple(
-            worker
-            for number, (trial, gauges) in pairs
-            for worker in _workers(number, window_s(trial), gauges)
-        )
+        return workers_of(self.trials, self.gauges)
 
     @property
     def disturbed(self) -> bool:
@@ -119,7 +114,18 @@ def _busy_processes(gauges: Gauges) -> int:
     return sum(share > IDLE_SHARE for share in shares)
 
 
-def _workers(number: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTrial]:
+def workers_of(trials: Sequence[Trial], gauges: Sequence[Gauges]) -> tuple[WorkerTrial, ...]:
+    """Return the workers that were seen in each trial, as far as there are gauges of it."""
+    pairs = enumerate(zip(trials, gauges, strict=False), start=1)
+    return tuple(
+        worker
+        for number, (trial, seen) in pairs
+        for worker in worker_trials(number, window_s(trial), seen)
+    )
+
+
+def worker_trials(number: int, length_s: float, gauges: Gauges) -> Iterator[WorkerTrial]:
+    """Yield the workers that the gauges of a trial saw, in a window of that length."""
     processes = (process for process in gauges.processes if process.role == "target")
     shares = {process.pid: mean_of(process.cpu_share) for process in processes}
     for series in gauges.workers:

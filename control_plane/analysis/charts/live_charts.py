@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from control_plane.analysis.causes.blocked_loop import blocked_share
+from control_plane.analysis.causes.evidence import worker_trials
 from control_plane.analysis.charts.curve import STREAM_COLOURS, shortened
 from control_plane.analysis.charts.figure import (
     EndLabel,
@@ -39,6 +41,7 @@ from control_plane.analysis.charts.timeline_series import (
     step_line,
     summed,
 )
+from control_plane.domain.limits import BLOCKED_LOOP_S
 from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Timeline
 from control_plane.domain.run import Live, LiveStream
@@ -126,7 +129,10 @@ def _starts(stream: LiveStream, counts: Sequence[int], live: Live) -> Steps:
 
 
 def _inside(segments: Sequence[TrialSegment], gauges: Gauges) -> tuple[str, Panel] | None:
-    lag, tokens = lag_panel(segments, [gauges]), tokens_panel(segments, [gauges])
+    length_s = sum(segment.end_s - segment.start_s for segment in segments)
+    stalled = blocked_share([*worker_trials(1, length_s, gauges)], BLOCKED_LOOP_S)
+    lag = lag_panel(segments, [gauges], stalled=stalled)
+    tokens = tokens_panel(segments, [gauges])
     used = any(busy for worker in gauges.workers for busy in worker.tokens_busy)
     late = lag is not None and lag.limit is not None
     if tokens and used and not late:

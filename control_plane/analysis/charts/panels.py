@@ -32,7 +32,7 @@ from control_plane.analysis.charts.timeline_series import (
     worker_lines,
 )
 from control_plane.domain.limits import BLOCKED_LOOP_S
-from control_plane.domain.observations import Gauges, loop_waited
+from control_plane.domain.observations import Gauges
 from control_plane.domain.units import SPACE, count, number_of, seconds, share, size
 
 TITLE = 34
@@ -274,11 +274,12 @@ def _memory(gauges: Gauges, role: str) -> list[Values]:
 
 
 def lag_panel(
-    segments: Segments, gauges: TrialGauges, *, blocked: bool | None = True
+    segments: Segments, gauges: TrialGauges, *, stalled: float, blocked: bool | None = True
 ) -> Panel | None:
     """Return the longest lag of each worker's loop in each sample; None where it was not seen.
 
-    `blocked`: whether that is the cause found; None where that is not decided.
+    `stalled`: the `blocked_share` of these trials. `blocked`: whether that is the cause found; None
+    where that is not decided.
     """
     lines = worker_lines(segments, gauges, partial(_by_worker, name="loop_lag_s"))
     longest = _highest(lines)
@@ -291,7 +292,6 @@ def lag_panel(
     traces = _gauge_traces(in_unit, colour, 1.5, f"%{{y:,.3~r}}{SPACE}{unit}")
     if late and blocked and len(traces) == 1:
         traces[0] |= {"fill": "tozeroy", "fillcolor": "$cause/0.25"}
-    stalled = min(_blocked_share(segments, gauges), 1)
     labels = [EndLabel(f"longest {seconds(longest)}", seconds(longest), colour, longest * scale)]
     if late and blocked is not False and stalled:
         said = f"blocked {share(stalled)}" if blocked else f"late {share(stalled)}, not decided"
@@ -299,21 +299,6 @@ def lag_panel(
     axis = zero_based_axis(longest * scale, nticks=3, ticksuffix=f"{SPACE}{unit}")
     limit = BLOCKED_LOOP_S * scale if late else None
     return Panel("Event-loop lag", axis, traces, labels, weight=1.2, limit=limit)
-
-
-def _blocked_share(segments: Segments, gauges: TrialGauges) -> float:
-    """Return the share of all workers' time in stalls; waiting for a processor is none."""
-    stalled_s = sum(
-        stall.duration_s
-        for trial in gauges
-        for stall in trial.stalls
-        if not loop_waited(stall.stack)
-    )
-    watched_s = sum(
-        (segment.end_s - segment.start_s) * len(trial.workers)
-        for segment, trial in zip(segments, gauges, strict=False)
-    )
-    return stalled_s / watched_s if watched_s else 0.0
 
 
 def tokens_panel(segments: Segments, gauges: TrialGauges) -> Panel | None:

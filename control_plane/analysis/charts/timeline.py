@@ -6,7 +6,12 @@ from functools import partial
 from itertools import islice, repeat
 from typing import Any
 
-from control_plane.analysis.causes.blocked_loop import blocked_verdict
+from control_plane.analysis.causes.blocked_loop import (
+    blocked_share,
+    blocked_verdict,
+    stored_floor_s,
+)
+from control_plane.analysis.causes.evidence import workers_of
 from control_plane.analysis.charts.figure import (
     BOTTOM,
     HEIGHTS,
@@ -232,7 +237,7 @@ def timeline_chart(detail: RunDetail, trial: int | None = None) -> Figure:
     segments = [stream.segments for stream in streams]
     longest = max(segments, key=end_s, default=[])
     gauges = detail.gauges[selection]
-    panels = [*_response_panels(streams), *_cause_panels(detail, longest, gauges)]
+    panels = [*_response_panels(streams), *_cause_panels(detail, longest, selection)]
     height = _height(panels)
     earliest = min(segments, key=begin_s, default=[])
     x = window_axis(end_s(longest) or 1.0, begin_s(earliest))
@@ -318,13 +323,16 @@ def _response_panels(streams: Sequence[StreamSeries]) -> list[Panel]:
 
 
 def _cause_panels(
-    detail: RunDetail, segments: Sequence[TrialSegment], gauges: Sequence[Gauges]
+    detail: RunDetail, segments: Sequence[TrialSegment], selection: slice
 ) -> list[Panel]:
     """Return the panels that have data, the likeliest causes first; CPU always."""
-    target = detail.run.spec.target
+    target, gauges = detail.run.spec.target, detail.gauges[selection]
+    workers = workers_of(detail.run.trials[selection], gauges)
+    evidence = next((c.evidence for c in detail.run.causes if c.cause == "loop_blocked"), {})
+    stalled = blocked_share(workers, stored_floor_s(evidence))
     cores = target.workers or 1
     panels = (
-        lag_panel(segments, gauges, blocked=blocked_verdict(detail.run.causes)),
+        lag_panel(segments, gauges, stalled=stalled, blocked=blocked_verdict(detail.run.causes)),
         tokens_panel(segments, gauges),
         cpu_panel(segments, gauges, cores=cores),
         memory_panel(segments, gauges),

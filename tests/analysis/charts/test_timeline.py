@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.analysis.causes import diagnose
+from control_plane.analysis.causes.evidence import Evidence
 from control_plane.analysis.charts.figure import Figure
 from control_plane.analysis.charts.panels import NARROW_LETTERS
 from control_plane.analysis.charts.timeline import timeline_chart
+from control_plane.domain.observations import Stall
 from control_plane.domain.result import Cause, WarmUp
 from control_plane.domain.run import RunDetail, State
 from control_plane.domain.spec import Target
+from control_plane.domain.units import share
 from tests.analysis.charts.plotted import annotations, checked
 from tests.builders.records import Shape
 from tests.builders.runs import detail_of, items
@@ -293,3 +297,21 @@ def test_a_warm_up_is_grey_and_named_before_the_window():
     assert "warm-up" in annotations(figure)
     assert [row[1] for row in figure.table.rows] == [-2, -1, 0, 1, 2, 3]
     assert figure.table.rows[0][3:6] == (9, 0, 2.0)
+
+
+def test_the_share_of_a_blocked_loop_is_that_of_its_cause():
+    """Also where stalls begin before the window or end after it."""
+    asked = items(stop={"duration_s": 6}, trials=1)
+    only = detail_of(asked, Shape(rate_per_s=50, blocked=0.5, stall_s=1.0))
+    (seen,) = only.gauges
+    (worker,) = seen.workers
+    held = [Stall(worker.pid, at_s, 2.5, ("shop.py:1 wait",)) for at_s in (-2.0, 1.0, 5.0)]
+    lasted = replace(worker, stalls=len(held), stalled_s=sum(stall.duration_s for stall in held))
+    over = (replace(seen, workers=(lasted,), stalls=tuple(held)),)
+    run = only.run
+    judged = diagnose(Evidence(run.spec, run.trials, run.streams, over, known(run.validity)))
+    (cause,) = [cause for cause in judged if cause.cause == "loop_blocked"]
+    of_window = float(cause.evidence["blocked_share"] or 0)
+    assert of_window == pytest.approx(4.0 / 6, abs=0.02)
+    drawn = timeline_chart(replace(only, run=replace(run, causes=judged), gauges=over))
+    assert with_spaces(f"blocked {share(of_window)}") in texts(drawn)
