@@ -189,6 +189,7 @@ def environment_changes(
 
 
 HIDDEN_FIELD, HIDDEN_HERE = "hidden", "What is hidden here"
+SERVER_SETTINGS = "server_settings."
 """Stands for all fields and facts that differ in what is hidden from whoever looks."""
 
 
@@ -383,3 +384,14 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, value in items:
         yield from _leaves(value, f"{path}.{key}" if path else key)
+
+
+def like_fields(fields: Sequence[Difference], facts: Sequence[Difference]) -> list[Difference]:
+    """Return the fields and facts that differ to which a ratio may belong, as they are named.
+
+    How cores were shared out counts as a field: with `cores: auto` it follows from the others. So
+    do what a server reads unasked, its settings, and what is hidden.
+    """
+    found = [field for field in fields if field.field != STREAM_NAME]
+    found += [fact for fact in facts if fact.field in {"core_policy", HIDDEN_FIELD}]
+    return [*found, *(fact for fact in facts if fact.field.startswith(SERVER_SETTINGS))]

@@ -11,7 +11,7 @@ from control_plane.analysis.comparison import (
     invalid,
     stream_of,
 )
-from control_plane.analysis.differences import HIDDEN_FIELD, HIDDEN_HERE, STREAM_NAME, Difference
+from control_plane.analysis.differences import HIDDEN_HERE, SERVER_SETTINGS, Difference, like_fields
 from control_plane.analysis.prose import (
     Sentence,
     factor_text,
@@ -187,7 +187,6 @@ def caveats(comparison: Comparison, stream: str | None = None) -> Sentence:
     return sentence(*_separated([caveat for caveat in found if caveat], " "))
 
 
-_SETTINGS, _AS_FIELDS = "server_settings.", {"core_policy", HIDDEN_FIELD}
 _COMMIT = "application_commit"
 
 
@@ -195,17 +194,15 @@ def shared_cause(comparison: Comparison) -> str | None:
     """Return what a ratio belongs to when several fields differ, or when none does; else None.
 
     Fields in which only runs without a result differ do not count.
-    How the cores were shared out counts as a field: with `cores: auto` it follows from the others.
-    So do what a server reads unasked, and what is hidden.
     """
     able = [run.id for run in comparison.runs if not run.resultless]
     if len(able) < 2:
         return None
-    fields = [each for each in comparison.differences if each.field != STREAM_NAME]
-    fields += [fact for fact in comparison.environment if fact.field in _AS_FIELDS]
-    labels = [field.label.lower() for field in fields if _differs(field, able)]
-    settings = [fact for fact in comparison.environment if fact.field.startswith(_SETTINGS)]
-    labels += [setting.label for setting in settings if _differs(setting, able)]
+    labels = [
+        field.label if field.field.startswith(SERVER_SETTINGS) else field.label.lower()
+        for field in like_fields(comparison.differences, comparison.environment)
+        if _differs(field, able)
+    ]
     if not labels:
         return _no_field(comparison, able)
     if len(labels) == 1:

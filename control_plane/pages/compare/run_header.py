@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from control_plane.analysis.causes import CAUSES
 from control_plane.analysis.comparison import Comparison, stream_of
-from control_plane.analysis.differences import environment_fields
+from control_plane.analysis.differences import environment_fields, like_fields
 from control_plane.analysis.prose.comparison_scope import own_commands
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.analysis.validity.judged_run import gate_notes
 from control_plane.domain.result import Progress, ValidityOutcome
 from control_plane.domain.run import Live, Run, State
-from control_plane.domain.units import NONE, about, figures, number_of, seconds
+from control_plane.domain.units import NONE, about, count, figures, number_of, seconds
 from control_plane.pages.compare_query import CompareQuery
 from control_plane.pages.run_rows import phase_text
 from control_plane.pages.site.templating import LONGEST_TEXT
@@ -62,12 +62,12 @@ class HeaderRow:
 class RunHeader:
     """The runs side by side, and a row for each field that differs.
 
-    `more` counts the fields that differ too and are left out: the specs show them.
+    `cut` tells how many rows are left out, and which stand first; empty where none is.
     """
 
     columns: tuple[RunColumn, ...]
     rows: tuple[HeaderRow, ...]
-    more: int
+    cut: str
 
 
 def run_header(
@@ -92,8 +92,19 @@ def run_header(
         *_duration(comparison.runs, stream),
         *_causes(comparison.runs),
     )
+    return RunHeader(columns, rows, _cut(comparison))
+
+
+def _cut(comparison: Comparison) -> str:
+    fields = len(like_fields(comparison.differences, comparison.environment))
     differing = len(comparison.differences) + len(comparison.environment)
-    return RunHeader(columns, rows, max(0, differing - MOST_ROWS))
+    if differing <= MOST_ROWS:
+        return ""
+    shown = f"{MOST_ROWS} of {count(differing)} differences are shown:"
+    if fields >= MOST_ROWS:
+        return f"{shown} the first of {count(fields)} fields."
+    first = f"{number_of(fields, 'field')} first, then " if fields else ""
+    return f"{shown} {first}facts of the environment."
 
 
 def all_rows(comparison: Comparison) -> tuple[HeaderRow, ...]:
@@ -168,7 +179,9 @@ def _commands(comparison: Comparison) -> Iterator[HeaderRow]:
 
 def _differing(comparison: Comparison) -> Iterator[HeaderRow]:
     order = [run.id for run in comparison.runs]
-    for field in (*comparison.environment, *comparison.differences)[:MOST_ROWS]:
+    first = like_fields(comparison.differences, comparison.environment)
+    others = (*comparison.environment, *comparison.differences)
+    for field in [*first, *(other for other in others if other not in first)][:MOST_ROWS]:
         texts = tuple(field.texts.get(run_id, NONE) for run_id in order)
         yield HeaderRow(field.label, texts, differs=True)
 

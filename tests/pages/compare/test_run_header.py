@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from control_plane.analysis.comparison import compare
+from control_plane.analysis.differences import like_fields
+from control_plane.analysis.prose.comparison_sentences import shared_cause
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
@@ -52,9 +54,27 @@ def test_rows_hold_only_what_differs_and_how_long_it_took() -> None:
 
 
 def test_a_long_list_of_differences_is_cut() -> None:
-    found = _run_header([_classic()[2], detail_of(two_streams(), FAILING, IDS[0]).run])
+    """The fields that the sentence counts stand first, as far as there is room."""
+    runs = [_classic()[2], detail_of(two_streams(), FAILING, IDS[0]).run]
+    found, comparison = _run_header(runs), compare(runs, runs[0].id)
     assert len([row for row in found.rows if row.differs]) == MOST_ROWS
-    assert found.more > 10
+    fields = len(like_fields(comparison.differences, comparison.environment))
+    all_of_them = len(comparison.differences) + len(comparison.environment)
+    assert fields > MOST_ROWS
+    assert found.cut == f"12 of {all_of_them} differences are shown: the first of {fields} fields."
+    assert str(shared_cause(comparison)).startswith(f"{fields} fields differ")
+
+
+def test_a_cut_list_shows_the_fields_before_the_environment() -> None:
+    first = _classic()[2]
+    facts = {"hostname": "a", **{f"package:p{n}": n for n in range(12)}}
+    others = {name: f"other {value}" for name, value in facts.items()}
+    second = detail_of(items(concurrency=7, title="seven"), ASYNC, IDS[0]).run
+    found = _run_header([replace(first, environment=facts), replace(second, environment=others)])
+    labels = [row.label for row in found.rows if row.differs]
+    told = "12 of 14 differences are shown: 1 field first, then facts of the environment."
+    assert found.cut == told
+    assert labels.index("Concurrency") == 0
 
 
 def test_a_run_under_way_shows_its_phase() -> None:
