@@ -46,12 +46,16 @@ class OfferedApplication:
 
 @dataclass(frozen=True)
 class HomePage(View):
-    """`applications`: the first of those of the settings; `more_applications` counts the others."""
+    """`applications`: the first of those of the settings; `more_applications` counts the others.
+
+    `versions`: the names of all of them, of which two may be one before and after a change.
+    """
 
     template: ClassVar[str] = "pages/home.html"
     running: RunningView
     applications: tuple[OfferedApplication, ...]
     more_applications: int
+    versions: tuple[str, ...]
     cards: tuple[ExperimentCard, ...]
     more_experiments: int
     configurations: tuple[Configuration, ...]
@@ -119,6 +123,7 @@ def home(
             for known in applications[:MOST_OFFERED]
         ),
         more_applications=max(0, len(applications) - MOST_OFFERED),
+        versions=tuple(known.name for known in applications),
         cards=experiment_cards(store, service, answers, MOST_CARDS),
         more_experiments=len(bundled_experiments()),
         strategies=tuple(STRATEGIES),

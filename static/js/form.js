@@ -5,6 +5,14 @@ form?.addEventListener("input", ({ target }) => {
   target.closest(".field, fieldset")?.querySelector(":scope > .wrong")?.remove();
 });
 
+// A mistake that the plan tells is looked at again while it is mended, not only when its field is left.
+let pause;
+form?.addEventListener("input", () => {
+  clearTimeout(pause);
+  if (!document.querySelector("#plan .wrong")) return;
+  pause = setTimeout(() => form.dispatchEvent(new Event("change")), 400);
+});
+
 // The box of the spec follows the fields until somebody writes in it.
 const box = document.querySelector("#spec[data-follows]");
 let followed = box?.defaultValue;

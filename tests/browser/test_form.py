@@ -189,6 +189,18 @@ def test_a_mistake_is_forgotten_once_the_field_changes(
     expect(page.locator(".field .wrong")).to_have_count(0)
 
 
+def test_a_mistake_in_the_plan_goes_while_it_is_mended(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/runs/new")
+    page.get_by_text("Vary one or two fields").click()
+    page.get_by_label("Vary", exact=True).first.select_option("workload.streams.0.load.concurrency")
+    expect(page.locator("#plan .wrong")).to_contain_text("Values: Write at least two values")
+    values = page.get_by_label("Values", exact=True).first
+    values.press_sequentially("1, 8")
+    expect(page.locator("#plan .wrong")).to_have_count(0)
+    expect(page.locator("#plan")).to_contain_text("2 arms × 4 blocks")
+    expect(values).to_be_focused()
+
+
 def test_enter_in_a_field_checks_and_starts_nothing(page: Page, looplab: Dashboard) -> None:
     before = len(looplab.get("/api/runs").json()["runs"])
     page.goto(f"{looplab.url}/runs/new")

@@ -32,6 +32,25 @@ def test_an_empty_dashboard_explains_itself(empty: Dashboard) -> None:
     assert card(empty.get("/experiments").text, list(every)[-1])
 
 
+def test_a_change_is_asked_about_from_the_first_page(empty: Dashboard, tmp_path: Path) -> None:
+    """With two applications a form begins with both; with fewer it says what is missing."""
+    heading = "Did my change make it slower?"
+    page = read_html(empty.get("/").text)
+    assert page.by_role("heading", heading)
+    assert page.by_role("link", "Add each as an application of its own")
+    config = tmp_path / "looplab.toml"
+    config.write_text("".join(f'[applications.{name}]\napp = "a:a"\n' for name in ("x", "y", "z")))
+    with in_process(tmp_path, config) as looplab:
+        pairs = form_of_page(looplab.get("/").text, "/runs/new")
+        assert pairs == [("application", "x"), ("against", "y")]
+        begun = looplab.get("/runs/new", params=dict(pairs))
+        fields = dict(form_of_page(begun.text, "/runs"))
+        assert (fields["target"], fields["title"]) == ("x", heading)
+        assert fields["vary.0.field"] == "target.application"
+        assert fields["vary.0.values"] == "x, y"
+        assert "2 configurations × 4 blocks" in begun.text
+
+
 @pytest.fixture
 def answered(tmp_path: Path) -> Iterator[Dashboard]:
     store = open_store(provide_database(tmp_path / "runs.db"))

@@ -66,6 +66,16 @@ _VARIABLE = (
     "client.reuse_connections",
     "client.loop",
 )
+_EXAMPLES = {
+    f"{_STREAM}.requests.0.path": "/items, /items/sync",
+    "target.application": "before, after",
+    "target.loop": "uvloop, asyncio",
+    "client.loop": "uvloop, asyncio",
+    "target.http": "httptools, h11",
+    "target.reuse_port": "true, false",
+    "client.reuse_connections": "true, false",
+}
+"""Values of those fields that are no numbers."""
 _VARIED = (
     Option("none", "nothing"),
     *(Option(path, label_of(path)) for path in _VARIABLE),
@@ -78,8 +88,8 @@ ARMS_FORM: Mapping[str, Section] = {
     "vary": Section("vary.*", (
         FormField("field", SELECT, "Vary", place="w3", usual="none", options=_VARIED,
                   called="Varied field"),
-        FormField("values", TEXT, "over", "by commas", place="w3", placeholder="1, 10, 64",
-                  called="Values"),
+        FormField("values", TEXT, "Values", "two or more, by commas: 1, 10, 64, or before, after",
+                  place="w3"),
     )),
 }  # fmt: skip
 """The fields of what becomes of several arms, and of what is varied."""
@@ -121,7 +131,8 @@ def varied_fields(parser: FormParser) -> list[VariedField]:
             continue
         values = [_value(word) for word in parser.words(place)]
         if len(values) < 2:
-            parser.refuse(place, "Write at least two values, by commas: 1, 10, 64.")
+            example = _EXAMPLES.get(path, "1, 10, 64")
+            parser.refuse(place, f"Write at least two values, by commas: {example}.")
         elif len({*map(repr, values)}) < len(values):
             parser.refuse(place, "A value stands here twice.")
         elif path in [known.path for known in found]:
@@ -232,7 +243,9 @@ def _question(form: FormData, first: Document, names: Sequence[str]) -> str:
     if title := form.text("title"):
         return title
     stream = first["workload"]["streams"][0]
-    asked = stream.get("name") or stream["requests"][0].get("path", "")
+    path = stream["requests"][0].get("path", "")
+    asked = stream.get("name") or path
+    asked = path if asked in names else asked
     said = f"{', '.join(names[:-1])} or {names[-1]}"
     if len(said) > 120 or any("," in name for name in names):
         said = f"which of {len(names)} arms"

@@ -61,6 +61,9 @@ router = APIRouter(include_in_schema=False)
 FIRST_PRESET = "items"
 """What a form begins with that names nothing."""
 
+CHANGE = "Did my change make it slower?"
+"""What is asked of two applications of which one is the other after a change."""
+
 KEPT = {"Cache-Control": "private, no-cache"}
 """What was typed is still there after Back, also where the form was the answer to a POST."""
 
@@ -70,7 +73,7 @@ QueryText = Annotated[str, Field(max_length=100)]
 
 class NewRunQuery(BaseModel):
     """What the form begins with: a run that exists, an endpoint of a workload or a preset, with a
-    configuration ticked, or an application of the settings."""
+    configuration ticked, or an application of the settings, in turns with another one."""
 
     preset: QueryText = ""
     run: QueryText = Field("", alias="from")
@@ -78,6 +81,7 @@ class NewRunQuery(BaseModel):
     endpoint: QueryText = ""
     configuration: QueryText = ""
     application: QueryText = ""
+    against: QueryText = ""
 
 
 @router.get(NEW_RUN)
@@ -274,6 +278,12 @@ def _first_form(query: NewRunQuery, service: RunService) -> FormData:
         chosen |= {"target": (BUNDLED,), "target.configuration": (query.configuration,)}
     if query.application:
         chosen |= _application_fields(query.application, service)
+    if query.application and query.against:
+        chosen |= {
+            "title": (CHANGE,),
+            "vary.0.field": ("target.application",),
+            "vary.0.values": (f"{query.application}, {query.against}",),
+        }
     return FormData({**form.values, **chosen})
 
 

@@ -48,6 +48,23 @@ def test_two_checkouts_are_arms_by_varying_the_application() -> None:
     assert arms[1].document["target"] == {"application": "after"}
 
 
+def test_a_stream_that_is_called_after_an_arm_is_not_what_is_asked() -> None:
+    varied = {"vary.0.field": ("target.application",), "vary.0.values": ("items, after",)}
+    asked = form(title=("",), **varied)
+    arms, _ = form_arms(asked, parts_of=lambda target: {"application": "items"})
+    first = arms[0].document["workload"]["streams"][0]
+    assert first["name"] == "items"
+    question = experiment_document(asked, arms)["question"]
+    assert question == f"{first['requests'][0]['path']}: items or after?"
+
+
+def test_values_that_are_missing_are_told_with_some_of_that_field() -> None:
+    for path, example in (("target.workers", "1, 10, 64"), ("target.application", "before, after")):
+        fields = {"vary.0.field": (path,), "vary.0.values": ("",)}
+        _, (error,) = form_arms(form(**fields))
+        assert error.message == f"Write at least two values, by commas: {example}."
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [("8", "at least two values"), ("8, 8", "twice"), ("1, 2, " * 40 + "9", "twice")],
