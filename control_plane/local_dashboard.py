@@ -30,7 +30,7 @@ from control_plane.experiments.experiment_file import bundled_documents
 from control_plane.jobs import Runtime, lower_priority, recover
 from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
 from control_plane.jobs.experiment_job import compared_now, judged_now
-from control_plane.jobs.progress import expected_seconds, experiment_left_s
+from control_plane.jobs.progress_and_expected_time import expected_seconds, experiment_left_s
 from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_document, start_repeat
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.submissions import Submissions

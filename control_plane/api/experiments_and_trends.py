@@ -37,7 +37,7 @@ from control_plane.experiments.experiment_file import (
 )
 from control_plane.jobs.confirmations import confirm_experiment, confirmation_document
 from control_plane.jobs.experiment_job import judged_now
-from control_plane.jobs.progress import experiment_left_s
+from control_plane.jobs.progress_and_expected_time import experiment_left_s
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 

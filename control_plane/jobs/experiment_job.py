@@ -32,7 +32,7 @@ from control_plane.domain.experiment import (
 from control_plane.domain.result import Validity
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec_json import adapter
-from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.progress_and_expected_time import LiveRun
 from control_plane.jobs.run_end import PAUSED, STOPPED, RunEnd, written
 from control_plane.jobs.run_job import RunJob
 from control_plane.store.store import Store

@@ -14,7 +14,7 @@ from control_plane.domain.result import Progress
 from control_plane.domain.run import Run, State
 from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.progress_and_expected_time import LiveRun
 from control_plane.jobs.run_end import RETRY_S, STOPPED, RunEnd
 from control_plane.store.store import Store
 

@@ -37,7 +37,7 @@ from control_plane.domain.result import Cause
 from control_plane.domain.run import Run, State, TrialResult
 from control_plane.domain.secrets import SecretFinder
 from control_plane.domain.spec import Spec
-from control_plane.jobs.progress import LiveRun, StreamProgress
+from control_plane.jobs.progress_and_expected_time import LiveRun, StreamProgress
 from control_plane.store.store import Store
 from control_plane.store.writer import MergedResult
 

@@ -21,7 +21,7 @@ from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequence_numbers import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
 from control_plane.jobs import Runtime
-from control_plane.jobs.progress import LiveRun, expected_phases
+from control_plane.jobs.progress_and_expected_time import LiveRun, expected_phases
 from control_plane.jobs.run_end import Termination
 from control_plane.jobs.trial_job import TrialJob
 from control_plane.load.worker_protocol import Shard

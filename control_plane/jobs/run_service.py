@@ -18,7 +18,7 @@ from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.progress import Phases, expected_phases, expected_seconds
+from control_plane.jobs.progress_and_expected_time import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.submissions import Submissions, rate_kind

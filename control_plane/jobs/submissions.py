@@ -30,7 +30,7 @@ from control_plane.domain.spec_json import (
 )
 from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
-from control_plane.jobs.progress import expected_seconds, experiment_seconds
+from control_plane.jobs.progress_and_expected_time import expected_seconds, experiment_seconds
 from control_plane.store.store import Draft
 from control_plane.store.stored_configurations import RunKind
 from control_plane.targets.application import Applications, application_errors, missing_files

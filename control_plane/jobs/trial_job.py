@@ -24,7 +24,7 @@ from control_plane.domain.stream_record import (
 )
 from control_plane.jobs import Runtime
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
-from control_plane.jobs.progress import LiveRun
+from control_plane.jobs.progress_and_expected_time import LiveRun
 from control_plane.jobs.run_end import IdleTimeout, longest_silence_s, silence_reason
 from control_plane.jobs.worker_process import LoadWorker, refuse_changed_files
 from control_plane.load.worker_protocol import (

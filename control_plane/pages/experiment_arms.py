@@ -21,7 +21,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import NONE, SPACE, WRITTEN, about
 from control_plane.jobs.confirmations import offered_confirmation
-from control_plane.jobs.progress import experiment_left_s
+from control_plane.jobs.progress_and_expected_time import experiment_left_s
 from control_plane.pages.run.run_numbers import AxisTick
 from control_plane.pages.urls import compare_url, run_url
 

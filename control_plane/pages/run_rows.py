@@ -27,7 +27,7 @@ from control_plane.domain.times_and_percentiles import (
 )
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import NONE, SPACE, count, figures, number_of, part_of
-from control_plane.jobs.progress import Phases
+from control_plane.jobs.progress_and_expected_time import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.experiment_cards import ExperimentAnswer, ExperimentAnswers
 from control_plane.store.store import Store

@@ -63,7 +63,7 @@ def test_from_the_form_to_a_shared_link(open_page: OpenPage, looplab: Dashboard)
     expect(page.locator("#run-header")).to_contain_text("queued")
 
     watch(page, looplab, ids[-1])
-    expect(page.locator("h1")).to_contain_text("times", timeout=ANSWER_MS)
+    expect(page.locator("h1")).to_contain_text("served", timeout=ANSWER_MS)
     for run_id in ids:
         (stream,) = looplab.finished(run_id)["streams"]
         assert (stream["requests"], stream["completed"]) == (REQUESTS, REQUESTS)

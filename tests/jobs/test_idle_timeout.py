@@ -6,7 +6,7 @@ from control_plane.domain.histogram import merge
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Periodic
 from control_plane.domain.spec import RequestClass, Spec, Stop, Stream, Workload
 from control_plane.domain.stream_record import Second
-from control_plane.jobs.progress import StreamProgress
+from control_plane.jobs.progress_and_expected_time import StreamProgress
 from control_plane.jobs.run_end import IdleTimeout, longest_silence_s, silence_reason
 from tests.builders.trials import histogram
 

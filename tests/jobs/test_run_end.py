@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.domain.errors import DatabaseFull, StoreError, TargetFailed
 from control_plane.domain.run import State
-from control_plane.jobs.progress import LiveRun, Phases
+from control_plane.jobs.progress_and_expected_time import LiveRun, Phases
 from control_plane.jobs.run_end import CANCELLED, STOPPED, Termination, withdraw
 from control_plane.store.store import Draft, Store, open_store
 from tests.builders.runs import items

@@ -8,7 +8,7 @@ from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress, Validity, ValidityOutcome
 from control_plane.domain.run import Live
 from control_plane.domain.units import SPACE
-from control_plane.jobs.progress import Phases
+from control_plane.jobs.progress_and_expected_time import Phases
 from control_plane.pages.run.live import window_s
 from control_plane.pages.run_rows import phase_text, progress_view, run_list_row
 from tests.builders.runs import ASYNC, detail_of, items, two_streams

@@ -374,3 +374,21 @@ def _worst(
     """Return the trial in which most was measured, with that; None where nothing was."""
     cases = [(trial, value) for trial in run.trials if (value := measured(trial)) is not None]
     return max(cases, key=lambda case: case[1], default=None)
+
+
+def recorder(run: MeasuredRun) -> Judgement | None:
+    """Judge by Little's law: the time in the system, over the window, must equal the users."""
+    cases = [(trial, ratio) for trial in run.trials for ratio in trial.client.little_ratio.values()]
+    if not cases:
+        return None
+    trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
+    value = abs(ratio - 1)
+    text = f"Times in the system miss the users by {share(value)}{run.where(trial)}"
+    doubt = f" (limit {percent(LITTLE.limits.limit(value) or 0)}): the times do not add up."
+    return judgement(LITTLE.limits, value, text, doubt)
+
+
+LITTLE = Gate(
+    "recorder", "Little’s law, off by", SHARE, GateLimits("≤", invalid=0.10),
+    "the recorded times do not add up", recorder,
+)  # fmt: skip

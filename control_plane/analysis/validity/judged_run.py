@@ -25,7 +25,7 @@ _IN_ORDER = (
     client_and_machine_gates.CONNECTIONS,
     response_gates.CENSORED,
     steadiness.SILENCE,
-    response_gates.LITTLE,
+    client_and_machine_gates.LITTLE,
     response_gates.RESTARTS,
     response_gates.CODES,
     response_gates.DELAYED_ACK,

@@ -21,7 +21,7 @@ from control_plane.domain.result import Summary, Trial
 from control_plane.domain.secrets import is_secret_header
 from control_plane.domain.spec import RequestClass, Spec
 from control_plane.domain.stream_record import REDIRECTS
-from control_plane.domain.units import count, number_of, seconds, share, were
+from control_plane.domain.units import count, number_of, seconds, were
 
 
 def completed(run: MeasuredRun) -> Judgement | None:
@@ -220,24 +220,6 @@ CENSORED = Gate(
     "censored", "Oldest in flight at the end", SHARE,
     GateLimits("≤", suspect=0.5, note=" of the window"),
     "requests waited for over half the window", censored,
-)  # fmt: skip
-
-
-def recorder(run: MeasuredRun) -> Judgement | None:
-    """Judge by Little's law: the time in the system, over the window, must equal the users."""
-    cases = [(trial, ratio) for trial in run.trials for ratio in trial.client.little_ratio.values()]
-    if not cases:
-        return None
-    trial, ratio = max(cases, key=lambda case: abs(case[1] - 1))
-    value = abs(ratio - 1)
-    text = f"Times in the system miss the users by {share(value)}{run.where(trial)}"
-    doubt = f" (limit {percent(LITTLE.limits.limit(value) or 0)}): the times do not add up."
-    return judgement(LITTLE.limits, value, text, doubt)
-
-
-LITTLE = Gate(
-    "recorder", "Little’s law, off by", SHARE, GateLimits("≤", invalid=0.10),
-    "the recorded times do not add up", recorder,
 )  # fmt: skip
 
 

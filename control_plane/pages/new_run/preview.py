@@ -14,7 +14,7 @@ from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.units import SPACE, about, number_of
 from control_plane.experiments.experiment_file import experiment_toml
-from control_plane.jobs.progress import Phases
+from control_plane.jobs.progress_and_expected_time import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.jobs.smoke_test import TriedTarget
 from control_plane.pages.form import FormData

@@ -26,7 +26,7 @@ from control_plane.domain.units import (
     share,
     split_seconds,
 )
-from control_plane.jobs.progress import Phases
+from control_plane.jobs.progress_and_expected_time import Phases
 from control_plane.jobs.run_service import RunService
 from control_plane.pages.run.run_numbers import Tile, error_tile, load_text, time_tile
 from control_plane.pages.run_rows import PHASES, ProgressView, progress_view

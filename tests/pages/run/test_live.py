@@ -8,7 +8,7 @@ from dataclasses import replace
 from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress, Timeline
 from control_plane.domain.run import Live, LiveStream
-from control_plane.jobs.progress import Phases
+from control_plane.jobs.progress_and_expected_time import Phases
 from control_plane.pages.run.live import LIVE_POLL_S, live_fragment
 from control_plane.pages.site import SHARED_PART
 from tests.builders.runs import ASYNC, detail_of, gauges_of, items

@@ -11,7 +11,13 @@ from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Perio
 from control_plane.domain.run import State
 from control_plane.domain.spec import RequestClass, Spec, Stop, Stream, UrlTarget, Workload
 from control_plane.domain.stream_record import Second
-from control_plane.jobs.progress import START_S, LiveRun, Phases, expected_phases, expected_seconds
+from control_plane.jobs.progress_and_expected_time import (
+    START_S,
+    LiveRun,
+    Phases,
+    expected_phases,
+    expected_seconds,
+)
 from control_plane.pages.run.run_numbers import time_tile
 from tests.builders.trials import spec, with_spaces
 
