@@ -125,8 +125,8 @@ def _arms(runs: Sequence[Run]) -> list[str]:
     end = "?: " if all("?: " in run.title for run in runs) else ": "
     parted = [run.title.partition(end) for run in runs]
     arms = [arm for _, _, arm in parted]
-    one = len({question for question, _, _ in parted}) == 1 and all(arms)
-    return arms if one and len(set(arms)) == len(arms) > 1 else []
+    alike = len({question for question, _, _ in parted}) == 1 and all(arms)
+    return arms if alike and len(set(arms)) == len(arms) > 1 else []
 
 
 def _applications(runs: Sequence[Run]) -> list[str]:
