@@ -95,6 +95,7 @@ class ExperimentFragment(View):
     state: State
     badges: tuple[tuple[str, str], ...]
     facts: tuple[str, ...]
+    noise_floor: str
     progress: BlockProgress | None
     offer: ConfirmOffer | None
     attempts: tuple[Attempt, ...]
@@ -151,6 +152,7 @@ def experiment_part(
         state=judged.state,
         badges=tuple(validity_badges(judged, labels)),
         facts=tuple(_facts(judged)),
+        noise_floor=_noise_floor(judged),
         progress=None if judged.state.terminal else block_progress(judged, expected_seconds),
         offer=confirm_offer(judged, expected_seconds, most_blocks),
         attempts=experiment.attempts,
@@ -223,12 +225,18 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
         them = "it" if len(judged.spoiled) == 1 else "them"
         yield f"{len(judged.spoiled)} set aside, because something else disturbed {them}"
     yield f"margin ±{share(design.margin)}"
-    if (floor := judged.floors.get(design.metric)) is not None:
-        yield f"noise floor ±{share(floor)} with {number_of(design.blocks, 'block')}"
     if design.note:
         yield design.note
     if judged.state.terminal and judged.blocks and not judged.whole:
         yield "ended before each arm had had each place in a block equally often"
+
+
+def _noise_floor(judged: JudgedExperiment) -> str:
+    """Return the noise floor with where it comes from; empty where nothing was measured before."""
+    design = judged.experiment.design
+    floor = judged.floors.get(design.metric)
+    with_blocks = f"with {number_of(design.blocks, 'block')}, by earlier experiments here"
+    return "" if floor is None else f"noise floor ±{share(floor)} {with_blocks}"
 
 
 METHODS = {

@@ -1,10 +1,12 @@
 """Arms in rows and columns, where two fields tell them apart."""
 
+import re
 from dataclasses import replace
 from itertools import product
 
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
+from control_plane.analysis.deciding.noise_floor import block_variances
 from control_plane.domain.experiment import ExperimentArm
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
@@ -13,6 +15,7 @@ from control_plane.domain.units import SPACE
 from control_plane.pages.compare.ratio_plot import close_up
 from control_plane.pages.experiment_arms import arm_matrix, value_with_interval
 from control_plane.pages.experiment_view import experiment_part
+from control_plane.pages.site.templating import term
 from tests.analysis.deciding.test_judged_experiment import arm, experiment, judged
 
 
@@ -91,3 +94,20 @@ def test_errors_are_no_two_numbers_where_none_failed() -> None:
         group.label: [mark.text for mark in group.marks] for group in (*part.groups, *part.others)
     }
     assert told["Errors or no answer"] == ["none failed on either side"]
+
+
+def test_a_noise_floor_tells_where_it_comes_from_and_its_word_is_explained() -> None:
+    asked, runs = experiment(), [arm(0, 1.0), arm(1, 1.05)]
+    known = [replace(run, environment={"hostname": "here", "cpu_count": 2}) for run in runs]
+    varied = {each.metric: each for each in block_variances(asked, known)}["throughput_per_s"]
+    earlier = [replace(varied, variance=1e-4)] * 3
+    parts = [
+        experiment_part(judge_experiment(asked, known, before), lambda _: (), lambda _: 6.0)
+        for before in ([], earlier)
+    ]
+    told = [part.noise_floor.replace(SPACE, " ") for part in parts]
+    assert told[0] == ""
+    assert re.fullmatch(
+        r"noise floor ±[0-9.]+ % with \d+ blocks, by earlier experiments here", told[1]
+    )
+    assert term("noise-floor").meaning.startswith("The smallest difference")
