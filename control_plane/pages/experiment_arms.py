@@ -14,7 +14,7 @@ from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     block_values,
 )
-from control_plane.analysis.differences import spec_fields
+from control_plane.analysis.differences import measured_commit, spec_fields
 from control_plane.analysis.run_labels import LETTERS, RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC, Metric
 from control_plane.domain.run import Run, State
@@ -354,3 +354,16 @@ def block_progress(
     """Return how far an experiment is, and how long the rest takes by what trials took."""
     left = about(experiment_left_s(judged, expected_seconds) or 0.0)
     return BlockProgress(judged.blocks, judged.experiment.design.blocks, left)
+
+
+def arm_commits(judged: JudgedExperiment) -> list[str]:
+    """Return `before: 3f2a91c0b7+ Answer from the cache` of each arm; [] where the code is one."""
+    found = {
+        arm.name: measured_commit(run.environment or {}, run.spec.target.application)
+        for arm, run in zip(judged.experiment.arms, judged.runs, strict=True)
+        if run is not None
+    }
+    known = {name: commit for name, commit in found.items() if commit}
+    if len(set(known.values())) < 2:
+        return []
+    return [f"{name}: {commit.named}" for name, commit in known.items()]

@@ -49,6 +49,7 @@ from control_plane.pages.experiment_arms import (
     ArmsTable,
     BlockProgress,
     ConfirmOffer,
+    arm_commits,
     arm_matrix,
     arms_table,
     block_progress,
@@ -225,6 +226,7 @@ def _facts(judged: JudgedExperiment) -> Iterator[str]:
         them = "it" if len(judged.spoiled) == 1 else "them"
         yield f"{len(judged.spoiled)} set aside, because something else disturbed {them}"
     yield f"margin ±{share(design.margin)}"
+    yield from arm_commits(judged)
     if design.note:
         yield design.note
     if judged.state.terminal and judged.blocks and not judged.whole:

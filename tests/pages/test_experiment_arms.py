@@ -10,7 +10,7 @@ from control_plane.analysis.deciding.noise_floor import block_variances
 from control_plane.domain.experiment import ExperimentArm
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
-from control_plane.domain.spec import Client
+from control_plane.domain.spec import Client, Target
 from control_plane.domain.units import SPACE
 from control_plane.pages.compare.ratio_plot import close_up
 from control_plane.pages.experiment_arms import arm_matrix, value_with_interval
@@ -111,3 +111,30 @@ def test_a_noise_floor_tells_where_it_comes_from_and_its_word_is_explained() -> 
         r"noise floor ±[0-9.]+ % with \d+ blocks, by earlier experiments here", told[1]
     )
     assert term("noise-floor").meaning.startswith("The smallest difference")
+
+
+def test_arms_of_different_code_are_told_with_their_commits() -> None:
+    """One that was changed since has a plus; of the same code in all, nothing is told."""
+    facts = [
+        {"application_commit": digit * 40, "application_commit_subject": subject}
+        for digit, subject in (("a", "Read the prices"), ("b", "Cache the prices"))
+    ]
+    facts[1]["application_changes"] = "0c5b11d2a9ef"
+
+    def told(*environments: dict[str, str]) -> tuple[str, ...]:
+        runs = []
+        for place, environment in enumerate(environments):
+            run = arm(place, 1.0)
+            spec = replace(run.spec, target=Target(application="shop"))
+            runs.append(replace(run, spec=spec, environment=environment))
+        return experiment_part(
+            judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0
+        ).facts
+
+    names = [each.name for each in experiment().arms]
+    commits = ("aaaaaaaaaa Read the prices", "bbbbbbbbbb+ Cache the prices")
+    assert {f"{name}: {commit}" for name, commit in zip(names, commits, strict=True)} <= {
+        *told(*facts)
+    }
+    assert not [fact for fact in told(facts[0], facts[0]) if "aaaa" in fact]
+    assert not [fact for fact in told(facts[0], {}) if "aaaa" in fact]
