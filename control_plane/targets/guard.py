@@ -5,9 +5,9 @@ between, or `all`; FOLDER and INSIDE, where the probe in the workers writes, are
 content in the end (empty: there is none). The guard's environment and directory become the
 server's, its standard error the server's output. On standard output it reports, a line each,
 `started PID` and then `exited CODE` or `killed SIGNAL`. The line `stop SECONDS` on standard input
-asks for SIGTERM, and SIGKILL so much later; end of file, which the death of the control plane
-brings, for SIGKILL at once. Linux and the standard library only, and little of it: every target
-waits for these imports.
+asks for SIGTERM, to what outlives the server as well, and SIGKILL so much later; end of file, which
+the death of the control plane brings, for SIGKILL at once. Linux and the standard library only, and
+little of it: every target waits for these imports.
 
 Above the guard stands a second process, forked before all else, that does nothing but wait for its
 end. Who kills the guard makes it the parent of all that came from the server, whatever that did to
@@ -94,9 +94,8 @@ def guard_server(watcher: int, cores: str, folder: str, inside: str, command: li
     report(f"started {server}")
     pidfd = os.pidfd_open(server)
     grace_s = wait_for_stop(server, pidfd, above, inside)
-    if grace_s is not None:
-        terminate(server, [pidfd, above], grace_s)
-    report_outcome(server)
+    if grace_s is None or terminate(server, pidfd, above, grace_s):
+        report_outcome(server)
     _kill(-server)
     end_all()
     remove(folder)
@@ -177,13 +176,36 @@ def wait_for_stop(server: int, pidfd: int, above: int, inside: str) -> float | N
         bound_stacks(inside)
 
 
-def terminate(server: int, until: list[int], grace_s: float) -> None:
-    """Give the server its grace, until one of these descriptors tells of an end.
+def terminate(server: int, pidfd: int, above: int, grace_s: float) -> bool:
+    """Give the server its grace, and what outlives it the rest; return whether all have ended.
 
-    It is our child, so the pid is still its own.
+    A shell script that started the server dies of SIGTERM at once and passes it to nobody, whereas
+    a supervisor ends its workers first. So each process gets one SIGTERM from us: the first one
+    now, any other when the process that made it has left it to us. False as well when the process
+    above us ended. What we signal is our child, so the pid is still its own.
     """
+    deadline = time.monotonic() + grace_s
+    awaited = {pidfd: server}
     os.kill(server, SIGTERM)
-    select.select(until, [], [], grace_s)
+    while awaited:
+        left_s = deadline - time.monotonic()
+        ended = select.select([above, *awaited], (), (), left_s)[0] if left_s > 0 else [above]
+        if not ended or above in ended:
+            return False
+        for descriptor in ended:
+            _forget(descriptor, awaited.pop(descriptor), server)
+        for pid in children():
+            if pid != server and pid not in awaited.values():
+                awaited[os.pidfd_open(pid)] = pid
+                os.kill(pid, SIGTERM)
+    return True
+
+
+def _forget(descriptor: int, pid: int, server: int) -> None:
+    """Reap an ended child; the server stays, as its pid and group do."""
+    if pid != server:
+        os.close(descriptor)
+        os.waitpid(pid, 0)
 
 
 def end_all() -> None:

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
@@ -20,6 +20,7 @@ from control_plane.targets.guard import KEPT_BYTES
 from control_plane.targets.inside.looplab_probe.ring import STACKS_SUFFIX
 from control_plane.targets.marked_processes import end_left_running
 from control_plane.targets.observation import procfs
+from control_plane.targets.running_target import StartedTarget
 from tests.targets.site import GONE_S, Site, get_json, kill, listening, until
 
 ROOT = Path(__file__).parents[2]
@@ -219,6 +220,58 @@ async def test_a_stop_ends_what_sigstop_holds(site: Site, victim: str) -> None:
         await started.stop()
         assert site.left_behind() == []
         assert started.failure() is None
+
+
+SERVER = f"{sys.executable} -m uvicorn slow_end:app --workers $3 --host $1 --port $2"
+PYTHON_LAUNCHER = f"""#!{sys.executable}
+import subprocess
+import sys
+
+subprocess.run(["/bin/sh", "-c", "exec {SERVER}", *sys.argv], check=True)
+"""
+LAUNCHERS = {
+    "foreground": f"#!/bin/sh\n{SERVER}\nexit 0\n",
+    "background": f"#!/bin/sh\n{SERVER} &\nwait\n",
+    "passes it on": f"#!/bin/sh\n{SERVER} &\ntrap 'kill $!; wait' TERM\nwait\n",
+    "execs": f"#!/bin/sh\nexec {SERVER}\n",
+    "python": PYTHON_LAUNCHER,
+}
+
+
+@asynccontextmanager
+async def launched(
+    site: Site, script: Path, launcher: str, workers: int = 1
+) -> AsyncIterator[StartedTarget]:
+    script.write_text(LAUNCHERS[launcher])
+    script.chmod(0o700)
+    words = (str(script), "{host}", "{port}", str(workers))
+    started = await site.start("slow_end", Target(server="command"), command=words)
+    try:
+        yield started
+    finally:
+        await started.stop()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+async def test_a_stop_lets_a_server_behind_a_launcher_end_in_order(
+    site: Site, tmp_path: Path, launcher: str, workers: int
+) -> None:
+    async with launched(site, tmp_path / "launcher", launcher, workers) as started:
+        await started.stop(5.0)
+        assert started.log().count("ended in order") == workers
+        assert started.killed_after_s is None
+        await site.gone()
+
+
+async def test_the_grace_of_a_server_behind_a_launcher_is_bounded(
+    site: Site, tmp_path: Path
+) -> None:
+    async with launched(site, tmp_path / "launcher", "foreground") as started:
+        await started.stop(0.3)
+        assert "ended in order" not in started.log()
+        assert started.killed_after_s is not None
+        await site.gone()
 
 
 async def test_a_log_that_is_never_read_stays_small(site: Site) -> None:

@@ -36,10 +36,13 @@ print(child, flush=True)
 time.sleep(300)
 """,
     "spawn": """
-import subprocess, sys, time
-code = "import time; print(flush=True); time.sleep(300)"
-child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-child.stdout.readline()
+import multiprocessing, time
+context = multiprocessing.get_context("spawn")
+told, teller = context.Pipe()
+code = "import time; teller.send(0); time.sleep(300)"
+child = context.Process(target=exec, args=(code, {"teller": teller}))
+child.start()
+told.recv()
 print(child.pid, flush=True)
 time.sleep(300)
 """,
@@ -53,6 +56,27 @@ def test_a_child_dies_with_its_parent(way: str) -> None:
         assert procfs.started_at(child) is not None
         process.kill()
         until(lambda: procfs.started_at(child) is None, lambda: "the child is gone", 1)
+
+
+PROGRAM = """
+import subprocess, sys, time
+code = "import time; print(flush=True); time.sleep(300)"
+child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def test_a_program_outlives_its_launcher_to_end_in_order() -> None:
+    with started(PROGRAM) as process:
+        child = first_number(process)
+        try:
+            process.kill()
+            process.wait()
+            assert procfs.started_at(child) is not None
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 FROM_A_THREAD = """

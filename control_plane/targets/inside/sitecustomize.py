@@ -22,10 +22,11 @@ def tie_workers() -> None:
     """Tie this process to its parent if that is the first one of the target, whose pid the guard
     tells; in that one itself, tie every child that it forks.
 
-    What those make in turn is tied to nobody: the application may want it to outlive its maker, as
-    each step to a daemon does. The end of the first process is that of the target. Nothing where
-    the interpreter has no `ctypes`, which is called for once: a child of a process with threads may
-    find its lock taken.
+    A program that the first one started is no worker but the server behind a launcher, such as a
+    shell script: it lives on to end in order. What workers make in turn is tied to nobody: the
+    application may want it to outlive its maker, as each step to a daemon does. The end of the
+    first process is that of the target. Nothing where the interpreter has no `ctypes`, which is
+    called for once: a child of a process with threads may find its lock taken.
     """
     first = os.environ.get("LOOPLAB_FIRST", "")
     if first not in {str(os.getpid()), str(os.getppid())}:
@@ -34,10 +35,19 @@ def tie_workers() -> None:
         prctl = import_module("ctypes").CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return
-    if first == str(os.getppid()):
-        tie_to_parent(prctl)
-    else:
+    if first == str(os.getpid()):
         tie_forked(prctl)
+    elif made_by_multiprocessing():
+        tie_to_parent(prctl)
+
+
+def made_by_multiprocessing() -> bool:
+    """Whether this interpreter was begun to work for a Python process, not to run a program."""
+    try:
+        with open("/proc/self/cmdline", "rb") as command:
+            return b"\0from multiprocessing." in command.read()
+    except OSError:
+        return False
 
 
 def tie_forked(prctl: Callable[..., int]) -> None:
