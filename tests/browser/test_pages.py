@@ -329,3 +329,30 @@ def test_choosing_works_without_script(open_page: OpenPage, looplab: Dashboard) 
     page.get_by_label("Choose items, threaded").check()
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url(re.compile("/compare[?]runs="))
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_small_screen_shows_filters_on_demand(
+    open_page: OpenPage, looplab: Dashboard, scripted: bool
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, java_script_enabled=scripted)
+    page.goto(f"{looplab.url}/history?state=finished")
+    expect(page.get_by_label("State")).to_be_visible()
+    expect(page.get_by_label("Tag").first).to_be_hidden()
+    expect(page.locator("#chosen tbody tr").first).to_be_in_viewport()
+    page.get_by_label("All filters").check()
+    expect(page.get_by_label("Tag").first).to_be_visible()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(page.get_by_label("All filters")).to_be_hidden()
+    expect(page.get_by_label("Tag").first).to_be_visible()
+
+
+def test_the_key_of_the_search_makes_room_for_the_cross(page: Page, looplab: Dashboard) -> None:
+    page.goto(f"{looplab.url}/history")
+    key = page.locator(".search kbd")
+    expect(key).to_be_visible()
+    page.keyboard.press("/")
+    expect(key).to_be_hidden()
+    page.get_by_label("Search").fill("x")
+    page.get_by_label("Search").blur()
+    expect(key).to_be_hidden()

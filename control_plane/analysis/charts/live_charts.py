@@ -18,6 +18,7 @@ from control_plane.analysis.charts.figure import (
     zero_based_axis,
 )
 from control_plane.analysis.charts.panels import (
+    HALF_NAMED_FROM,
     Panel,
     add_warmup,
     cpu_panel,
@@ -86,7 +87,7 @@ def live_charts(live: Live, window_s: float | None = None, cores: int = 1) -> tu
         *((_figure(*inside, x, _sample_table(live.gauges)),) if inside else ()),
     )
     for figure in drawn:
-        add_warmup(figure.plot, earliest)
+        add_warmup(figure.plot, earliest, named_from=HALF_NAMED_FROM)
     return drawn
 
 

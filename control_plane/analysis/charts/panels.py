@@ -49,8 +49,9 @@ of a title.
 NARROW_TITLE = {"xshift": -44, "yshift": 7}
 """Pixels: there a title begins above the ticks' texts, clear of them, not where the axis does."""
 
-NAMED_FROM, NARROW_FROM = 0.1, 0.24
-"""A field narrower than this part of the axis, also on a small screen, has no room for its name."""
+NAMED_FROM, HALF_NAMED_FROM, NARROW_FROM = 0.1, 0.28, 0.28
+"""A field narrower than this part of the axis, also of one half as wide and on a small screen, has
+no room for its name beside the first tick."""
 
 LEAST_GC = 5.0
 """The axis of garbage collection reaches this many per cent at least: less is not worth a look."""
@@ -146,9 +147,11 @@ def _limit(value: float, y: str) -> Plot:
     return {"type": "line", "layer": "below", "line": dashed, **place}
 
 
-def add_warmup(drawn: Plot, segments: Segments) -> None:
+def add_warmup(drawn: Plot, segments: Segments, *, named_from: float = NAMED_FROM) -> None:
     """Add a grey field for each warm-up, up to the top of the first panel; the name stands below
     the first, where the axis has no ticks: it counts from the window.
+
+    Not where the field is a smaller part of the axis than `named_from`.
     """
     layout, narrow = drawn["layout"], drawn["narrow"]
     warm = [segment for segment in segments if segment.begin_s < segment.start_s]
@@ -169,7 +172,7 @@ def add_warmup(drawn: Plot, segments: Segments) -> None:
         for segment in warm
     ]
     first, last = layout["xaxis"]["range"]
-    for place, least in ((layout, NAMED_FROM), (narrow, NARROW_FROM)):
+    for place, least in ((layout, named_from), (narrow, NARROW_FROM)):
         if warm and warm[0].lead_s >= least * (last - first):
             place["annotations"] += [_warmup_name(warm[0])]
 

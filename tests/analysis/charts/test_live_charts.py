@@ -89,6 +89,8 @@ def test_the_warm_up_is_grey_and_fills_second_by_second(told, x):
         (grey,) = [shape for shape in layout["shapes"] if shape["type"] == "rect"]
         assert (grey["x0"], grey["x1"], grey["fillcolor"]) == (-2.5, 0, "$well-2")
         assert layout["xaxis"]["range"] == [-2.5, 10]
+        assert "warm-up" not in annotations(figure)
+    for figure in live_charts(warming(told), 5.0):
         assert "warm-up" in annotations(figure)
     assert live_charts(warming(told), 10.0)[0].plot["data"][0]["x"] == x
 
