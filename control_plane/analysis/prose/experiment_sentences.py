@@ -161,6 +161,16 @@ def turned(value: float, interval: Interval) -> tuple[float, Interval, bool]:
     return (1 / value, other, True) if is_turned(value) else (1 / value, interval, False)
 
 
+def _ends(interval: Interval, *, lower: bool) -> tuple[str, str]:
+    """Return the ends of a turned interval; where it holds both signs each end has its own.
+
+    Of `÷1.13` the interval from 0.444 to 1.77 is `÷2.25` to `×1.77`, not 0.566 to 2.25.
+    """
+    if lower and interval.low < 1:
+        return f"÷{figures(interval.high)}", f"×{figures(1 / interval.low)}"
+    return figures(interval.low), figures(interval.high)
+
+
 def says_nothing(interval: Interval) -> bool:
     """Return whether an interval is too wide to be written out."""
     return interval.high > _FARTHEST or interval.low < 1 / _FARTHEST
@@ -177,7 +187,7 @@ def interval_text(verdict: Verdict) -> str:
     told = _times(ratio, lower=lower)
     if says_nothing(interval):
         return f"{told}, with an interval that is too wide to say anything"
-    return f"{told} (95 % interval {figures(interval.low)} to {figures(interval.high)})"
+    return f"{told} (95 % interval {' to '.join(_ends(interval, lower=lower))})"
 
 
 def _times(ratio: float, *, lower: bool) -> str:
@@ -199,7 +209,7 @@ def ratio_with_interval(value: float, interval: Interval) -> tuple[str, str]:
     text = f"{'÷' if lower else '×'}{figures(value)}"
     if says_nothing(interval):
         return text, "[too wide]"
-    return text, f"[{figures(interval.low)}, {figures(interval.high)}]"
+    return text, f"[{', '.join(_ends(interval, lower=lower))}]"
 
 
 def prediction_numbers(judged: JudgedPrediction) -> str:
@@ -331,7 +341,7 @@ def _factor(verdict: Verdict) -> Sentence:
     told = number(_times(ratio, lower=lower))
     if says_nothing(interval):
         return sentence(told, ", with an interval that is too wide to say anything")
-    return sentence(told, " ", number(f"[{figures(interval.low)}, {figures(interval.high)}]"))
+    return sentence(told, " ", number(f"[{', '.join(_ends(interval, lower=lower))}]"))
 
 
 def _metric_name(judged: JudgedMetric) -> str:
