@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from control_plane.domain.client_strategies import STRATEGIES
@@ -332,16 +332,45 @@ def experiment_left_s(
 
 def _slower(judged: "JudgedExperiment", expected_s: Mapping[str, float]) -> float:
     """Return by what factor trials took longer than expected, from start to start, no pauses."""
+    took_s = foreseen_s = 0.0
+    for (began, run_id, session), (following, _, later) in pairwise(_trial_starts(judged)):
+        if session == later:
+            took_s += (following - began).total_seconds()
+            foreseen_s += expected_s[run_id]
+    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0
+
+
+def _trial_starts(judged: "JudgedExperiment") -> list[tuple[datetime, str, int]]:
+    """Return when each trial began, of which run and in which session, oldest first."""
     sessions = {block.number: block.session for block in judged.experiment.blocks}
-    started = sorted(
+    return sorted(
         (datetime.fromisoformat(trial.started_at), run.id, sessions.get(trial.block, 0))
         for run in judged.runs
         if run
         for trial in run.trials
     )
-    took_s = foreseen_s = 0.0
-    for (began, run_id, session), (following, _, later) in pairwise(started):
-        if session == later:
-            took_s += (following - began).total_seconds()
-            foreseen_s += expected_s[run_id]
-    return took_s / foreseen_s if took_s > 0 and foreseen_s else 1.0
+
+
+def experiment_took_s(judged: "JudgedExperiment") -> float | None:
+    """Return how long an experiment that is over was measured; None where none of it was.
+
+    Nobody wrote down when a session ended: of what lies between two, and before the end of one that
+    did not finish, as much counts as two trials took, the last one and the burnt one.
+    """
+    runs = [run for run in judged.runs if run]
+    begun = min((run.started_at for run in runs if run.started_at), default=None)
+    ended = max((run.finished_at for run in runs if run.finished_at), default=None)
+    if begun is None or ended is None or not judged.state.terminal:
+        return None
+    starts = _trial_starts(judged)
+    finished = judged.state is State.FINISHED
+    moments = [(began, session) for began, _, session in starts]
+    moments += [(ended, moments[-1][1] if finished and moments else -1)]
+    gaps = [
+        ((following - began).total_seconds(), session == later)
+        for (began, session), (following, later) in pairwise(moments)
+    ]
+    within = [gap_s for gap_s, together in gaps if together]
+    most_s = 2 * sum(within) / len(within) if within else inf
+    paused_s = sum(max(0.0, gap_s - most_s) for gap_s, together in gaps if not together)
+    return (ended - begun).total_seconds() - paused_s

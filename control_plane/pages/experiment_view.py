@@ -31,6 +31,7 @@ from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, number_of, seconds, share
 from control_plane.experiments.experiment_file import experiment_toml, stored_document
+from control_plane.jobs.progress_and_expected_time import experiment_took_s
 from control_plane.pages.compare.ratio_plot import (
     NARROWEST,
     PLOTTED,
@@ -322,12 +323,11 @@ def _toml(judged: JudgedExperiment) -> str:
 
 
 def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
-    """Yield how long it took, and what a trial is."""
+    """Yield how long it took, without pauses, and what a trial is."""
     runs = [run for run in judged.runs if run]
-    begun = [run.started_at for run in runs if run.started_at]
-    ended = [run.finished_at for run in runs if run.finished_at]
-    if begun and ended and judged.state.terminal:
-        yield "Took", about((max(ended) - min(begun)).total_seconds())
+    took_s = experiment_took_s(judged)
+    if took_s is not None:
+        yield "Took", about(took_s)
     if runs:
         spec = runs[0].spec
         loads = [f"{each.load.label}, {each.stop.label}" for each in spec.workload.streams]

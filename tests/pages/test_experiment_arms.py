@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import product
+
+import pytest
 
 from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances
-from control_plane.domain.experiment import ExperimentArm
+from control_plane.domain.experiment import ExperimentArm, ExperimentBlock
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import State
 from control_plane.domain.spec import Client, Target
@@ -32,6 +35,50 @@ def test_what_is_left_is_told_by_how_long_the_trials_took() -> None:
     part = experiment_part(judge_experiment(experiment(), runs), lambda _: (), lambda _: 6.0)
     assert part.progress
     assert part.progress.left.split() == ["3", "min"]
+
+
+def took(pause_s: float, sessions: tuple[int, ...], state: State, cancelled_s: float = 10) -> str:
+    """What stands there of two arms; trials take 10 s, and a session begins with one burnt."""
+    runs, at = [arm(place, 1.0, len(sessions), state=state) for place in range(2)], BEGUN
+    moments = {}
+    for number, session in enumerate(sessions):
+        if number == 0 or session != sessions[number - 1]:
+            at += timedelta(seconds=10 + (pause_s if number else 0))
+        for place in range(2):
+            moments[place, number] = at
+            at += timedelta(seconds=10)
+    ended = at - timedelta(seconds=10) + timedelta(seconds=cancelled_s)
+    for place, run in enumerate(runs):
+        trials = [
+            replace(trial, started_at=moments[place, trial.block].isoformat())
+            for trial in run.trials
+        ]
+        runs[place] = replace(run, trials=tuple(trials), started_at=BEGUN, finished_at=ended)
+    numbers = range(len(sessions))
+    blocks = [ExperimentBlock(number, number, sessions[number], "complete") for number in numbers]
+    found = judge_experiment(replace(experiment(), blocks=tuple(blocks)), runs)
+    part = experiment_part(found, lambda _: (), lambda _: 6.0)
+    return dict(part.design).get("Took", "").replace(SPACE, " ")
+
+
+BEGUN = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "sessions", "state", "cancelled_s", "text"),
+    [
+        (0, (1, 1, 1, 1), State.FINISHED, 10, "1 min 30 s"),
+        (50_000, (1, 1, 2, 2), State.FINISHED, 10, "1 min 40 s"),
+        (50_000, (1, 1, 2, 3), State.FINISHED, 10, "1 min 50 s"),
+        (50_000, (1, 1, 2, 2), State.CANCELLED, 50_000, "1 min 50 s"),
+        (0, (1, 1, 1, 1), State.CANCELLED, 12, "1 min 30 s"),
+        (0, (1, 1, 1, 1), State.RUNNING, 10, ""),
+    ],
+)
+def test_an_experiment_took_as_long_as_it_was_measured(
+    pause_s: float, sessions: tuple[int, ...], state: State, cancelled_s: float, text: str
+) -> None:
+    assert took(pause_s, sessions, state, cancelled_s) == text
 
 
 def test_a_unit_that_an_interval_shares_with_its_value_stands_once() -> None:
