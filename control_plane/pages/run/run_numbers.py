@@ -167,11 +167,11 @@ def streams_table(run: Run) -> StreamsTable:
 
     No rows while no trial has ended.
     """
-    unit = time_unit(run.streams)
+    unit, trials = time_unit(run.streams), len(run.trials)
     heads = (
         ColumnHead("Requests"),
         ColumnHead("Errors"),
-        ColumnHead("In flight at the end"),
+        ColumnHead(f"In flight at {f'the ends of {trials} trials' if trials > 1 else 'the end'}"),
         ColumnHead("Throughput", "/s"),
         *(ColumnHead(COLUMN_HEADS.get(part, part), unit) for part in TIME_PARTS),
     )

@@ -6,7 +6,7 @@ import pytest
 
 from control_plane.analysis.summary import error_kinds
 from control_plane.domain.units import SPACE
-from control_plane.pages.run.run_numbers import Tile, error_tile, run_tiles
+from control_plane.pages.run.run_numbers import Tile, error_tile, run_tiles, streams_table
 from tests.builders.runs import ASYNC, detail_of, items
 
 
@@ -68,3 +68,13 @@ def test_nothing_completed() -> None:
     assert tiles["Throughput, items"].value == "0"
     assert tiles["Maximum"].state == "hidden"
     assert SPACE not in tiles["p50"].value
+
+
+@pytest.mark.parametrize(
+    ("trials", "head"),
+    [(1, "In flight at the end"), (3, "In flight at the ends of 3 trials")],
+)
+def test_what_was_in_flight_is_told_of_as_many_ends_as_are_summed(trials: int, head: str) -> None:
+    """Up to 64 users at each end: 192 of them stand under 3 ends."""
+    run = detail_of(items(trials=trials), ASYNC).run
+    assert head in [column.text for column in streams_table(run).heads]
