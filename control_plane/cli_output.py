@@ -36,7 +36,7 @@ TRUST_MARKS = {"full": "", "greyed": "~", "void": "!"}
 """What stands before a number, so that it is told without colours, too."""
 
 _MARKS_MEAN = {
-    "greyed": "~ only 10 to 99 samples lie beyond",
+    "greyed": "~ only 10 to 99 samples lie above it",
     "void": "! of an invalid run: not to be used",
 }
 _PLAIN = {

@@ -377,7 +377,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     if any(row.at_least or row.unanswered for row in comparison.rows if row.metric in TABLED):
         yield AT_LEAST_NOTE
     if "greyed" in levels:
-        yield "Italic: 10 to 99 samples lie beyond."
+        yield "Italic: 10 to 99 samples lie above it."
     if "void" in levels:
         yield "Struck out: the run, or the baseline of the ratio, is invalid."
 

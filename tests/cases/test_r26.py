@@ -90,4 +90,4 @@ def test_weak_and_invalid_numbers_are_told_without_colours(
     assert "! of an invalid run: not to be used" in printed
     (tail,) = [line for line in printed.splitlines() if "p99 response time" in line]
     assert "~" in tail
-    assert "~ only 10 to 99 samples lie beyond" in printed
+    assert "~ only 10 to 99 samples lie above it" in printed

@@ -49,9 +49,9 @@ DOUBTED = ("Response time", "at each percentile")
 SHORTEST_CURVE = nines(0.9)
 """A figure that ends before p90 is hardly more than a point."""
 
-NO_CURVE = "A curve needs 100 samples: then 10 lie beyond p90. What is known stands in the table."
+NO_CURVE = "A curve needs 100 samples: then 10 lie above p90. What is known stands in the table."
 
-DOTTED = "dotted: under 100 samples beyond"
+DOTTED = "dotted: under 100 samples above"
 
 DOTTED_NOTE = annotation(
     DOTTED,

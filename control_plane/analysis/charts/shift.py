@@ -32,7 +32,7 @@ SHORTEST_SHIFT = 0.2
 
 
 TOO_FEW_FOR_SHIFT = (
-    "Two runs with about 320 samples each are needed: then 100 lie beyond p68 in both. What is "
+    "Two runs with about 320 samples each are needed: then 100 lie above p68 in both. What is "
     "known stands in the table."
 )
 

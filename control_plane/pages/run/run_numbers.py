@@ -78,7 +78,7 @@ def time_tile(times: Times | None, percentile: str) -> Tile:
         return Tile(label, NONE, "", needed, "hidden")
     value, unit = split_seconds(times.percentile(percentile) or 0.0)
     return Tile(
-        label, value, unit, f"{number_of(times.support[percentile], 'sample')} beyond", level
+        label, value, unit, f"{number_of(times.support[percentile], 'sample')} above it", level
     )
 
 

@@ -78,7 +78,7 @@ def streams_note(run: Run) -> str:
         for stream in run.streams
     )
     note = f" {AT_LEAST_NOTE}" if bound else ""
-    return f"{merged}Response times; grey: 10 to 99 samples lie beyond.{note}"
+    return f"{merged}Response times; grey: 10 to 99 samples lie above it.{note}"
 
 
 def repeated_values(spec: Spec) -> tuple[str, ...]:

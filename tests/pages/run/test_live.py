@@ -30,7 +30,7 @@ def test_a_live_run_from_the_queue_to_its_end(stored: Stored) -> None:
 
     def measured() -> str:
         said = stored.page(f"/runs/{first}/live")
-        whole = all(part in said for part in ("samples beyond", "live-lag"))
+        whole = all(part in said for part in ("samples above it", "live-lag"))
         return said if whole and "So far: nothing" not in said else ""
 
     fragment = until(measured, "numbers of the first seconds")
