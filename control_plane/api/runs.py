@@ -81,6 +81,8 @@ class RunListQuery(BaseModel):
     and `until` are days in UTC. Runs without the number that is sorted by come last.
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     limit: PageLimit = 50
     cursor: Text = None
     state: State | None = None

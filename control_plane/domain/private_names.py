@@ -46,6 +46,9 @@ _DOMAIN = (
     r"|io|jp|kr|mx|nl|nz|pl|pt|ro|ru|se|sg|tech|tr|ua|uk|za)(?![\w-]|\.\w))"
 )
 _BARE_HOST = re.compile(f"{_ADDRESS}|{_LONG_ADDRESS}|{_DOMAIN}", re.IGNORECASE)
+_MAIL = re.compile(
+    r"(?:\bmailto:|(?<![\w.+/:@-]))[\w.+-]{1,64}@(?:[a-z0-9-]+\.)+[a-z]+", re.IGNORECASE
+)
 _TELLING = re.compile(r"[0-9.-]")
 """A name without one of these is a word as well, such as that of the service `redis`."""
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|\[?::1\]?|0\.0\.0\.0|host-\d+|machine-\d+")
@@ -67,7 +70,8 @@ def without_secrets(text: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Return a text without hosts of URLs, addresses, and names that only hosts have."""
+    """Return a text without mail addresses, hosts of URLs, and names that only hosts have."""
+    text = _MAIL.sub(HIDDEN_CONTENT, text)
     text = _URL.sub(lambda found: f"{found['before']}{_hidden_host(found['host'])}", text)
     return _BARE_HOST.sub(lambda found: _hidden_host(found[0]), text)
 

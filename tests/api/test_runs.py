@@ -96,6 +96,12 @@ def test_a_run_is_changed_found_and_pinned(looplab: Dashboard) -> None:
     assert looplab.delete(f"/api/runs/{run_id}").status_code == 204
 
 
+def test_a_parameter_that_is_not_known_is_refused(looplab: Dashboard) -> None:
+    answer = looplab.get("/api/runs", params={"tagg": "nightly"})
+    assert answer.status_code == 422
+    assert [field["field"] for field in answer.json()["fields"]] == ["tagg"]
+
+
 def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:
     made = [looplab.submit(items_spec(tags=["paged"], **BARE)) for _ in range(3)]
     first = looplab.get("/api/runs?limit=2&tag=paged").json()

@@ -1,7 +1,7 @@
 """A run that is not over yet, as its page shows it each second."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
@@ -124,7 +124,8 @@ def _tiles(view: ProgressView, live: Live) -> Iterator[Tile]:
     which = f", {first.name}" if len(live.streams) > 1 else ""
     yield _throughput(first, which)
     for percentile in ("p50", "p95", "p99"):
-        yield time_tile(first.response_time_s, percentile)
+        tile = time_tile(first.response_time_s, percentile)
+        yield replace(tile, label=f"{tile.label}{which}")
     errors = sum(stream.errors for stream in live.streams)
     completed = sum(stream.completed for stream in live.streams)
     yield error_tile(errors, completed, f"{count(errors)} failed" if errors else "")
