@@ -251,6 +251,21 @@ OTHER_REASONS = (
 """What reasons say that explain themselves."""
 
 
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit)(?:: |$)")
+MOST_RAISED = 200
+
+
+def raised(reason: str, log: Sequence[str]) -> str:
+    """Return `: RuntimeError: DATABASE_URL is not set`, the end of the last traceback in the log.
+
+    Empty where the target did not end by itself, or printed none.
+    """
+    if "exit code" not in reason:
+        return ""
+    last = next((line for line in reversed(log) if _RAISED.match(line)), "")
+    return f": {last[:MOST_RAISED]}" if last and last not in reason else ""
+
+
 def start_hints(reason: str, log: Sequence[str], python: str) -> tuple[str, ...]:
     """Return the remedies that reason and log name, the most telling first; () without any.
 

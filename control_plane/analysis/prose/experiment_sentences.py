@@ -95,7 +95,7 @@ def _broken_and_failed(judged: JudgedExperiment) -> Iterator[str]:
 def _failures(judged: JudgedExperiment) -> Iterator[str]:
     for arm, run in zip(judged.experiment.arms, judged.runs, strict=True):
         if run is not None and run.state is State.FAILED:
-            yield f"{arm.name} failed: {run.reason}."
+            yield f"{arm.name} failed: {(run.reason or 'no reason is known').rstrip('.')}."
 
 
 def sentences_with_all(judged: JudgedExperiment) -> Iterator[str]:

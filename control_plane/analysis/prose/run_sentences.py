@@ -9,6 +9,7 @@ from control_plane.analysis.causes import cause_clause
 from control_plane.analysis.comparison import invalid
 from control_plane.analysis.field_labels import environment_facts, environment_line, settings_text
 from control_plane.analysis.prose import Sentence, joined, number, sentence
+from control_plane.analysis.start_hints import raised
 from control_plane.analysis.summary import mean_with_waiting_s
 from control_plane.analysis.validity.judged_run import GATES, gate_rows
 from control_plane.analysis.validity.response_gates import UNTIL_REMEDY, endless, redirect_advice
@@ -347,6 +348,7 @@ def _headlines(validity: Validity) -> str:
 def _ended_early(run: Run, kind: BannerKind) -> Banner:
     reason = run.reason or ""
     title = reason if reason.lower().startswith(kind) else f"{kind}: {reason}".rstrip(": ")
+    title += raised(reason, run.log)
     text = [_kept(run)]
     if run.log:
         text.append("What the target printed last stands below.")

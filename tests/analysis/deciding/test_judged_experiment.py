@@ -93,6 +93,13 @@ def test_an_interval_on_both_sides_of_one_is_told_by_both_signs() -> None:
     assert told in experiment_sentence(found)
 
 
+def test_the_reason_of_a_failed_arm_ends_with_one_point() -> None:
+    failed = replace(arm(1, 1.0), state=State.FAILED, reason="Start it, then run again.", trials=())
+    told = experiment_sentence(judge_experiment(experiment(), [arm(0, 1.0), failed]))
+    assert "new failed: Start it, then run again." in told
+    assert ".." not in told
+
+
 def test_the_ratio_is_that_of_the_two_values_beside_it() -> None:
     runs = [arm(0, 1.0), arm(1, 1.5), arm(2, 8.0, blocks=4, state=State.FAILED)]
     for metric in judge_experiment(experiment(3), runs).primary:
@@ -161,7 +168,7 @@ def test_an_arm_that_failed_leaves_the_others_their_blocks() -> None:
     finished, failed = (metric.verdict for metric in found.primary)
     assert finished.finding == "better"
     assert (failed.finding, failed.reason) == ("no_verdict", "failed_side")
-    assert "other failed: None." in experiment_sentence(found)
+    assert "other failed: no reason is known." in experiment_sentence(found)
 
 
 def test_an_arm_that_died_at_the_end_wins_nothing() -> None:

@@ -296,6 +296,15 @@ def test_banners_of_validity(validity, kind, title, text):
         ),
         (
             State.FAILED,
+            "target ended before it was ready, exit code 1",
+            0,
+            ("Traceback (most recent call last):", "RuntimeError: DATABASE_URL is not set", "bye"),
+            "Failed: target ended before it was ready, exit code 1: "
+            "RuntimeError: DATABASE_URL is not set",
+            "Nothing was measured. What the target printed last stands below.",
+        ),
+        (
+            State.FAILED,
             "target died, signal 9",
             1,
             (),
