@@ -211,7 +211,7 @@ def _submissions(settings: Settings) -> Submissions:
 
 def _usual_seconds(spec: Spec) -> float:
     """Return how long all trials take where no run before tells of this machine."""
-    return expected_seconds(spec, None)
+    return expected_seconds(spec)
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

@@ -231,6 +231,17 @@ class RunOfSpec:
 
 
 @dataclass(frozen=True)
+class LastRun:
+    """What earlier runs tell of how long one takes; None where there is none of its kind.
+
+    `rate_per_s` is their throughput, `ready_s` how long their target took to start.
+    """
+
+    rate_per_s: float | None = None
+    ready_s: float | None = None
+
+
+@dataclass(frozen=True)
 class Pin:
     """A run that is kept under a name, from deletion too, and offered first as a baseline.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.observations import Gauges
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Live, LiveStream, State
+from control_plane.domain.run import LastRun, Live, LiveStream, State
 from control_plane.domain.spec import Spec, Stream
 from control_plane.domain.stream_record import Second, merge_seconds
 from control_plane.domain.times_and_percentiles import Times, Unanswered
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from control_plane.domain.histogram import Histogram
 
 START_S = 1.2
-"""A bundled target and its load workers until both are ready."""
+"""A bundled target and its load workers until both are ready; for any that never started here."""
 
 REACH_S = 0.5
-"""The load workers alone, for a target that runs already."""
+"""The load workers alone, beside a target whose start is known, or which runs already."""
+
+UNKNOWN = LastRun()
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Phases:
         return ", ".join(f"{name} {_seconds(value)}" for name, value in named if value)
 
 
-def expected_seconds(spec: Spec, rate_per_s: float | None) -> float:
-    """Return how long all trials of the run take; `rate_per_s` as in `expected_phases`."""
-    return spec.trials * expected_phases(spec, rate_per_s).trial_s
+def expected_seconds(spec: Spec, last: LastRun = UNKNOWN) -> float:
+    """Return how long all trials of the run take; `last` as in `expected_phases`."""
+    return spec.trials * expected_phases(spec, last).trial_s
 
 
 def experiment_seconds(arms: Sequence[Spec], expected_seconds: Callable[[Spec], float]) -> float:
@@ -65,18 +67,21 @@ def experiment_seconds(arms: Sequence[Spec], expected_seconds: Callable[[Spec], 
     return sum(each) + max(each) / arms[0].trials
 
 
-def expected_phases(spec: Spec, rate_per_s: float | None) -> Phases:
-    """Return the expected phases of one trial.
-
-    `rate_per_s` is the throughput of the last run of this kind, None where there is none.
-    """
-    rate = rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
+def expected_phases(spec: Spec, last: LastRun = UNKNOWN) -> Phases:
+    """Return the expected phases of one trial, by what the last run of this kind tells."""
+    rate = last.rate_per_s or STRATEGIES[spec.client.strategy].usual_per_s
     ramps = [stream.load.ramp_up_s for stream in spec.workload.streams]
     return Phases(
-        start_s=START_S if spec.target.started else REACH_S,
+        start_s=_start_s(spec, last),
         warmup_s=spec.warmup_s + max(ramps),
         measure_s=max(_window_s(stream, rate) for stream in spec.workload.streams),
     )
+
+
+def _start_s(spec: Spec, last: LastRun) -> float:
+    if not spec.target.started:
+        return REACH_S
+    return START_S if last.ready_s is None else last.ready_s + REACH_S
 
 
 def _window_s(stream: Stream, rate_per_s: float) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from control_plane.domain.errors import Conflict, MachineBusy, NotFound, StoreError
 from control_plane.domain.experiment import Experiment
 from control_plane.domain.result import Progress
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import LastRun, Run, State
 from control_plane.jobs import Runtime
 from control_plane.jobs.manual_targets import ManualTargets
 from control_plane.jobs.progress_and_expected_time import LiveRun
@@ -52,10 +52,10 @@ class RunQueue:
         self,
         store: Store,
         runtime: Runtime,
-        rate_of: Callable[[Run], float | None],
+        last_run: Callable[[Run], LastRun],
         manual_targets: ManualTargets,
     ) -> None:
-        self._store, self._runtime, self._rate_of = store, runtime, rate_of
+        self._store, self._runtime, self._last_run = store, runtime, last_run
         self._manual_targets = manual_targets
         self._wake = asyncio.Event()
         self._taking = asyncio.Lock()
@@ -221,7 +221,7 @@ class RunQueue:
     def _job_of(self, run: Run) -> "RunJob":
         from control_plane.jobs.run_job import RunJob
 
-        return RunJob(run, self._store, self._runtime, self._rate_of)
+        return RunJob(run, self._store, self._runtime, self._last_run)
 
     def _waiting_arms(self, experiment: Experiment, first: Run) -> list[Run]:
         """Return the other arms that are queued; the oldest of all is the first of those left."""

@@ -16,7 +16,7 @@ from control_plane.analysis.summary import merge
 from control_plane.analysis.validity.judged_run import disturbances, judge
 from control_plane.domain.errors import TargetFailed, TrialFailed
 from control_plane.domain.result import Cause, Environment, Summary, Validity
-from control_plane.domain.run import Run, State, TrialResult
+from control_plane.domain.run import LastRun, Run, State, TrialResult
 from control_plane.domain.secrets import secret_texts
 from control_plane.domain.sequence_numbers import ReservedNumbers, most_numbers, reserved
 from control_plane.domain.spec import BUNDLED, Workload
@@ -50,22 +50,21 @@ from control_plane.targets.observation.stalls import source_lines
 class RunJob:
     """Executes one queued run. `live_run` shows it meanwhile, `termination` decides how it ends.
 
-    `rate_of` tells the throughput of the last run of this kind, None where there is none. What is
-    sent once in a run is shared out among `places`, one for each trial. All trials ask the address
-    that the first one `reached`. Trials of a run that was
-    paused count as its first ones.
+    `last_run` tells of earlier ones of this kind. What is sent once in a run is shared out among
+    `places`, one for each trial. All trials ask the address that the first one `reached`. Trials of
+    a run that was paused count as its first ones.
     """
 
     def __init__(
-        self, run: Run, store: Store, runtime: Runtime, rate_of: Callable[[Run], float | None]
+        self, run: Run, store: Store, runtime: Runtime, last_run: Callable[[Run], LastRun]
     ) -> None:
         spec = run.spec
-        self.run, self._store, self._runtime, self._rate_of = run, store, runtime, rate_of
+        self.run, self._store, self._runtime, self._last_run = run, store, runtime, last_run
         self.live_run = LiveRun(
             run.id,
             spec.workload.streams,
             spec.trials,
-            expected_phases(spec, None),
+            expected_phases(spec),
             time.monotonic,
         )
         self.live_run.deadline_s = spec.timeout_s
@@ -145,7 +144,7 @@ class RunJob:
         self._runtime = replace(self._runtime, applications=applications, reached=self.reached)
         for trial in self.run.trials:
             self.reached.setdefault(self.run.spec.target.url, trial.target.address)
-        self.live_run.expected = expected_phases(self.run.spec, self._rate_of(self.run))
+        self.live_run.expected = expected_phases(self.run.spec, self._last_run(self.run))
 
     async def trial(self, block: int, shown: int | None = None, *, burnt: bool = False) -> None:
         """Execute one trial and keep its result; a `burnt` one is thrown away.

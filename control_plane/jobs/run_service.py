@@ -11,17 +11,22 @@ from control_plane.domain.errors import Conflict, InvalidInput, NotFound, Target
 from control_plane.domain.experiment import Experiment, read_experiment
 from control_plane.domain.limits import Limits
 from control_plane.domain.result import Environment, Progress
-from control_plane.domain.run import Live, Run, State
+from control_plane.domain.run import LastRun, Live, Run, State
 from control_plane.domain.spec import AnyTarget, Spec, Target
 from control_plane.domain.spec_json import SOME_WORKLOAD, Document, write_spec
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.progress_and_expected_time import Phases, expected_phases, expected_seconds
+from control_plane.jobs.progress_and_expected_time import (
+    UNKNOWN,
+    Phases,
+    expected_phases,
+    expected_seconds,
+)
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
-from control_plane.jobs.submissions import Submissions, rate_kind
+from control_plane.jobs.submissions import Submissions, run_kind
 from control_plane.store.audit_log import Action
 from control_plane.store.bundle_import import ImportedBundle
 from control_plane.store.store import Draft, Store
@@ -73,7 +78,7 @@ class RunService:
         )
         self.manual_targets = ManualTargets(runtime)
         self._queue = RunQueue(
-            store, runtime, lambda run: self._rate_of(run.spec), self.manual_targets
+            store, runtime, lambda run: self._last_run(run.spec), self.manual_targets
         )
         self.loads: Callable[[], bool] = lambda: self._queue.loads
         runtime.interpreters.give_way_while(lambda: self._queue.busy, self.loads)
@@ -185,7 +190,7 @@ class RunService:
 
     def seconds_of_experiments(self, documents: Sequence[Document]) -> list[float | InvalidInput]:
         """Return how long each takes, or else why it cannot be measured."""
-        return self.submissions.seconds_of_experiments(documents, self._store.last_rates)
+        return self.submissions.seconds_of_experiments(documents, self._store.last_runs)
 
     async def cancel_experiment(self, experiment_id: str) -> None:
         """End every arm that is not over; complete blocks stay. Raises Conflict where none is."""
@@ -389,12 +394,12 @@ class RunService:
         return cpu_model()
 
     def expected_seconds(self, spec: Spec) -> float:
-        """Return how long the run will take, from the last run of its kind on this machine."""
-        return expected_seconds(spec, self._rate_of(spec))
+        """Return how long the run will take, from the last runs of its kind."""
+        return expected_seconds(spec, self._last_run(spec))
 
     def expected_phases(self, spec: Spec) -> Phases:
         """Return how long each phase of a trial will take."""
-        return expected_phases(spec, self._rate_of(spec))
+        return expected_phases(spec, self._last_run(spec))
 
-    def _rate_of(self, spec: Spec) -> float | None:
-        return self._store.last_rates([kind := rate_kind(spec)]).get(kind)
+    def _last_run(self, spec: Spec) -> LastRun:
+        return self._store.last_runs([kind := run_kind(spec)]).get(kind, UNKNOWN)

@@ -18,6 +18,7 @@ from control_plane.domain.experiment import (
     rounded_blocks,
 )
 from control_plane.domain.limits import Limits, bounded
+from control_plane.domain.run import LastRun
 from control_plane.domain.secrets import HiddenSpec, hide_spec, misplaced
 from control_plane.domain.spec import NamedTarget, Spec, Target
 from control_plane.domain.spec_json import (
@@ -30,7 +31,11 @@ from control_plane.domain.spec_json import (
 )
 from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
-from control_plane.jobs.progress_and_expected_time import expected_seconds, experiment_seconds
+from control_plane.jobs.progress_and_expected_time import (
+    UNKNOWN,
+    expected_seconds,
+    experiment_seconds,
+)
 from control_plane.store.store import Draft
 from control_plane.store.stored_configurations import RunKind
 from control_plane.targets.application import Applications, application_errors, missing_files
@@ -44,14 +49,15 @@ from control_plane.targets.interpreter_packages import (
     installed_choice,
 )
 
-LastRates = Callable[[Collection[RunKind]], Mapping[RunKind, float]]
-"""Returns by kind the requests per second of the last run like this, as the store does."""
+LastRuns = Callable[[Collection[RunKind]], Mapping[RunKind, LastRun]]
+"""Returns by kind what the last run like this tells, as the store does."""
 
 
-def rate_kind(spec: Spec) -> RunKind:
-    """Return by what the last run like this is found: client, parts of the target, first path."""
+def run_kind(spec: Spec) -> RunKind:
+    """Return by what the last run like this is found."""
     path = spec.workload.streams[0].requests[0].path
-    return spec.client.strategy, target_name(spec.target), path
+    application = spec.target.application or ""
+    return spec.client.strategy, target_name(spec.target), path, application
 
 
 def _wrong_arms(
@@ -174,18 +180,18 @@ class Submissions:
         return [*arms, _control_of(arms)] if submitted.control else arms
 
     def seconds_of_experiments(
-        self, documents: Sequence[Mapping[str, Any]], last_rates: LastRates
+        self, documents: Sequence[Mapping[str, Any]], last_runs: LastRuns
     ) -> list[float | InvalidInput]:
         """Return how long each takes with all blocks, and the burnt trial; else what is wrong.
 
-        `last_rates` is asked once, for all of their arms.
+        `last_runs` is asked once, for all of their arms.
         """
         planned = [self._specs_or_wrong(document) for document in documents]
         specs = [spec for arms in planned if isinstance(arms, list) for spec in arms]
-        rates = last_rates([rate_kind(spec) for spec in specs])
+        known = last_runs([run_kind(spec) for spec in specs])
 
         def expected(spec: Spec) -> float:
-            return expected_seconds(spec, rates.get(rate_kind(spec)))
+            return expected_seconds(spec, known.get(run_kind(spec), UNKNOWN))
 
         return [
             arms if isinstance(arms, InvalidInput) else self._seconds_or_wrong(arms, expected)

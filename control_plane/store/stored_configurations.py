@@ -1,4 +1,4 @@
-"""Configurations: those that people added, and how quick one was when it was measured last."""
+"""Configurations: those that people added, and what the last run of one tells of the next."""
 
 import json
 from collections.abc import Collection
@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from control_plane.domain.errors import Conflict, NotFound
+from control_plane.domain.run import LastRun
 from control_plane.domain.spec import Target
 from control_plane.domain.spec_json import adapter
 from control_plane.store.database import Database, read_each
@@ -16,8 +17,11 @@ MAX_ADDED = 100
 """The most that there may be, so that every form can show them."""
 
 
-RunKind = tuple[str, str, str]
-"""Strategy, configuration by the name of its parts, and path of the first request class."""
+RunKind = tuple[str, str, str, str]
+"""Strategy, configuration by the name of its parts, path of the first request class, application.
+
+The last is "" for a server that runs already.
+"""
 
 
 def _configuration_of(row: AddedConfigurationRow) -> tuple[str, Target]:
@@ -61,25 +65,33 @@ class KnownConfigurations:
                 raise NotFound(f"There is no added configuration {name[:60]!r}.")
             session.delete(row)
 
-    def last_rates(self, kinds: Collection[RunKind]) -> dict[RunKind, float]:
-        """Return by kind the requests per second of the last run like this; none without one.
+    def last_runs(self, kinds: Collection[RunKind]) -> dict[RunKind, LastRun]:
+        """Return by kind what the last finished run like this tells.
 
-        Its first request class has that path, and it is among the 100 last runs of that strategy
-        and configuration.
+        Of the rate one among the 100 last of that strategy and configuration, whose first request
+        class has that path; of the start one measured here, of that configuration, among the 100
+        last of that application.
         """
         given = {"kinds": json.dumps(sorted(set(kinds)))}
         with self._database.read() as session:
-            rows = session.connection().execute(LAST_RATES, given).all()
-        found = {(kind[0], kind[1], kind[2]): rate for *kind, rate in rows}
-        return {kind: rate for kind, rate in found.items() if isinstance(rate, float)}
+            rows = session.connection().execute(LAST_RUNS, given).all()
+        return {
+            (strategy, configuration, path, application): LastRun(_number(rate), _number(ready_s))
+            for strategy, configuration, path, application, rate, ready_s in rows
+        }
 
 
-LAST_RATES = text("""
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
+LAST_RUNS = text("""
 WITH kind AS (
     SELECT json_extract(value, '$[0]') AS strategy, json_extract(value, '$[1]') AS configuration,
-        json_extract(value, '$[2]') AS path FROM json_each(:kinds)
+        json_extract(value, '$[2]') AS path, json_extract(value, '$[3]') AS application
+    FROM json_each(:kinds)
 )
-SELECT strategy, configuration, path, (
+SELECT strategy, configuration, path, application, (
     SELECT rate_per_s FROM run JOIN run_facts ON run = seq
     WHERE seq IN (
         SELECT seq FROM run WHERE strategy = kind.strategy AND state = 'finished'
@@ -87,5 +99,12 @@ SELECT strategy, configuration, path, (
     ) AND CASE WHEN json_valid(spec)
         THEN json_extract(spec, '$.workload.streams[0].requests[0].path') END = kind.path
     ORDER BY seq DESC LIMIT 1
+), (
+    SELECT CASE WHEN json_valid(document) THEN json_extract(document, '$.target.ready_s') END
+    FROM trial WHERE run = (
+        SELECT max(seq) FROM run WHERE seq IN (
+            SELECT seq FROM run WHERE application = kind.application ORDER BY seq DESC LIMIT 100
+        ) AND configuration = kind.configuration AND state = 'finished' AND origin IS NULL
+    ) ORDER BY block DESC LIMIT 1
 ) FROM kind
 """)

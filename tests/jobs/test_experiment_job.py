@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from control_plane.domain.run import LastRun
 from control_plane.jobs import Runtime
 from control_plane.jobs.experiment_job import ExperimentJob
 from control_plane.jobs.run_job import RunJob
@@ -88,7 +89,7 @@ def test_all_arms_ask_the_address_that_the_first_one_reached(tmp_path: Path) -> 
     made = decided(store, "classic", (BLOCKING, THREADED, ASYNC))
     runtime = Runtime(store.instance, tmp_path, frozenset(), "normal")
     runs = [store.run(arm.run_id or "") for arm in made.arms]
-    jobs = {run.id: RunJob(run, store, runtime, lambda _run: None) for run in runs}
+    jobs = {run.id: RunJob(run, store, runtime, lambda _run: LastRun()) for run in runs}
     ExperimentJob(made, jobs, store)
     store.close()
     first, *others = jobs.values()

@@ -8,10 +8,11 @@ import pytest
 from control_plane.domain.client_strategies import STRATEGIES
 from control_plane.domain.histogram import Histogram
 from control_plane.domain.load_models import AnyLoad, Burst, Closed, Open, Periodic, RateStep
-from control_plane.domain.run import State
+from control_plane.domain.run import LastRun, State
 from control_plane.domain.spec import RequestClass, Spec, Stop, Stream, UrlTarget, Workload
 from control_plane.domain.stream_record import Second
 from control_plane.jobs.progress_and_expected_time import (
+    REACH_S,
     START_S,
     LiveRun,
     Phases,
@@ -203,16 +204,16 @@ def of(*streams: tuple[AnyLoad, Stop, float]) -> Spec:
 
 
 def test_a_window_of_a_given_length():
-    assert expected_phases(spec(duration_s=5.0), None) == Phases(START_S, 1.0, 5.0)
+    assert expected_phases(spec(duration_s=5.0)) == Phases(START_S, 1.0, 5.0)
 
 
 def test_a_window_by_requests_uses_the_last_rate_seen():
-    assert expected_phases(spec(), 10_000).measure_s == pytest.approx(2.4999)
+    assert expected_phases(spec(), LastRun(10_000)).measure_s == pytest.approx(2.4999)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_window_by_requests_falls_back_on_the_usual_rate(strategy):
-    found = expected_phases(spec(strategy, 1), None).measure_s
+    found = expected_phases(spec(strategy, 1)).measure_s
     assert found == pytest.approx(24_999 / STRATEGIES[strategy].usual_per_s)
 
 
@@ -232,31 +233,33 @@ def test_a_window_by_requests_falls_back_on_the_usual_rate(strategy):
     ],
 )
 def test_the_load_model_may_set_the_pace(load, expected):
-    assert expected_phases(of((load, Stop(requests=100), 0.0)), 1_000).measure_s == pytest.approx(
-        expected
-    )
+    assert expected_phases(
+        of((load, Stop(requests=100), 0.0)), LastRun(1_000)
+    ).measure_s == pytest.approx(expected)
 
 
 def test_the_longest_stream_counts_from_its_own_start():
     streams = ((Closed(), Stop(duration_s=5.0), 0.0), (Closed(), Stop(duration_s=2.0), 4.0))
-    assert expected_phases(of(*streams), None).measure_s == 6.0
+    assert expected_phases(of(*streams)).measure_s == 6.0
 
 
 def test_the_ramp_comes_before_the_warm_up():
-    assert (
-        expected_phases(of((Closed(ramp_up_s=3.0), Stop(duration_s=5.0), 0.0)), None).warmup_s
-        == 4.0
-    )
+    assert expected_phases(of((Closed(ramp_up_s=3.0), Stop(duration_s=5.0), 0.0))).warmup_s == 4.0
 
 
 def test_a_running_target_needs_no_start():
-    found = expected_phases(spec(target=UrlTarget("http://127.0.0.1:9000"), duration_s=5.0), None)
+    found = expected_phases(spec(target=UrlTarget("http://127.0.0.1:9000"), duration_s=5.0))
     assert found.start_s < START_S
+
+
+def test_a_target_is_expected_to_start_as_it_did_last():
+    found = [expected_phases(spec(), LastRun(ready_s=ready_s)).start_s for ready_s in (8.0, 0.2)]
+    assert found == [8.0 + REACH_S, 0.2 + REACH_S]
 
 
 def test_trials_follow_each_other():
     found = spec(duration_s=5.0, trials=3)
-    assert expected_seconds(found, None) == pytest.approx(3 * (START_S + 1.0 + 5.0))
+    assert expected_seconds(found) == pytest.approx(3 * (START_S + 1.0 + 5.0))
 
 
 @pytest.mark.parametrize(
