@@ -51,7 +51,7 @@ from control_plane.cli_output import (
     print_run,
     print_what_encodings_lack,
 )
-from control_plane.cli_trend_and_database import database_commands
+from control_plane.cli_results_and_database import database_commands
 from control_plane.dashboard_client import DashboardClient, NoDashboard
 from control_plane.domain.errors import (
     DatabaseOwned,

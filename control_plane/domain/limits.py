@@ -89,6 +89,9 @@ MAX_COMPARED_RUNS = 12
 """How many runs stand side by side at most; so many letters, marks and colours tell them apart."""
 MAX_BUNDLE_BYTES = 1_000_000_000
 """How large a file of results from elsewhere may be."""
+MAX_TOOL_STREAMS = 200
+MAX_PERCENTILES = 1_000
+"""How many names of requests a file of another tool may tell of, and percentiles of each."""
 
 
 @dataclass(frozen=True)

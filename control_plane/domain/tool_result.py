@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, get_args
 
 from control_plane.domain.ids import tool_result_address
+from control_plane.domain.limits import MAX_PERCENTILES, MAX_TOOL_STREAMS
 
 if TYPE_CHECKING:
     from control_plane.domain.histogram import Histogram
@@ -105,8 +106,6 @@ def report_fault(report: ToolReport) -> str:
     return ""
 
 
-MAX_TOOL_STREAMS = 200
-MAX_PERCENTILES = 1_000
 MOST = 1e15
 ROUNDED = 0.99
 """A percentile may be so much below a lower one, because tools round them differently."""

@@ -19,9 +19,9 @@ import numpy as np
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram, bucket, merge
+from control_plane.domain.limits import MAX_TOOL_STREAMS
 from control_plane.domain.times_and_percentiles import PERCENTILES
 from control_plane.domain.tool_result import (
-    MAX_TOOL_STREAMS,
     TIME_UNITS,
     TimeUnit,
     ToolReading,

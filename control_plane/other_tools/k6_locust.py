@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from control_plane.domain.errors import InvalidInput
+from control_plane.domain.limits import MAX_TOOL_STREAMS
 from control_plane.domain.tool_result import (
-    MAX_TOOL_STREAMS,
     ToolReading,
     ToolReport,
     ToolSeconds,

@@ -9,8 +9,9 @@ import numpy as np
 
 from control_plane.domain.errors import InvalidInput
 from control_plane.domain.histogram import HIGHEST_NS, Counts, Histogram
+from control_plane.domain.limits import MAX_TOOL_STREAMS
 from control_plane.domain.times_and_percentiles import PERCENTILES, needed_samples
-from control_plane.domain.tool_result import MAX_TOOL_STREAMS, ToolSeconds, ToolStream, ToolTimes
+from control_plane.domain.tool_result import ToolSeconds, ToolStream, ToolTimes
 from control_plane.other_tools.tool_file import (
     LAST_MOMENT_S,
     MAX_KINDS,

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
+from control_plane.domain.limits import MAX_PERCENTILES, MAX_TOOL_STREAMS
 from control_plane.domain.tool_result import (
-    MAX_PERCENTILES,
-    MAX_TOOL_STREAMS,
     ToolReport,
     ToolSeconds,
     ToolStream,
