@@ -141,8 +141,7 @@ def experiment_part(
 
     `hints` help a run that failed; `expected_seconds` of a spec is how long all its trials take.
     """
-    experiment = judged.experiment
-    labels = arm_labels(experiment)
+    experiment, labels = judged.experiment, arm_labels(judged.experiment)
     shown, half = _shown(judged)
     groups = tuple(_groups(shown, labels, half))
     title, rest = experiment_headline(judged, labels)

@@ -7,19 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import JudgedExperiment, judge_experiment
 from control_plane.analysis.deciding.noise_floor import block_variances, floor_documents
 from control_plane.analysis.differences import after_pause
 from control_plane.analysis.prose.experiment_and_trend_json import experiment_document
 from control_plane.analysis.prose.experiment_sentences import (
-    experiment_headline,
     experiment_sentence,
     ratio_with_interval,
 )
 from control_plane.analysis.prose.markdown_and_junit import experiment_markdown
 from control_plane.analysis.prose.run_sentences import lede
-from control_plane.analysis.run_labels import arm_labels
 from control_plane.domain.experiment import (
     Experiment,
     ExperimentArm,
@@ -73,31 +70,6 @@ def test_the_metric_that_decides_makes_the_sentence(factor: float, finding: str,
     found = judged(1.0, factor)
     assert [metric.verdict.finding for metric in found.primary] == [finding]
     assert experiment_sentence(found).startswith(said)
-
-
-def test_an_interval_on_both_sides_of_one_is_told_by_both_signs() -> None:
-    """Alike on the page, in the sentence and in tables; no end is a factor below one."""
-    runs = [arm(0, 1.0), arm(1, 0.885)]
-    found = judge_experiment(experiment(), runs)
-    (metric,) = found.primary
-    assert metric.verdict.effect is not None
-    wide = replace(metric.verdict, within_95=Interval(0.444, 1.77), finding="inconclusive")
-    others = tuple(each for each in found.metrics if each is not metric)
-    found = replace(found, metrics=(replace(metric, verdict=wide), *others))
-    lead, _ = experiment_headline(found, arm_labels(found.experiment))
-    page = with_spaces("".join(part.text for part in lead))
-    ratio, ends = ratio_with_interval(metric.verdict.effect.ratio, Interval(0.444, 1.77))
-    assert (ratio, ends) == ("÷1.13", "[÷2.25, ×1.77]")
-    assert f"lower by a factor of 1.13 {ends}" in page
-    told = "lower by a factor of 1.13 (95 % interval ÷2.25 to ×1.77)"
-    assert told in experiment_sentence(found)
-
-
-def test_the_reason_of_a_failed_arm_ends_with_one_point() -> None:
-    failed = replace(arm(1, 1.0), state=State.FAILED, reason="Start it, then run again.", trials=())
-    told = experiment_sentence(judge_experiment(experiment(), [arm(0, 1.0), failed]))
-    assert "new failed: Start it, then run again." in told
-    assert ".." not in told
 
 
 def test_the_ratio_is_that_of_the_two_values_beside_it() -> None:
