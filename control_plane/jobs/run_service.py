@@ -18,12 +18,7 @@ from control_plane.domain.tool_result import ToldOfFile
 from control_plane.jobs import Runtime
 from control_plane.jobs.application_check import ApplicationChecks, OpenApiCache
 from control_plane.jobs.manual_targets import ManualTargets
-from control_plane.jobs.progress_and_expected_time import (
-    UNKNOWN,
-    Phases,
-    expected_phases,
-    expected_seconds,
-)
+from control_plane.jobs.progress_and_expected_time import Phases, expected_phases, expected_seconds
 from control_plane.jobs.queue import IdleTasks, QueueStatus, RunQueue
 from control_plane.jobs.run_end import CANCELLED, PAUSED, RunEnd, withdraw
 from control_plane.jobs.submissions import Submissions, run_kind
@@ -402,4 +397,4 @@ class RunService:
         return expected_phases(spec, self._last_run(spec))
 
     def _last_run(self, spec: Spec) -> LastRun:
-        return self._store.last_runs([kind := run_kind(spec)]).get(kind, UNKNOWN)
+        return self._store.last_runs([kind := run_kind(spec)])[kind]

@@ -31,11 +31,7 @@ from control_plane.domain.spec_json import (
 )
 from control_plane.domain.target_addresses import is_here, port_of
 from control_plane.domain.units import figures
-from control_plane.jobs.progress_and_expected_time import (
-    UNKNOWN,
-    expected_seconds,
-    experiment_seconds,
-)
+from control_plane.jobs.progress_and_expected_time import expected_seconds, experiment_seconds
 from control_plane.store.store import Draft
 from control_plane.store.stored_configurations import RunKind
 from control_plane.targets.application import Applications, application_errors, missing_files
@@ -191,7 +187,7 @@ class Submissions:
         known = last_runs([run_kind(spec) for spec in specs])
 
         def expected(spec: Spec) -> float:
-            return expected_seconds(spec, known.get(run_kind(spec), UNKNOWN))
+            return expected_seconds(spec, known[run_kind(spec)])
 
         return [
             arms if isinstance(arms, InvalidInput) else self._seconds_or_wrong(arms, expected)

@@ -75,10 +75,11 @@ class KnownConfigurations:
         given = {"kinds": json.dumps(sorted(set(kinds)))}
         with self._database.read() as session:
             rows = session.connection().execute(LAST_RUNS, given).all()
-        return {
+        found = {
             (strategy, configuration, path, application): LastRun(_number(rate), _number(ready_s))
             for strategy, configuration, path, application, rate, ready_s in rows
         }
+        return {kind: found.get(kind, LastRun()) for kind in kinds}
 
 
 def _number(value: object) -> float | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from control_plane.domain.result import Validity
-from control_plane.domain.run import Run, State
+from control_plane.domain.run import LastRun, Run, State
 from control_plane.domain.spec import BUNDLED, Target
 from control_plane.store.store import Store
 from tests.builders.runs import ASYNC, merged_streams, trial_of
@@ -34,6 +34,8 @@ def test_the_last_start_is_that_of_the_same_target(store: Store) -> None:
     done(9.0, last=State.FINALIZING)
     assert [ready_s(), ready_s("shop"), ready_s(configuration="two")] == [0.7, 8.0, None]
     assert ready_s("") is None
+    odd = ("async", "one", "/\0\udc80", BUNDLED)
+    assert store.last_runs([odd]) == {odd: LastRun()}
 
 
 def test_the_last_rate_is_that_of_the_same_kind(store: Store) -> None:
