@@ -3,10 +3,12 @@
 import os
 import platform
 import resource
+import shlex
 import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,8 +17,9 @@ from typing import Literal
 from control_plane.domain.errors import StoreError
 from control_plane.domain.server_command_lines import server_packages
 from control_plane.settings import Settings
+from control_plane.store.database import store_errors
 from control_plane.store.instance_lock import held_files, read_lock
-from control_plane.store.schema_and_backups import check, instance_of
+from control_plane.store.schema_and_backups import check, instance_of, left_as_found
 from control_plane.targets.configurations import install_servers
 from control_plane.targets.guard import OPEN_FILES
 from control_plane.targets.marked_processes import marked_processes
@@ -35,6 +38,8 @@ FEW_PORTS = 10_000
 BUSY_CORES_SHARE = 0.2
 SWAPPED_BYTES = 100_000_000
 LITTLE_DISK_BYTES = 1_000_000_000
+MUCH_FREE_BYTES = 100_000_000
+MUCH_FREE_SHARE = 0.5
 OLDEST_SQLITE = (3, 34, 0)
 """The first that searches three letters anywhere in a text."""
 SLOW_CLOCKS = {"hpet", "acpi_pm", "jiffies", "refined-jiffies"}
@@ -185,6 +190,7 @@ def _database(settings: Settings) -> Examined:
     path = settings.db.expanduser().resolve()
     try:
         schema = check(path)
+        size, free = (0, 0) if schema is None else _sizes(path)
     except StoreError as error:
         return Examined("database", "bad", str(error))
     if schema is None and (held := held_files(path)) is not None:
@@ -193,7 +199,27 @@ def _database(settings: Settings) -> Examined:
         return Examined("database", "bad", text, remedy)
     if schema is None:
         return Examined("database", "good", f"{path} can be made")
-    return Examined("database", "good", f"{path} has schema {schema}")
+    text = f"{path} has schema {schema}"
+    if free < max(MUCH_FREE_BYTES, MUCH_FREE_SHARE * size):
+        return Examined("database", "good", text)
+    text += f"; {free / 1e6:,.0f} of its {size / 1e6:,.0f} MB held runs that were deleted"
+    command = shlex.join(["sqlite3", str(path), "VACUUM"])
+    remedy = f"New runs fill them. To give them back: end Looplab, then {command}."
+    return Examined("database", "doubt", text, remedy)
+
+
+def _sizes(path: Path) -> tuple[int, int]:
+    """Return how many bytes a database has, and in how many of them nothing lies any more."""
+    with (
+        store_errors(path),
+        left_as_found(path) as uri,
+        closing(sqlite3.connect(uri, uri=True)) as connection,
+    ):
+        pages, free, page = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return pages * page, free * page
 
 
 def _leftovers(settings: Settings) -> Examined:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -15,9 +16,11 @@ import pytest
 
 from control_plane import doctor
 from control_plane.doctor import Examined, examine
+from control_plane.domain.run import State
 from control_plane.settings import Settings
 from control_plane.store.store import open_store
 from control_plane.targets.observation import machine
+from tests.builders.states import in_state
 from tests.dashboard import provide_database
 
 SYSTEM = {
@@ -45,6 +48,31 @@ def test_nothing_is_made_or_changed(tmp_path: Path) -> None:
     assert "can be made" in found["database"].text
     open_store(provide_database(tmp_path / "runs.db")).close()
     assert "has schema" in looked_at(Settings(db=tmp_path / "runs.db"))["database"].text
+
+
+def test_room_that_deleted_runs_left_is_told_and_can_be_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = provide_database(tmp_path / "runs.db")
+    with closing(open_store(path)) as store:
+        run = in_state(store, State.FAILED)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE filling AS SELECT zeroblob(4000000) AS bytes")
+        connection.execute("DROP TABLE filling")
+    size = path.stat().st_size
+    assert looked_at(Settings(db=path))["database"].level == "good"
+    monkeypatch.setattr(doctor, "MUCH_FREE_BYTES", 3_000_000)
+    found = looked_at(Settings(db=path))["database"]
+    assert found.level == "doubt"
+    assert f"of its {size / 1e6:,.0f} MB held runs that were deleted" in found.text
+    command = shlex.split(found.remedy.partition("then ")[2].removesuffix("."))
+    assert command == ["sqlite3", str(path), "VACUUM"]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(command[-1])
+    assert path.stat().st_size < size - 3_000_000
+    assert looked_at(Settings(db=path))["database"].level == "good"
+    with closing(open_store(path)) as store:
+        assert store.run(run.id) == run
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
