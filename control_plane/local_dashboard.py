@@ -23,7 +23,6 @@ from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address, is_digest
 from control_plane.domain.run import State
-from control_plane.domain.spec import Spec
 from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.experiments.experiment_file import bundled_documents
@@ -69,7 +68,7 @@ class LocalDashboard:
 
     def submit_experiment(self, document: Document) -> Document:
         if not self._settings.db.expanduser().exists():
-            _submissions(self._settings).planned_arms(read_experiment(document), _usual_seconds)
+            _submissions(self._settings).planned_arms(read_experiment(document), expected_seconds)
         made = self._started().submit_experiment(document)
         return {"id": made.id, "url": experiment_address(made.id)}
 
@@ -207,11 +206,6 @@ def _trend_query(query: Mapping[str, str | float]) -> "TrendQuery":
 def _submissions(settings: Settings) -> Submissions:
     """Return what refuses a wrong spec before a database is made for it."""
     return Submissions(resolved, settings.limits, settings.applications)
-
-
-def _usual_seconds(spec: Spec) -> float:
-    """Return how long all trials take where no run before tells of this machine."""
-    return expected_seconds(spec)
 
 
 async def _service(store: Store, settings: Settings, runtime: Runtime) -> RunService:

@@ -100,3 +100,33 @@ form?.addEventListener("change", async (event) => {
     event.target.after(wrong);
   }
 }, true);
+
+// What was typed outlives a session that ended meanwhile: the login page that answers the form marks it as lost, and
+// the form that comes after the login is made again of what was sent.
+form?.addEventListener("submit", () => {
+  try {
+    sessionStorage.setItem("typed", JSON.stringify([...new FormData(form)]));
+  } catch {
+    sessionStorage.removeItem("typed"); // It is larger than the browser keeps.
+  }
+});
+
+function restore(fields) {
+  const sent = document.createElement("form");
+  Object.assign(sent, { method: "post", action: "/runs/new", hidden: true });
+  for (const [name, value] of [...fields, ["change", "restore"]]) {
+    const field = document.createElement("textarea");
+    Object.assign(field, { name, value });
+    sent.append(field);
+  }
+  document.body.append(sent);
+  sent.submit();
+}
+
+if (document.querySelector("form.login[data-lost]")) sessionStorage.setItem("lost", "yes");
+if (form) {
+  const lost = sessionStorage.getItem("lost") && sessionStorage.getItem("typed");
+  sessionStorage.removeItem("lost");
+  sessionStorage.removeItem("typed");
+  if (lost) restore(JSON.parse(lost));
+}

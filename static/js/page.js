@@ -132,3 +132,6 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", press);
 showTheme();
+
+// What form.js keeps of a form that was sent serves the login page alone.
+if (!document.querySelector("#new-run, form.login")) sessionStorage.removeItem("typed");

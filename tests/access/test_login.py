@@ -202,6 +202,18 @@ def test_a_browser_logs_in_by_the_form_without_script_and_out_again(site: TestCl
     assert site.get("/history").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "onward"), [("/runs", "/runs/new"), ("/runs/new", "/runs/new"), ("/pins", "/")]
+)
+def test_a_form_that_is_sent_after_the_session_leads_back_to_it(
+    site: TestClient, path: str, onward: str
+) -> None:
+    form = site.post(path, data={"title": "typed"})
+    assert form.status_code == 401
+    assert f'name="onward" value="{onward}"' in form.text
+    assert ("data-lost" in form.text) is (onward != "/")
+
+
 @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
 def test_a_session_that_began_by_https_never_goes_over_plain_http(
     site: TestClient, scheme: str, *, secure: bool

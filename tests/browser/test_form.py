@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, Problems
 from tests.dashboard import Dashboard, forked_dashboard
 
+TOKEN = "a-token-of-thirty-two-letters-abc"
 PATH_FIELD = "[name='workload.streams.0.requests.0.path']"
 
 
@@ -237,3 +239,33 @@ def test_the_spec_is_copied_as_json(open_page: OpenPage, looplab: Dashboard) -> 
     expect(button).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText().then(JSON.parse)")["trials"] == 3
     expect(button).to_have_text("Copy")
+
+
+def test_what_was_typed_outlives_a_session_that_ended(
+    page: Page, tmp_path: Path, problems: Problems
+) -> None:
+    problems.expect("401")
+    with forked_dashboard(tmp_path, environment={"LOOPLAB_TOKEN": TOKEN}) as looplab:
+        page.goto(f"{looplab.url}/runs/new")
+        page.get_by_label("Token or password").fill(TOKEN)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Add a stream").click()
+        page.get_by_label("Title").fill("typed before the session ended")
+        page.locator("[name='workload.streams.1.requests.0.path']").fill("/items/7")
+        expect(page.locator("#plan-spec")).to_contain_text("/items/7")
+        page.context.clear_cookies()
+        page.locator("#plan").get_by_role("button", name="Start").click()
+        for word in ("wrong", TOKEN):
+            page.get_by_label("Token or password").fill(word)
+            page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_label("Title")).to_have_value("typed before the session ended")
+        path = page.locator("[name='workload.streams.1.requests.0.path']")
+        expect(path).to_have_value("/items/7")
+        expect(page.locator(".tried")).to_have_count(0)
+        page.get_by_label("Title").fill("typed after")
+        page.locator("#plan").get_by_role("button", name="Start").click()
+        expect(page).to_have_url(re.compile("/runs/[a-z0-9]{10}$"))
+        kept = page.evaluate("sessionStorage.getItem('typed') ?? sessionStorage.getItem('lost')")
+        assert kept is None
+        page.goto(f"{looplab.url}/runs/new")
+        expect(page.get_by_label("Title")).to_have_value("")

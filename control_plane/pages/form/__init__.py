@@ -130,12 +130,12 @@ def apply_edit(form: FormData, change: str) -> FormData:
     """Return the form after the edit of a button: a stream or request class added or removed.
 
     `add workload.streams` copies the last one, `remove workload.streams.1` takes that one away,
-    `add before` adds a login. What is not understood changes nothing; one stream and one request
-    class stay.
+    `add before` adds a login. `restore` shows an old form again. What is not understood changes
+    nothing; one stream and one request class stay.
     """
     found = _CHANGE.fullmatch(change)
     if found is None:
-        return form
+        return FormData(form.values) if change == "restore" else form
     present = form.indices(found["list"])
     if found["list"] == BEFORE and found["what"] == "add":
         return _with_login(form, max(present, default=-1) + 1)

@@ -36,6 +36,7 @@ from control_plane.pages.urls import (
     COMPONENTS,
     DOCS,
     GLOSSARY,
+    NEW_RUN,
     NOT_STARTING,
     OPENAPI,
     TOOL_RESULTS,
@@ -159,12 +160,16 @@ OLD_ADDRESS = "This address was used already, or is too old: `looplab login` pri
 
 @dataclass(frozen=True)
 class LoginPage(View):
-    """The form to log in with; `onward` is the page that comes after, `message` what was wrong."""
+    """The form to log in with; `onward` is the page that comes after, `message` what was wrong.
+
+    `lost`: it answers the form of a new run, whose fields the script has kept.
+    """
 
     template: ClassVar[str] = "pages/login.html"
     message: str
     onward: str
     name: str
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,9 +184,12 @@ def login_page(request: Request) -> HTMLResponse:
     """Return the form in the place of a page that asks for a login, with the status 401."""
     if "hx-request" in request.headers:
         return fragment(request, LogInAgain(LOGIN), 401)
+    if request.method != "GET":
+        lost = request.url.path in {"/runs", NEW_RUN}
+        view = LoginPage(message="", onward=NEW_RUN if lost else "/", name="", lost=lost)
+        return plain_page(request, view, 401)
     query = f"?{request.url.query}" if request.url.query else ""
-    onward = _own_page(request.url.path + query) if request.method == "GET" else "/"
-    return _form(request, "", onward, status=401)
+    return _form(request, "", _own_page(request.url.path + query), status=401)
 
 
 @router.get(LOGIN)
