@@ -16,7 +16,7 @@ import tempfile
 import traceback
 import webbrowser
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ LISTEN_BACKLOG = 2_048
 """How many connections the system keeps for us that are not taken yet, where it allows so many."""
 TAKEN_AT_ONCE = 64
 """How many of them are taken before the event loop turns to anything else."""
-MOST_PAUSED_ARMS = 10
+MOST_PAUSED_ARMS = 200
 """So many arms are looked at for experiments that wait, paused, to be told at start and end."""
 HEAD_TIMEOUT_S = 10.0
 """How long a connection may take to send the whole head of a request."""
@@ -154,6 +154,13 @@ class DashboardServer(uvicorn.Server):
     broken = False
     _told_s = -math.inf
 
+    def __init__(
+        self, config: uvicorn.Config, before_stop: Callable[[], object] | None = None
+    ) -> None:
+        """Call `before_stop` in a thread before anything that runs is stopped."""
+        super().__init__(config)
+        self._before_stop = before_stop
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(self.on_fault)
         await super().startup(sockets)
@@ -164,6 +171,8 @@ class DashboardServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._reading.cancel()
+        if self._before_stop:
+            await asyncio.to_thread(self._before_stop)
         await super().shutdown(sockets)
 
     async def _read_routes(self) -> None:
@@ -227,14 +236,14 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     store.announce(url, token)
     login = login_of(settings, token, port) if token else None
     runtime = recover(store, {port}, lower_priority(), settings.applications)
-    paused = _paused(store)
+    paused, waiting = _paused(store), dict[str, str]()
     app = create_app(settings, store, runtime, login)
     connection: Any = functools.partial(ServedConnection, most_open=raise_file_limit() // 2)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
         server_header=False, http=connection, backlog=TAKEN_AT_ONCE,
     )  # fmt: skip
-    server = DashboardServer(config)
+    server = DashboardServer(config, lambda: waiting.update(_paused(store)))
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
     for experiment_id, state in paused.items():
         print(f"{state}: resume it at {url}/experiments/{experiment_id}")  # noqa: T201 - the same
@@ -246,7 +255,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
         webbrowser.open(url)
     with _opened(url) if open_page and login else contextlib.nullcontext():
         asyncio.run(server.serve(sockets=[listener]))
-    for experiment_id, state in _paused(store).items() - paused.items():
+    for experiment_id, state in _paused(store).items() - waiting.items():
         how = f"start Looplab again and resume it at /experiments/{experiment_id}"
         print(f"{state}: {how}")  # noqa: T201 - the same
     print("Looplab has stopped; nothing of it runs any more", flush=True)  # noqa: T201 - the same

@@ -123,20 +123,24 @@ def test_an_experiment_that_a_stop_pauses_is_told_then_and_at_the_next_start(
     arms = [{"name": name, "spec": {"client": {"loop": name}}} for name in ("uvloop", "asyncio")]
     document = {"question": "Which loop?", "blocks": 3, "spec": long_spec(**BARE), "arms": arms}
     told = []
-    for start in (1, 2):
+    for start in (1, 2, 3):
         with dashboard(tmp_path) as looplab:
             assert isinstance(looplab.process, subprocess.Popen)
             if start == 1:
                 made = looplab.post("/api/experiments", document).json()
+            if start == 3:
+                looplab.post(f"/api/experiments/runs/{made['id']}/resume")
+            if start != 2:
                 until(partial(measures, looplab, made["id"]), "an arm runs", 60)
             assert looplab.stop(signal.SIGINT) == 0
             assert looplab.process.stdout is not None
             told.append((looplab.url, looplab.process.stdout.read().splitlines()))
-    (_, first), (url, second) = told
+    (_, first), (url, second), (third_url, third) = told
     page = f"/experiments/{made['id']}"
     paused, last = f"Experiment {made['id']} is paused with 0 complete blocks: ", ENDED
     assert first == [f"{paused}start Looplab again and resume it at {page}", last]
     assert second == [f"{paused}resume it at {url}{page}", last]
+    assert third == [f"{paused}resume it at {third_url}{page}", *first]
 
 
 async def test_one_request_too_many_is_refused_and_a_lack_of_files_ends_those_who_send_none(

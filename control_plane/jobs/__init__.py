@@ -7,11 +7,13 @@ import logging
 import os
 import resource
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
-from control_plane.domain.errors import SettingsError
+from control_plane.domain.errors import ClientFailed, SettingsError
 from control_plane.domain.run import State
 from control_plane.domain.spec import AnyTarget
 from control_plane.domain.target_addresses import AllowedTarget
@@ -25,6 +27,21 @@ from control_plane.targets.marked_processes import end_left_running
 BACKGROUND_NICENESS = 5
 
 log = logging.getLogger("looplab.jobs")
+
+
+_PRODUCT = Path(__file__).resolve().parents[1]
+_LOADED_ANEW = ("__init__.py", "domain/**/*.py", "load/**/*.py", "targets/**/*.py")
+"""What processes read anew that each trial starts."""
+
+
+def _versions_of_files() -> Mapping[Path, tuple[int, int]]:
+    """Return when each of these files was changed, with its size; of one that goes nothing."""
+    found = {}
+    for path in chain.from_iterable(map(_PRODUCT.glob, _LOADED_ANEW)):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,18 @@ class Runtime:
     applications: Applications = field(default_factory=dict)
     allowed_targets: tuple[AllowedTarget, ...] = ()
     reached: dict[str, str] | None = None
+    _files: Mapping[Path, tuple[int, int]] = field(default_factory=_versions_of_files, repr=False)
+
+    def refuse_changed_files(self) -> None:
+        """Raise ClientFailed where an update came since this was made, at the start.
+
+        What a trial starts would be of another version than what it talks to, and any number of it.
+        """
+        if _versions_of_files() != self._files:
+            raise ClientFailed(
+                "Looplab's files have changed since it started, as by git pull or pip: restart it, "
+                "then start this run again"
+            )
 
     async def reach(self, target: AnyTarget) -> RunningTarget:
         """Return a server that somebody else started, at the address that was `reached` before.

@@ -26,7 +26,7 @@ from control_plane.jobs import Runtime
 from control_plane.jobs.before_requests import BeforeRequests, Prepared
 from control_plane.jobs.progress_and_expected_time import LiveRun
 from control_plane.jobs.run_end import IdleTimeout, longest_silence_s, silence_reason
-from control_plane.jobs.worker_process import LoadWorker, refuse_changed_files
+from control_plane.jobs.worker_process import LoadWorker
 from control_plane.load.worker_protocol import (
     Draining,
     LoadPlan,
@@ -104,7 +104,7 @@ class TrialJob:
 
     async def execute(self) -> TrialResult:
         """Run the trial. Raises TargetFailed or ClientFailed; leaves no process behind."""
-        refuse_changed_files()
+        self.runtime.refuse_changed_files()
         started_at = datetime.now(UTC)
         async with AsyncExitStack() as stack:
             target, workers, prepared = await self._start(stack)

@@ -29,8 +29,6 @@ from control_plane.load.worker_protocol import (
 from control_plane.targets.guarded_server import ChildProcess
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LOADED_ANEW = ("domain", "load", "targets")
-"""The rooms of which each trial starts processes that read their files anew."""
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _LONGEST_MESSAGE = 16_000_000
 _LOG_LINES = 20
@@ -43,32 +41,6 @@ SILENT_S = 20
 HELD_S = 8
 """How long a worker may be held by a signal such as SIGSTOP."""
 _LOOK_S = 2
-
-
-def _versions_of_files() -> Mapping[Path, tuple[int, int]]:
-    """Return when each file of these rooms was changed, with its size; of one that goes nothing."""
-    found = {}
-    for room in _LOADED_ANEW:
-        for path in (_ROOT / "control_plane" / room).rglob("*.py"):
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found[path] = (status.st_mtime_ns, status.st_size)
-    return found
-
-
-_AT_START = _versions_of_files()
-
-
-def refuse_changed_files() -> None:
-    """Raise ClientFailed where an update came since this process began.
-
-    What a trial starts would be of another version than what it talks to, and any number of it.
-    """
-    if _versions_of_files() != _AT_START:
-        raise ClientFailed(
-            "Looplab's files have changed since it started, as by git pull or pip: restart it, "
-            "then start this run again"
-        )
 
 
 class LoadWorker:
