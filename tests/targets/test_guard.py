@@ -252,12 +252,18 @@ async def launched(
         await started.stop()
 
 
+def serving(started: StartedTarget) -> int:
+    """How many workers have begun to take requests: one that is not yet there ends otherwise."""
+    return "\n".join(started.log()).count("Application startup complete")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 async def test_a_stop_lets_a_server_behind_a_launcher_end_in_order(
     site: Site, tmp_path: Path, launcher: str, workers: int
 ) -> None:
     async with launched(site, tmp_path / "launcher", launcher, workers) as started:
+        until(lambda: serving(started) == workers, lambda: f"{workers} workers are ready", 20)
         await started.stop(5.0)
         assert started.log().count("ended in order") == workers
         assert started.killed_after_s is None

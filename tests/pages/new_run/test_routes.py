@@ -258,7 +258,7 @@ def test_pasted_commands_become_request_classes_of_their_address(empty: Dashboar
 def test_one_form_starts_its_runs_once(empty: Dashboard) -> None:
     pairs = changed(blank(empty), **SHORT)
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: send(empty, "/runs", pairs), range(40)))
+        answers = list(pool.map(lambda _: send(empty, "/runs", pairs), range(100)))
     assert {answer.status_code for answer in answers} == {303}
     (location,) = {answer.headers["location"] for answer in answers}
     assert empty.finished(ids(location)[0])["state"] == "finished"
