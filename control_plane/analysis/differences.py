@@ -188,8 +188,8 @@ def environment_changes(
                 yield EnvironmentChange(at, told)
 
 
-HIDDEN_FIELD, HIDDEN_HERE = "hidden", "What is hidden here"
 SERVER_SETTINGS = "server_settings."
+HIDDEN_FIELD, HIDDEN_HERE = "hidden", "What is hidden here"
 """Stands for all fields and facts that differ in what is hidden from whoever looks."""
 
 

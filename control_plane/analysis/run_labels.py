@@ -120,10 +120,9 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 def _arms(runs: Sequence[Run]) -> list[str]:
     """Return what stands behind the question that the title of each run begins with.
 
-    Empty where they ask several, or that tells them not apart: runs of no one experiment.
+    Empty where they ask none or several, or that tells them not apart: runs of no one experiment.
     """
-    end = "?: " if all("?: " in run.title for run in runs) else ": "
-    parted = [run.title.partition(end) for run in runs]
+    parted = [run.title.partition("?: ") for run in runs]
     arms = [arm for _, _, arm in parted]
     alike = len({question for question, _, _ in parted}) == 1 and all(arms)
     return arms if alike and len(set(arms)) == len(arms) > 1 else []
@@ -139,9 +138,15 @@ def _with_applications(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
     if len(set(applications)) == 1:
         return [*names]
     return [
-        name if application.lower() in name.lower() else f"{application}, {name}"
+        name if _says(name, application) else f"{application}, {name}"
         for application, name in zip(applications, names, strict=True)
     ]
+
+
+def _says(name: str, application: str) -> bool:
+    """Whether the application is a word of the name: `a` is none of `async`."""
+    word = rf"(?<![\w-]){re.escape(application)}(?![\w-])"
+    return re.search(word, name, re.IGNORECASE) is not None
 
 
 def _told_apart(names: Sequence[str], runs: Sequence[Run]) -> list[str]:

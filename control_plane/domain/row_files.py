@@ -16,8 +16,11 @@ STANDS_FOR_SECRET = re.compile(r"\(secret ([0-9a-f]{16})((?: \{[^\s{}]+\})*)\)")
 MAX_FILE_BYTES = 5_000_000
 _DELIMITERS = (",", ";", "\t")
 _QUOTED = re.compile('"[^"]*"')
-_HEAD = re.compile(rf'(?:{_QUOTED.pattern}|[^"\r\n])*')
-"""The line of names, which goes on where one of them holds the end of a line."""
+_HEAD = re.compile(rf'(?:{_QUOTED.pattern}|[^"\r\n]++)*+')
+"""The line of names, which goes on where one of them holds the end of a line.
+
+Possessive: what it could go back to would be kept for each character.
+"""
 _SHOWN = 40
 
 Row = Mapping[str, str | int | float]

@@ -64,12 +64,18 @@ def whole_text(text: str) -> str:
 
 
 _CONTINUED = re.compile(r"\\\r?\n")
-_ANSI_C = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.|\$'((?:[^'\\]|\\.)*)'""", re.DOTALL)
-"""Quoted text as well, which may end in a dollar."""
+_QUOTED_OR_OPERATOR = re.compile(
+    r"""'[^']*'|"(?:[^"\\]++|\\.)*+"|\\."""
+    r"""|\$'(?P<ansi_c>(?:[^'\\]++|\\.)*+)'"""
+    r"""|(?P<redirects>(?:(?<!\S)\d+|&)?[<>]+[&|]?)"""
+    r"""|(?P<ends>[;|]+&?|(?<!\S)&&?(?!\S))""",
+    re.DOTALL,
+)
+"""Quoted text, which may end in a dollar, and what ends a command or redirects it."""
 _FOR_CMD = re.compile(r'(?:^|\s)\^(?:"|\r?\n)')
 _CARET = re.compile(r'"[^"\r\n]*"?|\^\r?\n(\r?\n)?|\^(.)')
 _OF_PART = re.compile(
-    r'\s*((?:(?:type|filename|headers|encoder)=)?)("(?:[^"\\]|\\.)*"|[^;]*?)\s*(?:;|$)'
+    r'\s*((?:(?:type|filename|headers|encoder)=)?)("(?:[^"\\]++|\\.)*+"|[^;]*?)\s*(?:;|$)'
 )
 
 _FLAGS = tomllib.loads(Path(__file__).with_name("curl_flags.toml").read_text(encoding="utf-8"))
@@ -80,7 +86,7 @@ _ALONE = {*_FLAGS["taken_alone"], *_FLAGS["without_effect_alone"]}
 _WITHOUT_EFFECT = {*_FLAGS["without_effect_with_value"], *_FLAGS["without_effect_alone"]}
 _PERHAPS_URL = "?"
 _CURL = {"curl", "curl.exe"}
-_ENDS = {"&&", "&", ";", "|", "||", "|&"}
+_BEGINS = _CURL | {"--next", "-:"}
 
 
 def of_curl(text: str, notes: list[str]) -> Iterator[WrittenRequest]:
@@ -90,7 +96,7 @@ def of_curl(text: str, notes: list[str]) -> Iterator[WrittenRequest]:
     """
     plain = _without_carets(text) if _FOR_CMD.search(text) else _CONTINUED.sub(" ", text)
     try:
-        words = _words(_ANSI_C.sub(_plainly_quoted, plain))
+        words = list(_words(plain))
     except ValueError as error:
         raise wrong_paste(f"This cannot be read as a command: {error}.") from None
     if not words or words[0] not in _CURL:
@@ -99,11 +105,28 @@ def of_curl(text: str, notes: list[str]) -> Iterator[WrittenRequest]:
         yield from _of_command(command, notes)
 
 
-def _words(text: str) -> list[str]:
-    """Return the words of a shell; what ends a command or redirects it is one, where not quoted."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";|<>")
-    lexer.whitespace_split, lexer.commenters = True, ""
-    return list(lexer)
+class _End(str):
+    """What ends a command: one of `;`, `|`, `&` and their pairs that is not quoted."""
+
+
+class _Redirection(str):
+    """What sends output to a file, or reads from one: `2>` with its descriptor, not quoted."""
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield the words of a shell; only what is not quoted ends a command or redirects it."""
+    piece, end = [""], 0
+    for found in _QUOTED_OR_OPERATOR.finditer(text):
+        piece.append(text[end : found.start()])
+        end = found.end()
+        operator = _Redirection if found["redirects"] else _End if found["ends"] else None
+        if operator is None:
+            piece.append(_plainly_quoted(found))
+            continue
+        yield from shlex.split("".join(piece))
+        yield operator(found[0])
+        piece = [""]
+    yield from shlex.split("".join((*piece, text[end:])))
 
 
 def _commands(words: Sequence[str], notes: list[str]) -> list[list[str]]:
@@ -112,25 +135,24 @@ def _commands(words: Sequence[str], notes: list[str]) -> list[list[str]]:
     left, began = list(words), False
     while left:
         word = left.pop(0)
-        if word in _CURL or (began and word in {"--next", "-:"}):
+        if isinstance(word, _End):
+            began = False
+            if left and left[0] not in _CURL and not isinstance(left[0], _End):
+                notes.append(f"{left[0][:40]} is another program: left out.")
+        elif isinstance(word, _Redirection):
+            del left[:1]
+        elif began and (_awaits_value(commands[-1]) or word not in _BEGINS):
+            commands[-1].append(word)
+        elif began or word in _CURL:
             commands.append([])
             began = True
-        elif word in _ENDS:
-            began = False
-            if left and left[0] not in _CURL | _ENDS:
-                notes.append(f"{left[0][:40]} is another program: left out.")
-        elif word and not word.strip("<>"):
-            del left[:1]
-            _drop_descriptor(commands[-1])
-        elif began:
-            commands[-1].append(word)
     return commands
 
 
-def _drop_descriptor(words: list[str]) -> None:
-    """Take the 2 of `2> file` away; that of `-m 2 > file` is a value."""
-    if words[-1:] in (["1"], ["2"]) and _LONG.get(words[-2:][0], "") not in _VALUED:
-        words.pop()
+def _awaits_value(words: Sequence[str]) -> bool:
+    """Whether the last word is a flag whose value comes next, be it `curl`."""
+    last = words[-1] if words else ""
+    return _LONG.get(last, last) in _VALUED
 
 
 def _without_carets(text: str) -> str:
@@ -146,9 +168,9 @@ def _without_carets(text: str) -> str:
 
 def _plainly_quoted(found: re.Match[str]) -> str:
     """Return what `$'…'` stands for, quoted as shlex reads it; other text as it is."""
-    if found[1] is None:
+    if found["ansi_c"] is None:
         return found[0]
-    text = found[1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+    text = found["ansi_c"].encode("latin-1", "backslashreplace").decode("unicode_escape")
     return shlex.quote(whole_text(text))
 
 

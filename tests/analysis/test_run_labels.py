@@ -64,7 +64,8 @@ def runs(*strategies_and_titles: tuple[StrategyName, str]):
             [("async", "Pool: size?: 10, async"), ("threaded", "Pool: size?: 64, threaded")],
             ["10, async", "64, threaded"],
         ),
-        ([("async", "Which pool: 10"), ("threaded", "Which pool: 64")], ["10", "64"]),
+        ([("async", "Which pool: 10"), ("async", "Which pool: 64")], ["10", "64"]),
+        ([("async", "items: 1"), ("raw", "items: 2")], ["async", "raw"]),
         ([("async", "a?: x"), ("threaded", "b?: x")], ["async", "threaded"]),
         ([("async", "same"), ("async", "same")], ["same, run 0000000000", "same, run 0000000001"]),
         ([("async", "same"), ("async", "same, more")], ["same", "same, more"]),
@@ -98,6 +99,7 @@ def test_what_was_meant_to_differ_is_the_name_before_what_came_along(loads, name
     [
         ([("flask", "async", "/"), ("fast", "async", "/blocking")], ["flask", "fast"]),
         ([("flask", "async", "/"), ("fast", "raw", "/")], ["flask, async", "fast, raw"]),
+        ([("a", "async", "/"), ("b", "raw", "/")], ["a, async", "b, raw"]),
         (
             [("flask", "async", "/"), ("fast", "async", "/"), ("fast", "async", "/slow")],
             ["flask, /", "fast, /", "fast, /slow"],

@@ -1,5 +1,7 @@
 """Tables as people keep them, what is wrong with others, and where rows cannot be drawn."""
 
+import tracemalloc
+
 import pytest
 
 from control_plane.domain.errors import InvalidInput
@@ -64,6 +66,18 @@ def test_many_columns_are_read_in_time_that_grows_with_their_number() -> None:
     names = ",".join(map(str, range(200_000)))
     cells = ",".join(["1"] * 200_000)
     assert len(read_rows(RowFile(f"{names}\n{cells}"))[0]) == 200_000
+
+
+@pytest.mark.parametrize("head", ["x" * 1_000_000, '"a",' * 250_000])
+def test_a_long_line_of_names_takes_no_memory_of_its_own_to_measure(head: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableRows):
+            read_rows(RowFile(f"{head}\n"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(head)
 
 
 def test_a_cell_may_be_as_long_as_the_file() -> None:

@@ -95,12 +95,34 @@ SECRET = {"kind": "choice", "of": ["s3cret!"], "secret": True}
         (f"curl {HERE}/x --data-urlencode '=a b' --data-urlencode c",
          {"method": "POST", "path": "/x", "body": {"text": "a%20b&c"}, "headers": {
              "Content-Type": "application/x-www-form-urlencoded"}}),
+        (f"curl {HERE}/x -d '>' -H 'Y: 2'",
+         {"method": "POST", "path": "/x", "body": {"text": ">"}, "headers": {
+             "Y": "2", "Content-Type": "application/x-www-form-urlencoded"}}),
+        (f"curl -d '>' {HERE}/x",
+         {"method": "POST", "path": "/x", "body": {"text": ">"}, "headers": {
+             "Content-Type": "application/x-www-form-urlencoded"}}),
+        (f"curl {HERE}/x --json '\"<\"' 2>&1 >&2 &>f < in >| out &",
+         {"method": "POST", "path": "/x", "body": {"json": "<"},
+          "headers": {"Accept": "application/json"}}),
+        (f"curl -A curl {HERE}/x", {"method": "GET", "path": "/x",
+                                    "headers": {"User-Agent": "curl"}}),
         (f"curl {HERE}/x -H 'Content-Type: application/json' -d '[1]'",
          {"method": "POST", "path": "/x", "body": {"json": [1]}}),
     ],
 )  # fmt: skip
 def test_a_command_becomes_a_request_class(text: str, request_class: dict[str, Any]) -> None:
     assert only(text) == request_class
+
+
+@pytest.mark.parametrize("operator", ["|", ">", "<", ";", "&", "&&", "||", "|&", ">>", "2>"])
+@pytest.mark.parametrize("quoted", ["'{}'", '"{}"', "$'{}'"])
+def test_what_is_quoted_neither_ends_a_command_nor_redirects_it(operator: str, quoted: str) -> None:
+    text = quoted.format(operator)
+    pasted = read_pasted(f"curl {HERE}/x -X PUT -A {text} --json '1' -H X-A:{text}")
+    headers = pasted.requests[0]["headers"]
+    assert (headers["User-Agent"], headers["X-A"]) == (operator, operator)
+    assert pasted.requests[0]["body"] == {"json": 1}
+    assert pasted.notes == ()
 
 
 @pytest.mark.parametrize("body", ['{"n": NaN}', "[1e999]", "[" * 300 + "]" * 300])
