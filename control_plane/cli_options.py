@@ -154,11 +154,12 @@ def settings_to_read(settings: Settings) -> Iterator[Settings]:
     if is_writable(database) or read_lock(database) is not None:
         yield settings
         return
-    from control_plane.store.schema_and_backups import backup_uri, copy_database
+    from control_plane.store.schema_and_backups import copy_with_log
+    from control_plane.store.write_ahead_log import log_path
 
     with tempfile.TemporaryDirectory(prefix="looplab-read-") as folder:
         copy = Path(folder) / database.name
-        copy_database(database, copy, backup_uri(database))
+        copy_with_log(database, log_path(database), copy)
         yield replace(settings, db=copy)
 
 

@@ -7,7 +7,6 @@ the tables as they are after it.
 import logging
 import os
 import re
-import secrets
 import shutil
 import sqlite3
 import stat
@@ -20,12 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection
-from sqlmodel import select
 
 from control_plane.domain.errors import StoreError
-from control_plane.store.database import BUSY_S, Database, engine, store_errors
-from control_plane.store.instance_lock import HeldFiles, Lock, held_files, is_writable
-from control_plane.store.tables import Meta
+from control_plane.store.database import BUSY_S, engine, store_errors
+from control_plane.store.instance_lock import Lock, held_files, is_writable
 from control_plane.store.write_ahead_log import (
     belongs,
     keep,
@@ -171,17 +168,6 @@ def instance_of(path: Path) -> str | None:
     with store_errors(path), left_as_found(path) as uri, closing(_reading(uri)) as connection:
         row = connection.execute("SELECT instance FROM meta").fetchone()
         return str(row[0]) if row else None
-
-
-def identity_of(database: Database) -> tuple[str, bytes]:
-    """Return the random id of a database and its secret key, which are made where it has none."""
-    with database.write() as session:
-        known = session.exec(select(Meta)).first()
-        if known is None:
-            known = Meta(instance=secrets.token_hex(8))
-        known.secret_key = known.secret_key or secrets.token_hex(32)
-        session.add(known)
-        return known.instance, bytes.fromhex(known.secret_key)
 
 
 def _reading(uri: str) -> sqlite3.Connection:
@@ -356,23 +342,32 @@ def back_up(database: Path, copy: Path) -> None:
     when there is none, and when something lies at `copy`; then it stays.
     """
     source, target = database.expanduser().resolve(), copy.expanduser().resolve()
-    if source.exists():
+    if source.exists() and is_writable(source):
         check_backup(source)
-        copy_database(source, target, None if is_writable(source) else backup_uri(source))
+        copy_database(source, target)
+    elif source.exists():
+        copy_with_log(source, log_path(source), target)
     elif (held := held_files(source)) is not None:
-        _copy_held(held, target)
+        copy_with_log(held.database, held.log, target)
     else:
         raise StoreError(f"There is no database at {source}: name one with --db.")
 
 
-def _copy_held(held: HeldFiles, target: Path) -> None:
-    """Copy a deleted database to a new file, by way of a copy in which its log has its name."""
-    with store_errors(target), TemporaryDirectory(dir=target.parent) as folder:
-        copied = Path(folder, "held.db")
-        shutil.copyfile(held.database, copied)
-        if held.log is not None:
-            shutil.copyfile(held.log, log_path(copied))
-        copy_database(copied, target)
+def copy_with_log(database: Path, log: Path | None, target: Path) -> None:
+    """Copy a database beside which SQLite can make nothing, by way of a copy with its log.
+
+    Raises StoreError as `copy_database` does, and for what is no database of ours.
+    """
+    with store_errors(database), TemporaryDirectory(dir=target.parent) as folder:
+        copied = Path(folder, database.name)
+        shutil.copyfile(database, copied)
+        if log is not None and log.exists():
+            shutil.copyfile(log, log_path(copied))
+        try:
+            check_backup(copied)
+            copy_database(copied, target)
+        except StoreError as error:
+            raise StoreError(str(error).replace(str(copied), str(database))) from None
 
 
 def restore(database: Path, backup: Path) -> list[Path]:

@@ -1,6 +1,9 @@
 """The store: what the rest of the control plane knows of the database."""
 
+import secrets
 from pathlib import Path
+
+from sqlmodel import select
 
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import RESPONDER_NAME
@@ -15,12 +18,13 @@ from control_plane.store.pins_and_deletions import Deletions, Pins
 from control_plane.store.reader import Reader
 from control_plane.store.run_query import RunListPage
 from control_plane.store.run_search import RunsAlike
-from control_plane.store.schema_and_backups import check, identity_of, prepare
+from control_plane.store.schema_and_backups import check, prepare
 from control_plane.store.share_links import ShareLinks
 from control_plane.store.stored_configurations import KnownConfigurations
 from control_plane.store.stored_experiments import Experiments
 from control_plane.store.stored_tool_results import ToolResults
 from control_plane.store.stored_trends import Trends
+from control_plane.store.tables import Meta
 from control_plane.store.writer import Writer
 
 __all__ = ["Draft", "RunListPage", "Store", "open_store"]
@@ -55,7 +59,7 @@ class Store(
         super().__init__(Database(path))
         self.path = path
         self._lock, self.announce = lock, lock.announce
-        self.instance, self.secret_key = identity_of(self._database)
+        self.instance, self.secret_key = _identity_of(self._database)
 
     def import_file(
         self, file: Path, told: ToldOfFile, readable: Readable, read: ToolFileReader
@@ -102,6 +106,17 @@ def refuse_unknown_file(file: Path, told: ToldOfFile, recognize: ToolFileRecogni
     if told.kind is not None or not is_sqlite(file):
         with file.open("rb") as opened:
             recognize(opened, told.kind, told.unit)
+
+
+def _identity_of(database: Database) -> tuple[str, bytes]:
+    """Return the random id of a database and its secret key, which are made where it has none."""
+    with database.write() as session:
+        known = session.exec(select(Meta)).first()
+        if known is None:
+            known = Meta(instance=secrets.token_hex(8))
+        known.secret_key = known.secret_key or secrets.token_hex(32)
+        session.add(known)
+        return known.instance, bytes.fromhex(known.secret_key)
 
 
 def open_store(path: Path) -> Store:

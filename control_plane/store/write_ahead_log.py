@@ -18,6 +18,7 @@ from collections.abc import Container, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from control_plane.domain.errors import StoreError
 
@@ -31,6 +32,7 @@ _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _WAL_MODE = b"\x02\x02"
 _WAL_MODE_AT = 18
+_FILE_HEADER_BYTES = 100
 _PATIENCE_MS = 200
 """How long to wait for readers before a log is moved another time."""
 
@@ -129,15 +131,23 @@ def keep(database: Path) -> list[Path]:
             raise
         _copy(database, kept)
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
-    return [kept, *([log.rename(log_path(kept))] if log.exists() else [])]
+    try:
+        return [kept, *([log.rename(log_path(kept))] if log.exists() else [])]
+    except OSError:
+        if not database.exists():
+            kept.rename(database)
+        raise
 
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file, so that all of it is on the disk, or nothing."""
     try:
-        shutil.copy2(source, target)
-        with target.open("rb") as file:
+        target.touch(0o600, exist_ok=False)
+        with source.open("rb") as old, target.open("wb") as file:
+            shutil.copyfileobj(old, file)
+            file.flush()
             os.fsync(file.fileno())
+        shutil.copystat(source, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -152,14 +162,32 @@ def put_in_place(made: Path, database: Path, kept: Sequence[Path]) -> None:
         if database.exists():
             with made.open("rb") as new, database.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(new.fileno()).st_size)
-                shutil.copyfileobj(new, file)
-                file.truncate()
-                os.fsync(file.fileno())
+                _write_over(file, new)
         else:
             made.rename(database)
     except OSError as error:
         where = f" What it held is in {kept[0]}." if kept else ""
         raise StoreError(f"{database} cannot be written: {error.strerror}.{where}") from None
+
+
+def _write_over(file: BinaryIO, new: BinaryIO) -> None:
+    """Write the header last: without it the file is no database, whenever a kill comes."""
+    header = new.read(_FILE_HEADER_BYTES)
+    _write_at(file, 0, bytes(_FILE_HEADER_BYTES))
+    file.seek(_FILE_HEADER_BYTES)
+    shutil.copyfileobj(new, file)
+    file.truncate()
+    _write_at(file, 0, header)
+
+
+def _write_at(file: BinaryIO, place: int, content: bytes) -> None:
+    """Write it, and what was written before, so that it is on the disk before what follows."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.seek(place)
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _has_log(database: Path) -> bool:

@@ -6,15 +6,16 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from control_plane.domain.errors import DatabaseOwned, StoreError
 from control_plane.domain.run import State
 from control_plane.store.instance_lock import held_files
-from control_plane.store.schema_and_backups import back_up, restore
+from control_plane.store.schema_and_backups import back_up, check, restore
 from control_plane.store.store import open_store
-from control_plane.store.write_ahead_log import log_path
+from control_plane.store.write_ahead_log import log_path, put_in_place
 from tests.builders.states import held_elsewhere, in_state
 from tests.dashboard import provide_database, whole
 
@@ -162,6 +163,50 @@ def test_a_database_that_is_mounted_alone_is_written_over_once_a_copy_is_kept(
         assert done.stderr.endswith("cannot be written: No space left on device.\n")
         assert (done.stderr.count("\n"), names) == (1, {"runs.db": before})
     assert (tmp_path / "exit").read_text() == ("0\n" if fits else "2\n")
+
+
+def test_a_database_that_cannot_be_written_is_copied_with_its_log(
+    path: Path, tmp_path: Path
+) -> None:
+    left, copy = tmp_path / "left", tmp_path / "copy.db"
+    left.mkdir()
+    with closing(open_store(path)) as store:
+        run = in_state(store, State.CANCELLED)
+        for file in (path, log_path(path)):
+            shutil.copy(file, left)
+            (left / file.name).chmod(0o400)
+    left.chmod(0o500)
+    try:
+        back_up(left / path.name, copy)
+        assert titles(copy) == [run.id]
+        assert {file.name for file in left.iterdir()} == {path.name, log_path(path).name}
+    finally:
+        left.chmod(0o700)
+
+
+def test_a_database_that_is_written_over_is_none_until_all_is_written(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill may come at any byte: what is there then must not be taken for a database."""
+    copy = tmp_path / "copy.db"
+    with closing(open_store(path)) as store:
+        run = in_state(store, State.CANCELLED)
+        back_up(path, copy)
+        in_state(store, State.CANCELLED)
+    half_way, copy_all = [], shutil.copyfileobj
+
+    def copied(source: IO[bytes], target: IO[bytes]) -> None:
+        target.write(source.read(8_192))
+        target.flush()
+        with pytest.raises(StoreError, match="is not a database"):
+            check(path)
+        half_way.append(path)
+        copy_all(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copied)
+    put_in_place(copy, path, [])
+    assert half_way == [path]
+    assert titles(path) == [run.id]
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "foreign", "damaged", "newer"])
