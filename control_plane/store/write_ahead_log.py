@@ -141,8 +141,8 @@ def keep(database: Path) -> list[Path]:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a file, so that all of it is on the disk, or nothing."""
+    target.touch(0o600, exist_ok=False)
     try:
-        target.touch(0o600, exist_ok=False)
         with source.open("rb") as old, target.open("wb") as file:
             shutil.copyfileobj(old, file)
             file.flush()
