@@ -22,7 +22,7 @@ from control_plane.domain.api_documents import run_document
 from control_plane.domain.errors import InvalidInput, NotFound
 from control_plane.domain.experiment import read_experiment
 from control_plane.domain.ids import experiment_address, is_digest
-from control_plane.domain.run import State
+from control_plane.domain.run import LastRun, State
 from control_plane.domain.spec_json import Document
 from control_plane.domain.tool_result import ToldOfFile
 from control_plane.experiments.experiment_file import bundled_documents
@@ -75,7 +75,9 @@ class LocalDashboard:
     def bundled(self) -> Sequence[Document]:
         submissions = _submissions(self._settings)
         return bundled_documents(
-            lambda documents: submissions.seconds_of_experiments(documents, lambda _: {})
+            lambda documents: submissions.seconds_of_experiments(
+                documents, lambda kinds: dict.fromkeys(kinds, LastRun())
+            )
         )
 
     def confirmation(self, experiment_id: str, blocks: int | None) -> Document:

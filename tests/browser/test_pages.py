@@ -3,11 +3,11 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from control_plane.domain.experiment import rounded_blocks
 from control_plane.store.share_links import ShareSubject
@@ -195,11 +195,19 @@ def test_title_and_validity_share_a_line(open_page: OpenPage, looplab: Dashboard
     assert abs(apart) < 12
 
 
+FITS = "width => document.documentElement.scrollWidth <= width"
+
+
 def too_wide(page: Page) -> list[tuple[int, int]]:
-    """The widths at which the page is wider than its window, each with how wide it is then."""
+    """The widths at which the page is wider than its window, each with how wide it is then.
+
+    Figures follow the window a moment later.
+    """
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        with suppress(Error):
+            page.wait_for_function(FITS, arg=width, timeout=5_000, polling=POLL_MS)
         found.append((width, page.evaluate("document.documentElement.scrollWidth")))
     return [(width, wide) for width, wide in found if wide > width]
 

@@ -221,7 +221,7 @@ def test_the_link_opens_the_same_view_elsewhere(open_page: OpenPage, stored: Sto
         "compare",
     )
     first.click("text=make baseline >> nth=1")
-    expect(first.locator("h1")).to_contain_text("than C async")
+    expect(first.locator("h1")).to_contain_text("of C async")
     said = first.inner_text("h1")
     first.click("text=Copy as")
     first.get_by_role("button", name="Link", exact=True).click()
