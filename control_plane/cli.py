@@ -257,8 +257,10 @@ def decide_experiment(
     reports = report_files(markdown, junit)
     given = None if confirm or show else _experiment(file, blocks, full=full)
     with (connect_to_read if show else connect)(settings) as dashboard:
-        found = dashboard.experiment(str(file)) if show else None
-        if not show:
+        found: Document | None
+        if show:
+            found = dashboard.experiment(str(file))
+        else:
             made = _submitted(dashboard, given, str(file), blocks, settings.limits)
             found = experiment_result(dashboard, made["id"], _silent if as_json else BlockLines())
     if found is None:

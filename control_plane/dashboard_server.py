@@ -30,8 +30,7 @@ from control_plane.app import all_routes, create_app
 from control_plane.domain.errors import SettingsError, StoreError
 from control_plane.domain.run import State
 from control_plane.domain.target_addresses import ALLOWED_TARGETS
-from control_plane.domain.units import number_of
-from control_plane.jobs import lower_priority, recover
+from control_plane.jobs import complete_blocks_text, lower_priority, recover
 from control_plane.settings import TOKEN_WORDS, Settings
 from control_plane.store.store import Store
 from control_plane.targets.observation.procfs import owner_of
@@ -272,11 +271,8 @@ def _paused(store: Store) -> dict[str, str]:
         arms = store.runs(limit=MOST_PAUSED_ARMS, state=State.PAUSED).runs
         found = {each.id: each for each in store.experiments_of([arm.id for arm in arms]).values()}
         return {
-            experiment.id: f"Experiment {experiment.id} is paused with "
-            + number_of(
-                sum(block.outcome == "complete" for block in experiment.blocks), "complete block"
-            )
-            for experiment in found.values()
+            experiment_id: f"Experiment {experiment_id} is paused with {complete_blocks_text(each)}"
+            for experiment_id, each in found.items()
         }
     return {}
 

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from control_plane.domain.errors import ClientFailed, SettingsError
+from control_plane.domain.experiment import Experiment
 from control_plane.domain.run import State
 from control_plane.domain.spec import AnyTarget
 from control_plane.domain.target_addresses import AllowedTarget
@@ -139,10 +140,15 @@ def _recovered(
         if (experiment := readable.get(experiment_id)) is None:
             yield f"{told} and cannot be read: cancel its runs"
             continue
-        blocks = sum(block.outcome == "complete" for block in experiment.blocks)
-        yield f"{told} with {number_of(blocks, 'complete block')}: resume it to go on"
+        yield f"{told} with {complete_blocks_text(experiment)}: resume it to go on"
     if processes:
         yield f"{processes} of its processes, ended now"
+
+
+def complete_blocks_text(experiment: Experiment) -> str:
+    """Return `3 complete blocks`: what a pause keeps of an experiment."""
+    complete = sum(block.outcome == "complete" for block in experiment.blocks)
+    return number_of(complete, "complete block")
 
 
 def lower_priority() -> str:
