@@ -68,17 +68,6 @@ time.sleep(300)
 """
 
 
-def test_a_program_outlives_its_launcher_to_end_in_order() -> None:
-    with started(PROGRAM) as process:
-        child = first_number(process)
-        try:
-            process.kill()
-            process.wait()
-            assert procfs.started_at(child) is not None
-        finally:
-            os.kill(child, signal.SIGKILL)
-
-
 FROM_A_THREAD = """
 import os, threading, time
 def make():
@@ -121,15 +110,17 @@ time.sleep(20)
 """
 
 
-def test_a_daemon_outlives_those_that_made_it() -> None:
-    with started(DAEMON) as process:
-        daemon = first_number(process)
+@pytest.mark.parametrize("script", [PROGRAM, DAEMON], ids=["program", "daemon"])
+def test_a_program_and_a_daemon_outlive_what_made_them(script: str) -> None:
+    """A server behind a launcher ends in order, and a daemon when it wants."""
+    with started(script) as process:
+        made = first_number(process)
         try:
             process.kill()
             process.wait()
-            assert procfs.started_at(daemon) is not None
+            assert procfs.started_at(made) is not None
         finally:
-            os.kill(daemon, signal.SIGKILL)
+            os.kill(made, signal.SIGKILL)
 
 
 def test_the_hidden_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> None:
