@@ -123,7 +123,7 @@ async def import_file(
 
 
 @dataclass(frozen=True)
-class RecipePage(View):
+class RepeatElsewherePage(View):
     """What somebody needs to repeat a result of this Looplab elsewhere.
 
     `kind` is run or experiment, `back` its page, `share` where a link to it is made.
@@ -174,14 +174,14 @@ def ask_repeat(
         form = form_data(request.query_params.multi_items())
         return page(request, _repeat_page(store, service, subject, form))
     is_run = found.experiment is None
-    recipe = RecipePage(
+    elsewhere = RepeatElsewherePage(
         kind="run" if is_run else "experiment",
         subject=subject,
         title=found.title,
         back=run_address(subject) if is_run else experiment_address(subject),
         share=share_url("run" if is_run else "experiment", subject),
     )
-    return page(request, recipe)
+    return page(request, elsewhere)
 
 
 @router.post(f"{REPEAT}/{{subject}}")

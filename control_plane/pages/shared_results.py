@@ -136,8 +136,8 @@ class SharedRun(SharedResult):
         self.outcomes = (run.validity.outcome if run.validity else None,)
 
     def page(self) -> RunPage:
-        why = explained(self._detail, self._limits)
-        return replace(self._page, why=replace(why, links=()) if why else None)
+        causes = explained(self._detail, self._limits)
+        return replace(self._page, causes=replace(causes, links=()) if causes else None)
 
     def figures(self) -> Sequence[Figure | BarChart]:
         return run_figures(self._detail, None)

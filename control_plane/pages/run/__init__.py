@@ -93,11 +93,11 @@ def result_view(detail: RunDetail, store: Store, service: RunService, trial: str
         key=secrets.token_urlsafe(12),
     )
     client = ceiling_part(detail.run, store, service)
-    why = explained(detail, service.limits)
+    causes = explained(detail, service.limits)
     command = run_command(service.database)
     return replace(
         shown,
-        why=why,
+        causes=causes,
         client=client,
         hints=service.hints(detail.run),
         command=command,

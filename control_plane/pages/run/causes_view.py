@@ -65,7 +65,7 @@ class StackRow:
 
 
 @dataclass(frozen=True)
-class WhyView:
+class CausesView:
     """What explains the times of a run, and what to try.
 
     `more` counts the stacks that are left out. `links`: name and address of a changed form.
@@ -82,13 +82,13 @@ class WhyView:
     more: int
 
 
-def explained(detail: RunDetail, limits: Limits) -> WhyView | None:
+def explained(detail: RunDetail, limits: Limits) -> CausesView | None:
     """Return what explains a run; None where its causes were not judged."""
     run = detail.run
     if not run.causes:
         return None
     groups = stack_groups(detail.gauges)
-    return WhyView(
+    return CausesView(
         rows=tuple(_row(cause) for cause in run.causes),
         none_found=none_found(run.causes),
         advice=advice(run.spec, run.causes),

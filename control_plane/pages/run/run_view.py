@@ -39,7 +39,7 @@ from control_plane.domain.times_and_percentiles import AT_LEAST_NOTE, bounded, c
 from control_plane.domain.unanswered import failed_text
 from control_plane.domain.units import count, number_of, seconds
 from control_plane.pages.compare_query import Suggestion
-from control_plane.pages.run.causes_view import CeilingPart, WhyView
+from control_plane.pages.run.causes_view import CausesView, CeilingPart
 from control_plane.pages.run.run_numbers import (
     StreamsTable,
     Tile,
@@ -210,7 +210,7 @@ class RunPage(View):
     log: tuple[str, ...]
     others: tuple[Suggestion, ...]
     key: str
-    why: WhyView | None = None
+    causes: CausesView | None = None
     client: CeilingPart | None = None
     hints: tuple[str, ...] = ()
     command: str = ""

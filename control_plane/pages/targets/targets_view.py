@@ -266,7 +266,7 @@ class TargetsPage(View):
     ceilings: CeilingsView
     time: str
     key: str
-    by_hand: ManualTargetsView
+    manual_targets: ManualTargetsView
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def targets_page(store: Store, service: RunService, adding: NewApplication) -> T
         ceilings=ceilings_view(store, service),
         time=measuring_time(service),
         key=new_idempotency_key(),
-        by_hand=manual_targets_view(service),
+        manual_targets=manual_targets_view(service),
     )
 
 
