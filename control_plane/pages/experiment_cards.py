@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from threading import Lock
 from typing import Annotated
 
@@ -209,7 +210,7 @@ def experiment_answer(judged: JudgedExperiment) -> ExperimentAnswer:
 
 def _kept_answer(experiment: Experiment, headline: str) -> ExperimentAnswer:
     """Return what lists show. Raises ValueError where the headline is something else."""
-    kept = adapter(ExperimentHeadline).validate_json(headline)
+    kept = _read_headline(headline)
     return ExperimentAnswer(
         experiment=experiment,
         href=experiment_address(experiment.id),
@@ -220,6 +221,11 @@ def _kept_answer(experiment: Experiment, headline: str) -> ExperimentAnswer:
         badges=tuple(_badges(kept.outcomes, arm_labels(experiment))),
         at=experiment.created_at,
     )
+
+
+@lru_cache(MOST_ANSWERS)
+def _read_headline(headline: str) -> ExperimentHeadline:
+    return adapter(ExperimentHeadline).validate_json(headline)
 
 
 def experiment_cards(
