@@ -24,7 +24,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    for source in CASE.iterdir():
+    for source in filter(Path.is_file, CASE.iterdir()):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / ".gitignore").write_text("*.db*\n")
     git(tmp_path, "init", "-q")
