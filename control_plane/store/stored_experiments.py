@@ -372,8 +372,9 @@ def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[in
     blocks: dict[int, list[dict[str, Any]]] = defaultdict(list)
     begun = select(ExperimentBlockRow).where(among(ExperimentBlockRow.experiment, seqs))
     result: Any = connection.execute(begun.order_by(col(ExperimentBlockRow.number)))
+    names = tuple(result.keys())
     for block in result.all():
-        blocks[block.experiment].append(dict(zip(result.keys(), block, strict=True)))
+        blocks[block.experiment].append(dict(zip(names, block, strict=True)))
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
     for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):
