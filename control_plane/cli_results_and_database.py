@@ -80,7 +80,7 @@ def follow_trend(
     query = {name: value for name, value in query.items() if value}
     query |= {} if margin is None else {"margin": margin}
     told = as_json if once is None else once
-    opened = connect if told else connect_to_read
+    opened = connect if told and spec is not None else connect_to_read
     with opened(settings_with_database(context, db)) as looplab:
         found = _listed(looplab, query) if spec is None else looplab.trend(spec, query, told=told)
     if as_json:

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, Field
 
-from control_plane.domain.errors import InvalidInput
+from control_plane.domain.errors import FieldError, InvalidInput
 from control_plane.domain.ids import checked_id
 from control_plane.domain.metrics_and_objectives import DEFAULT_MARGIN
 from control_plane.domain.spec import SubmittedSpec
@@ -182,6 +184,28 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     429: _error_response("The queue is full"),
     503: _error_response("The database is busy"),
 }
+
+
+def api_router(*tags: str) -> APIRouter:
+    """Return a router under `/api` that refuses a parameter which the route does not take."""
+    refused = [Depends(_refuse_unknown)]
+    return APIRouter(prefix="/api", tags=[*tags], responses=ERROR_RESPONSES, dependencies=refused)
+
+
+async def _refuse_unknown(request: Request) -> None:
+    """Raise InvalidInput: a misspelt filter would list all that there is."""
+    asked = dict.fromkeys(request.query_params)
+    known = _parameters(request.scope["route"]) if asked else ()
+    if unknown := [name for name in asked if name not in known]:
+        message = f"There is no such parameter; there are: {', '.join(known) or 'none'}"
+        fields = tuple(FieldError(name, message) for name in unknown)
+        raise InvalidInput(f"{unknown[0]}: {message}.", fields)
+
+
+def _parameters(route: APIRoute) -> tuple[str, ...]:
+    """Return the names that the route takes in its query, neither in its path nor as headers."""
+    named = [field.alias for field in get_flat_params(route.dependant)]
+    return tuple(name for name in named if name not in route.param_convertors and name.islower())
 
 
 def spec_schemas() -> dict[str, Any]:

@@ -42,6 +42,11 @@ MUCH_FREE_BYTES = 100_000_000
 MUCH_FREE_SHARE = 0.5
 OLDEST_SQLITE = (3, 34, 0)
 """The first that searches three letters anywhere in a text."""
+NETWORK_FILE_SYSTEMS = {
+    "9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "lustre", "nfs",
+    "nfs4", "smb3",
+}  # fmt: skip
+"""Their locks, which SQLite needs, are slow or missing (sqlite.org/faq.html, question 5)."""
 SLOW_CLOCKS = {"hpet", "acpi_pm", "jiffies", "refined-jiffies"}
 
 
@@ -149,9 +154,23 @@ def _disk(settings: Settings) -> Examined:
     except OSError as error:
         return Examined("disk", "bad", f"{folder}: {error.strerror}", "Choose another with --db.")
     text = f"{free / 1e9:.1f} GB free in {folder}"
+    if (kind := _file_system(folder)) in NETWORK_FILE_SYSTEMS:
+        text += f", which is on {kind}: SQLite waits long for locks there, or has none"
+        return Examined("disk", "doubt", text, "Choose a disk of this machine with --db.")
     if free >= LITTLE_DISK_BYTES:
         return Examined("disk", "good", text)
     return Examined("disk", "doubt", text, "Make space, or choose another place with --db.")
+
+
+def _file_system(folder: Path) -> str:
+    """Return the type of the file system of a folder; "" where it is not told (fstab(5))."""
+    mounts = [line.split() for line in _text("proc/self/mounts").splitlines()]
+    holding = [
+        (len(place), at, kind)
+        for at, (_, place, kind, *_) in enumerate(mounts)
+        if folder.is_relative_to(place.replace("\\040", " "))
+    ]
+    return max(holding, default=(0, 0, ""))[2]
 
 
 def _sqlite(settings: Settings) -> Examined:

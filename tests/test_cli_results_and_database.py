@@ -16,6 +16,7 @@ from tests.dashboard import provide_database
 READING = (
     ["compare", "zzzzzzzzzz"],
     ["trend"],
+    ["trend", "--json"],
     ["trend", "zzzzzzzzzz", "--once"],
     ["export", "zzzzzzzzzz", "--html", "page.html"],
     ["export", "--bundle", "all.looplab"],
@@ -58,6 +59,7 @@ def test_what_reads_leaves_nothing_beside_the_database(
         for arguments in (
             ["compare", first, second],
             ["trend"],
+            ["trend", "--json"],
             ["trend", spec, "--look"],
             ["export", first, "--html", f"{elsewhere}/page.html"],
             ["export", first, "--bundle", f"{elsewhere}/run.looplab"],

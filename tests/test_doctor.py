@@ -158,6 +158,22 @@ def test_a_place_without_space_or_folder_is_told(
     assert (little.level, little.text) == ("doubt", f"1.0 GB free in {tmp_path}")
 
 
+def test_a_database_on_a_network_file_system_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "my home"
+    home.mkdir()
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    escaped = str(home).replace(" ", "\\040")
+    mounts = f"/dev/vda / ext4 rw 0 0\nfiler:/home {escaped} nfs4 rw,vers=4.2 0 0\n"
+    (tmp_path / "proc" / "self" / "mounts").write_text(mounts)
+    monkeypatch.setattr(doctor, "_ROOT", tmp_path)
+    there = looked_at(Settings(db=home / "runs.db"))["disk"]
+    assert (there.level, there.remedy) == ("doubt", "Choose a disk of this machine with --db.")
+    assert f"{home}, which is on nfs4: SQLite waits long for locks there" in there.text
+    assert looked_at(Settings(db=tmp_path / "runs.db"))["disk"].level == "good"
+
+
 def test_an_old_sqlite_and_servers_that_are_not_installed_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

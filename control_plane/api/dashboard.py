@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane import __version__
 from control_plane.access.login import Login
-from control_plane.dependencies import RunServiceDep, StoreDep
+from control_plane.dependencies import RunServiceDep, StoreDep, api_router
 from control_plane.domain.errors import Conflict
 from control_plane.domain.run import State
 from control_plane.domain.spec_json import Document
@@ -162,7 +162,7 @@ def metrics(metrics: MetricsDep, store: StoreDep) -> Response:
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-access = APIRouter(prefix="/api", tags=["access"])
+access = api_router("access")
 
 
 @access.get("/audit", summary="List who did what")
@@ -187,7 +187,7 @@ def make_login_address(request: Request) -> Document:
     return {"path": login.new_address()}
 
 
-targets = APIRouter(prefix="/api")
+targets = api_router()
 
 
 @targets.get("/applications", tags=["applications"], summary="List your own applications")

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.analysis.deciding.noise_floor import floor_documents
@@ -14,13 +14,13 @@ from control_plane.analysis.prose.experiment_and_trend_json import (
 )
 from control_plane.api.runs import IdempotencyKey, PageLimit, SpecBody
 from control_plane.dependencies import (
-    ERROR_RESPONSES,
     ExperimentId,
     RunServiceDep,
     StoreDep,
     TrendListQueryDep,
     TrendQueryDep,
     TrendSpec,
+    api_router,
     change_step,
     read_trend,
     tell_trend,
@@ -41,8 +41,8 @@ from control_plane.jobs.progress_and_expected_time import experiment_left_s
 from control_plane.jobs.run_service import RunService
 from control_plane.store.store import Store
 
-router = APIRouter(prefix="/api", tags=["experiments"], responses=ERROR_RESPONSES)
-trends = APIRouter(prefix="/api", tags=["trends"], responses=ERROR_RESPONSES)
+router = api_router("experiments")
+trends = api_router("trends")
 
 
 @router.post("/experiments", status_code=202, summary="Queue an experiment of your own")

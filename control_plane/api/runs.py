@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi import Depends, Header, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control_plane.analysis.deciding.verdicts import VerdictName
@@ -16,11 +16,11 @@ from control_plane.analysis.prose.run_sentences import load_elsewhere
 from control_plane.analysis.tool_comparison import measured_document, measured_sides
 from control_plane.dependencies import (
     BUNDLE_BODY,
-    ERROR_RESPONSES,
     SPEC_BODY,
     RunId,
     RunServiceDep,
     StoreDep,
+    api_router,
 )
 from control_plane.domain.api_documents import moment, run_document, tool_result_document
 from control_plane.domain.ids import compared_ids, experiment_address, run_address
@@ -33,11 +33,11 @@ from control_plane.jobs.repeats import chosen_here, planned_repeat, repeat_docum
 from control_plane.other_tools import told_of_file
 from control_plane.store.run_query import MAX_PAGE, Filters, RunOrder, RunSort, SortOrder
 
-router = APIRouter(prefix="/api", tags=["runs"], responses=ERROR_RESPONSES)
-pinned = APIRouter(prefix="/api", tags=["pins"], responses=ERROR_RESPONSES)
-peers = APIRouter(prefix="/api", tags=["results of other tools"], responses=ERROR_RESPONSES)
-repeats = APIRouter(prefix="/api", tags=["repeats"], responses=ERROR_RESPONSES)
-comparisons = APIRouter(prefix="/api", tags=["compare"], responses=ERROR_RESPONSES)
+router = api_router("runs")
+pinned = api_router("pins")
+peers = api_router("results of other tools")
+repeats = api_router("repeats")
+comparisons = api_router("compare")
 
 
 async def _document(request: Request) -> Document:
@@ -80,8 +80,6 @@ class RunListQuery(BaseModel):
     `verdict` is that on an arm of an experiment that is over, in the metric that decides. `since`
     and `until` are days in UTC. Runs without the number that is sorted by come last.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: PageLimit = 50
     cursor: Text = None

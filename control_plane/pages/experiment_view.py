@@ -1,6 +1,7 @@
 """What the page of an experiment shows: effects on one scale, arms, design."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +11,6 @@ from control_plane.analysis.deciding.effects import Interval
 from control_plane.analysis.deciding.judged_experiment import (
     JudgedExperiment,
     JudgedMetric,
-    JudgedPrediction,
 )
 from control_plane.analysis.deciding.verdicts import CONTROL_LEVEL
 from control_plane.analysis.differences import BOOTED_IN_PAUSE, CHANGED_IN_PAUSE
@@ -20,13 +20,12 @@ from control_plane.analysis.prose.experiment_sentences import (
     attempt_sentence,
     experiment_headline,
     failures_text,
-    prediction_numbers,
     ratio_with_interval,
     sentences_with_all,
 )
 from control_plane.analysis.run_labels import RunLabel, arm_labels
 from control_plane.domain.experiment import MOST_BLOCKS, Attempt
-from control_plane.domain.metrics_and_objectives import JudgedObjective
+from control_plane.domain.metrics_and_objectives import METRIC, JudgedObjective
 from control_plane.domain.run import Run, State
 from control_plane.domain.spec import Spec
 from control_plane.domain.units import WRITTEN, about, number_of, seconds, share
@@ -36,12 +35,14 @@ from control_plane.pages.compare.ratio_plot import (
     NARROWEST,
     PLOTTED,
     VERDICT_WORDS,
-    WIDENED,
     EffectGroup,
     EffectMark,
+    PredictionLine,
+    awaited_group,
     close_up,
     needs_close_up,
     placed,
+    prediction_lines,
     ratio_ticks,
     scale_half,
 )
@@ -60,26 +61,6 @@ from control_plane.pages.experiment_arms import (
 from control_plane.pages.experiment_cards import BesideTheirs, validity_badges
 from control_plane.pages.run.run_numbers import AxisTick
 from control_plane.pages.site import View
-
-
-@dataclass(frozen=True)
-class PredictionLine:
-    """A claim, what became of it, and its place on a scale in per cent, 50 is same or as claimed.
-
-    `claim` is the range that it allows; `at` None: there is no number yet.
-    """
-
-    text: str
-    outcome: str
-    expected: str
-    measured: str
-    claim: tuple[float, float]
-    at: float | None
-    reach: tuple[float, float]
-
-    @property
-    def icon(self) -> str:
-        return {"as predicted": "as-predicted"}.get(self.outcome, self.outcome)
 
 
 @dataclass(frozen=True)
@@ -142,8 +123,7 @@ def experiment_part(
     `hints` help a run that failed; `expected_seconds` of a spec is how long all its trials take.
     """
     experiment, labels = judged.experiment, arm_labels(judged.experiment)
-    shown, half = _shown(judged)
-    groups = tuple(_groups(shown, labels, half))
+    groups, half = _groups(judged, labels)
     title, rest = experiment_headline(judged, labels)
     return ExperimentFragment(
         id=experiment.id,
@@ -159,10 +139,10 @@ def experiment_part(
         attempts=experiment.attempts,
         attempt=attempt_sentence(experiment),
         objectives=judged.objectives,
-        predictions=tuple(_predictions(judged.predictions)),
+        predictions=tuple(prediction_lines(judged.predictions)),
         baseline=labels[0],
         ticks=tuple(ratio_ticks(half)),
-        close_up=needs_close_up(groups, half),
+        close_up=needs_close_up(groups, half) and not judged.state.waiting,
         groups=tuple(group for group in groups if group.leads),
         others=tuple(group for group in groups if not group.leads),
         matrix=arm_matrix(judged),
@@ -171,49 +151,6 @@ def experiment_part(
         design=(*_design(judged), *_measured(judged)),
         toml=_toml(judged),
     )
-
-
-def _predictions(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:
-    """Yield each claim on one scale of ratios; a value is set against the middle of its claim."""
-    claims = [(each, _middle(each)) for each in judged]
-    sizes = [
-        abs(math.log(value / middle))
-        for each, middle in claims
-        for value in (*each.expected, *_found(each))
-        if 0 < value < math.inf
-    ]
-    half = min(max([WIDENED * max(sizes, default=0), NARROWEST]), math.log(1_000))
-
-    def place(value: float, middle: float) -> float:
-        return 100.0 if value == math.inf else placed(value / middle, half)
-
-    for each, middle in claims:
-        measured, _, expected = prediction_numbers(each).rpartition("expected ")
-        value, low, high = _found(each) or (None, 0.0, math.inf)
-        yield PredictionLine(
-            each.prediction.text,
-            each.outcome,
-            expected,
-            measured.rstrip(", "),
-            (place(each.expected[0], middle), place(each.expected[1], middle)),
-            None if value is None else place(value, middle),
-            (place(low, middle), place(high, middle)),
-        )
-
-
-def _middle(judged: JudgedPrediction) -> float:
-    """Return 1 for a ratio; for a value the middle of its claim, or the bound that it has."""
-    low, high = judged.expected
-    if judged.prediction.kind == "ratio":
-        return 1.0
-    return math.sqrt(low * high) if low and high < math.inf else low or high
-
-
-def _found(judged: JudgedPrediction) -> tuple[float, float, float] | tuple[()]:
-    if judged.found is None:
-        return ()
-    value, interval = judged.found
-    return value, interval.low, interval.high
 
 
 def _facts(judged: JudgedExperiment) -> Iterator[str]:
@@ -334,13 +271,6 @@ def _measured(judged: JudgedExperiment) -> Iterator[tuple[str, str]]:
         yield "Trial", f"{told} in {judged.experiment.arms[0].name}"
 
 
-def _shown(judged: JudgedExperiment) -> tuple[list[JudgedMetric], float]:
-    """Return the metrics that are shown, and the logarithm that their scale reaches."""
-    shown = [each for each in judged.metrics if each.role != "exploratory" or each.values[1]]
-    bounds = [value for each in shown for value in _bounds(each)]
-    return shown, scale_half(bounds, judged.experiment.design.margin)
-
-
 def _interval(metric: JudgedMetric) -> Interval | None:
     """Return the interval that decides: of a guardrail that of 90 %, as one side of it counts."""
     verdict = metric.verdict
@@ -355,19 +285,37 @@ def _bounds(metric: JudgedMetric) -> tuple[float, ...]:
 
 
 def _groups(
-    metrics: list[JudgedMetric], labels: tuple[RunLabel, ...], half: float
-) -> Iterator[EffectGroup]:
-    by_name = {label.name: label for label in labels}
-    names = dict.fromkeys(metric.metric.name for metric in metrics)
-    for name in names:
-        of_metric = [metric for metric in metrics if metric.metric.name == name]
-        marks = tuple(_mark(metric, by_name[metric.contender], half) for metric in of_metric)
-        first = of_metric[0]
-        note = {"primary": "decides", "guardrail": "guardrail"}.get(first.role, "")
-        leads = first.role != "exploratory" or name in PLOTTED
-        margin = round(50 * math.log1p(first.margin) / half, 2)
-        near_margin = round(min(50, 50 * math.log1p(first.margin) / NARROWEST), 2)
-        yield EffectGroup(first.metric.label, note, margin, leads, marks, near_margin)
+    judged: JudgedExperiment, labels: Sequence[RunLabel]
+) -> tuple[tuple[EffectGroup, ...], float]:
+    """Return the metrics that are shown, and the logarithm that their scale reaches.
+
+    Those that lead stand there from the beginning.
+    """
+    under_way, found = judged.state.waiting, defaultdict[str, list[JudgedMetric]](list)
+    for each in judged.metrics:
+        if each.role != "exploratory" or each.values[1]:
+            found[each.metric.name].append(each)
+    bounds = [value for marks in found.values() for each in marks for value in _bounds(each)]
+    half = scale_half(bounds, judged.experiment.design.margin)
+    groups = [_group(marks, labels, half, under_way=under_way) for marks in found.values()]
+    contenders = labels[1 : len(judged.experiment.contenders) + 1]
+    absent = [name for name in PLOTTED if under_way and name not in found]
+    return (*groups, *(awaited_group(METRIC[name].label, contenders) for name in absent)), half
+
+
+def _group(
+    judged: Sequence[JudgedMetric], labels: Sequence[RunLabel], half: float, *, under_way: bool
+) -> EffectGroup:
+    by_name, first = {label.name: label for label in labels}, judged[0]
+    return EffectGroup(
+        label=first.metric.label,
+        note={"primary": "decides", "guardrail": "guardrail"}.get(first.role, ""),
+        margin=round(50 * math.log1p(first.margin) / half, 2),
+        leads=first.role != "exploratory" or first.metric.name in PLOTTED,
+        marks=tuple(_mark(each, by_name[each.contender], half) for each in judged),
+        near_margin=round(min(50, 50 * math.log1p(first.margin) / NARROWEST), 2),
+        under_way=under_way,
+    )
 
 
 def _mark(metric: JudgedMetric, label: RunLabel, half: float) -> EffectMark:

@@ -371,10 +371,9 @@ def whole_experiments(session: Session, seqs: Collection[int | None]) -> dict[in
         arms[seq].append({"name": name, "run_id": run_id})
     blocks: dict[int, list[dict[str, Any]]] = defaultdict(list)
     begun = select(ExperimentBlockRow).where(among(ExperimentBlockRow.experiment, seqs))
-    result: Any = connection.execute(begun.order_by(col(ExperimentBlockRow.number)))
-    names = tuple(result.keys())
-    for block in result.all():
-        blocks[block.experiment].append(dict(zip(names, block, strict=True)))
+    result = connection.execute(begun.order_by(col(ExperimentBlockRow.number)))
+    for block in result.mappings():
+        blocks[block["experiment"]].append(dict(block))
     noise, found = adapter(dict[str, MetricNoise]), dict[int, Experiment]()
     for row in _readable_rows(session, seqs):
         with suppress(UnreadableRun), readable(row.id, kind="experiment"):

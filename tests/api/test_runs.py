@@ -96,10 +96,18 @@ def test_a_run_is_changed_found_and_pinned(looplab: Dashboard) -> None:
     assert looplab.delete(f"/api/runs/{run_id}").status_code == 204
 
 
-def test_a_parameter_that_is_not_known_is_refused(looplab: Dashboard) -> None:
-    answer = looplab.get("/api/runs", params={"tagg": "nightly"})
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [("runs", "limit, cursor, state"), ("audit", "limit"), ("trends", "machine"), ("pins", "none")],
+)
+def test_a_parameter_that_is_not_known_is_refused(
+    looplab: Dashboard, path: str, known: str
+) -> None:
+    answer = looplab.get(f"/api/{path}", params={"tagg": "nightly"})
     assert answer.status_code == 422
-    assert [field["field"] for field in answer.json()["fields"]] == ["tagg"]
+    (field,) = answer.json()["fields"]
+    assert field["field"] == "tagg"
+    assert known in field["message"].partition("there are: ")[2]
 
 
 def test_the_list_is_newest_first_and_pages(looplab: Dashboard) -> None:

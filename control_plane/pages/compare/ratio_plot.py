@@ -11,12 +11,16 @@ from control_plane.analysis.comparison import (
     Trust,
 )
 from control_plane.analysis.deciding.effects import Interval
+from control_plane.analysis.deciding.judged_experiment import JudgedPrediction
 from control_plane.analysis.prose.comparison_sentences import MARGIN
-from control_plane.analysis.prose.experiment_sentences import ratio_with_interval
+from control_plane.analysis.prose.experiment_sentences import (
+    prediction_numbers,
+    ratio_with_interval,
+)
 from control_plane.analysis.run_labels import RunLabel
 from control_plane.domain.metrics_and_objectives import METRIC
 from control_plane.domain.run import Run
-from control_plane.domain.units import ratio
+from control_plane.domain.units import NONE, ratio
 from control_plane.pages.compare.numbers_table import FIRST_BYTE, ratio_trust, shown_ratio
 from control_plane.pages.run.run_numbers import AxisTick
 
@@ -97,6 +101,7 @@ class EffectGroup:
     """One metric; `leads`: it stands in view, while others are folded.
 
     `margin` is half the width of its band on the scale, `near_margin` close up, in per cent.
+    `under_way`: each mark keeps its row, so that nothing moves when a number comes.
     """
 
     label: str
@@ -105,13 +110,15 @@ class EffectGroup:
     leads: bool
     marks: tuple[EffectMark, ...]
     near_margin: float = 0.0
+    under_way: bool = False
 
     @property
     def nothing(self) -> str:
         """What stands in the place of all marks, where they all lack an interval for one reason."""
         said = {(mark.at, mark.text, mark.verdict) for mark in self.marks}
         first = self.marks[0]
-        return first.text if len(said) == 1 and first.at is None and len(self.marks) > 1 else ""
+        alike = len(said) == 1 and first.at is None and len(self.marks) > 1
+        return first.text if alike and not self.under_way else ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,26 @@ class RatioPlot:
     ticks: tuple[AxisTick, ...]
     margin: float
     groups: tuple[MetricGroup, ...]
+
+
+@dataclass(frozen=True)
+class PredictionLine:
+    """A claim, what became of it, and its place on a scale in per cent, 50 is same or as claimed.
+
+    `claim` is the range that it allows; `at` None: there is no number yet.
+    """
+
+    text: str
+    outcome: str
+    expected: str
+    measured: str
+    claim: tuple[float, float]
+    at: float | None
+    reach: tuple[float, float]
+
+    @property
+    def icon(self) -> str:
+        return {"as predicted": "as-predicted"}.get(self.outcome, self.outcome)
 
 
 def ratio_plot(comparison: Comparison, stream: str, metric: str | None = None) -> RatioPlot | None:
@@ -263,6 +290,58 @@ def _session_mark(
         VERDICT_WORDS[found.verdict],
         None,
     )
+
+
+def awaited_group(label: str, contenders: Sequence[RunLabel]) -> EffectGroup:
+    """Return the rows of a metric that leads and has no number yet, one for each contender."""
+    marks = (
+        EffectMark(each, None, 50, 50, NONE, "", "", "no_verdict", "no number yet", None)
+        for each in contenders
+    )
+    return EffectGroup(label, "", 0, leads=True, marks=tuple(marks), under_way=True)
+
+
+def prediction_lines(judged: Sequence[JudgedPrediction]) -> Iterator[PredictionLine]:
+    """Yield each claim on one scale of ratios; a value is set against the middle of its claim."""
+    claims = [(each, _middle(each)) for each in judged]
+    sizes = [
+        abs(math.log(value / middle))
+        for each, middle in claims
+        for value in (*each.expected, *_found(each))
+        if 0 < value < math.inf
+    ]
+    half = min(max([WIDENED * max(sizes, default=0), NARROWEST]), math.log(1_000))
+
+    def place(value: float, middle: float) -> float:
+        return 100.0 if value == math.inf else placed(value / middle, half)
+
+    for each, middle in claims:
+        measured, _, expected = prediction_numbers(each).rpartition("expected ")
+        value, low, high = _found(each) or (None, 0.0, math.inf)
+        yield PredictionLine(
+            each.prediction.text,
+            each.outcome,
+            expected,
+            measured.rstrip(", "),
+            (place(each.expected[0], middle), place(each.expected[1], middle)),
+            None if value is None else place(value, middle),
+            (place(low, middle), place(high, middle)),
+        )
+
+
+def _middle(judged: JudgedPrediction) -> float:
+    """Return 1 for a ratio; for a value the middle of its claim, or the bound that it has."""
+    low, high = judged.expected
+    if judged.prediction.kind == "ratio":
+        return 1.0
+    return math.sqrt(low * high) if low and high < math.inf else low or high
+
+
+def _found(judged: JudgedPrediction) -> tuple[float, float, float] | tuple[()]:
+    if judged.found is None:
+        return ()
+    value, interval = judged.found
+    return value, interval.low, interval.high
 
 
 def scale_half(ratios: Sequence[float], margin: float) -> float:
