@@ -240,7 +240,7 @@ def serve(settings: Settings, store: Store, listener: socket.socket, *, open_pag
     connection: Any = functools.partial(ServedConnection, most_open=raise_file_limit() // 2)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S,
-        server_header=False, http=connection, backlog=TAKEN_AT_ONCE,
+        server_header=False, http=connection, ws="none", backlog=TAKEN_AT_ONCE,
     )  # fmt: skip
     server = DashboardServer(config, lambda: waiting.update(_paused(store)))
     print(f"Looplab is at {url} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the command's answer
