@@ -18,8 +18,8 @@ const box = document.querySelector("#spec[data-follows]");
 let followed = box?.defaultValue;
 
 document.addEventListener("htmx:after:swap", () => {
-  const planned = document.getElementById("plan-spec").textContent.trimEnd();
-  if (box && [followed, planned].includes(box.value)) box.value = followed = planned;
+  const planned = document.getElementById("plan-spec")?.textContent.trimEnd();
+  if (box && planned && [followed, planned].includes(box.value)) box.value = followed = planned;
 });
 
 // After Back or a reload the browser fills in what was typed: the plan is asked for again.
@@ -101,26 +101,41 @@ form?.addEventListener("change", async (event) => {
   }
 }, true);
 
-// What was typed outlives a session that ended meanwhile: the login page that answers the form marks it as lost, and
-// the form that comes after the login is made again of what was sent.
-form?.addEventListener("submit", () => {
+// What was typed outlives a session that ended meanwhile: the login page that answers the form marks it as lost, as does
+// the link to log in again, and the form that comes after the login is made again of what was sent.
+const spec = document.getElementById("spec-form");
+for (const sent of [form, spec]) sent?.addEventListener("submit", () => keep(sent));
+
+document.addEventListener("click", ({ target }) => {
+  if (!form || !target.closest(".queue[role=alert] a")) return;
+  keep(form);
+  sessionStorage.setItem("lost", "yes");
+});
+
+function keep(sent) {
   try {
-    sessionStorage.setItem("typed", JSON.stringify([...new FormData(form)]));
+    sessionStorage.setItem("typed", JSON.stringify([...new FormData(sent)]));
   } catch {
     sessionStorage.removeItem("typed"); // It is larger than the browser keeps.
   }
-});
+}
 
 function restore(fields) {
-  const sent = document.createElement("form");
-  Object.assign(sent, { method: "post", action: "/runs/new", hidden: true });
+  const text = new Map(fields).get("spec");
+  if (text !== undefined) {
+    spec.elements.spec.value = text;
+    spec.scrollIntoView();
+    return;
+  }
+  const again = document.createElement("form");
+  Object.assign(again, { method: "post", action: "/runs/new", hidden: true });
   for (const [name, value] of [...fields, ["change", "restore"]]) {
     const field = document.createElement("textarea");
     Object.assign(field, { name, value });
-    sent.append(field);
+    again.append(field);
   }
-  document.body.append(sent);
-  sent.submit();
+  document.body.append(again);
+  again.submit();
 }
 
 if (document.querySelector("form.login[data-lost]")) sessionStorage.setItem("lost", "yes");

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -183,9 +184,11 @@ class LogInAgain(View):
 def login_page(request: Request) -> HTMLResponse:
     """Return the form in the place of a page that asks for a login, with the status 401."""
     if "hx-request" in request.headers:
-        return fragment(request, LogInAgain(LOGIN), 401)
+        shown = urlsplit(request.headers.get("hx-current-url", ""))._replace(scheme="", netloc="")
+        query = urlencode({"onward": _own_page(shown.geturl())})
+        return fragment(request, LogInAgain(f"{LOGIN}?{query}"), 401)
     if request.method != "GET":
-        lost = request.url.path in {"/runs", NEW_RUN}
+        lost = request.url.path in {"/runs", "/runs/spec", NEW_RUN}
         view = LoginPage(message="", onward=NEW_RUN if lost else "/", name="", lost=lost)
         return plain_page(request, view, 401)
     query = f"?{request.url.query}" if request.url.query else ""
