@@ -150,7 +150,7 @@ PICTURES = {
     "trend": Picture(trend_page, FIRST_SCREEN),
     "blocked-loop": Picture(partial(run_page, spec=BLOCKED)),
     "full-pool": Picture(
-        partial(run_page, spec=closed("/sync-delay/0.2", 60, target={"threads": 40}))
+        partial(run_page, spec=closed("/sync-delay/0.2", 80, target={"threads": 40}))
     ),
     "client-limited": Picture(
         partial(run_page, spec=closed("/null", 32, client={"strategy": "httpx"}))
