@@ -260,6 +260,23 @@ def test_a_printed_address_opens_the_dashboard_once(site: TestClient) -> None:
     assert "looplab login" in site.get(path["path"]).text
     fragment = site.get("/queue", headers={"HX-Request": "true"})
     assert (fragment.status_code, "<main" in fragment.text) == (401, False)
+
+
+@pytest.mark.parametrize(
+    ("shown", "onward"),
+    [
+        ("http://testserver/runs/new?preset=items", "%2Fruns%2Fnew%3Fpreset%3Ditems"),
+        ("http://testserver", "%2F"),
+        ("http://[", "%2F"),
+        ("https://testserver//evil.example", "%2F"),
+    ],
+)
+def test_a_part_of_a_page_leads_back_to_it_by_the_login(
+    site: TestClient, shown: str, onward: str
+) -> None:
+    fragment = site.get("/queue", headers={"HX-Request": "true", "HX-Current-URL": shown})
+    assert fragment.status_code == 401
+    assert f'href="/login?onward={onward}"' in fragment.text
     assert "/login" in fragment.text
 
 

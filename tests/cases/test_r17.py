@@ -105,7 +105,14 @@ def test_a_comparison_calls_nothing_faster_beyond(
     query = f"runs={answering['id']},{hanging['id']}"
     found = looplab.get(f"/api/compare?{query}").json()
     rows = {row["metric"]: row for row in found["rows"]}
-    assert rows["response_time_s.max"]["at_least"] == [hanging["id"]]
+    # On a busy machine the other run may have sent some too late as well.
+    bounded = [
+        run["id"]
+        for run in (answering, hanging)
+        if "max" in stream_of(run)["response_time_s"]["at_least"]
+    ]
+    assert rows["response_time_s.max"]["at_least"] == bounded
+    assert hanging["id"] in bounded
     assert rows["response_time_s.max"]["ratios"][hanging["id"]] is None
     assert rows["response_time_s.p50"]["ratios"][hanging["id"]] is not None
     assert "had no answer within 1.00" in found["catch"].replace("\N{NO-BREAK SPACE}", " ")

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -152,6 +152,7 @@ def _address_of(entry: AuditEntry) -> str:
 
 
 _OWN_PAGE = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
+_ORIGIN = re.compile(r"https?://[^/]*")
 _NO_NAME = re.compile(r"[^\w .@+-]")
 MOST_OF_NAME = 40
 
@@ -184,8 +185,8 @@ class LogInAgain(View):
 def login_page(request: Request) -> HTMLResponse:
     """Return the form in the place of a page that asks for a login, with the status 401."""
     if "hx-request" in request.headers:
-        shown = urlsplit(request.headers.get("hx-current-url", ""))._replace(scheme="", netloc="")
-        query = urlencode({"onward": _own_page(shown.geturl())})
+        shown = _ORIGIN.sub("", request.headers.get("hx-current-url", ""))
+        query = urlencode({"onward": _own_page(shown)})
         return fragment(request, LogInAgain(f"{LOGIN}?{query}"), 401)
     if request.method != "GET":
         lost = request.url.path in {"/runs", "/runs/spec", NEW_RUN}
