@@ -109,7 +109,7 @@ class Window:
 
 def chromium() -> str:
     """Path of the browser; without one the test is skipped, or fails where REQUIRE_BROWSER=1."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
     reason = "Chromium was not found; on Debian: apt-get install chromium fonts-liberation"
