@@ -188,7 +188,8 @@ async def start_application(
         raise TargetFailed("Targets can be started on Linux only: give the URL of a running one.")
     for lack in missing_files(application):
         raise TargetFailed(f"start: {lack}")
-    if target.server != "command" and interface_in_source(application) == "own":
+    by_server = application.own and target.server != "command"
+    if by_server and interface_in_source(application) == "own":
         raise TargetFailed(f"start: {application.app} {_SERVES_ITSELF}")
     if application.python is not None and SERVERS[target.server].by_version:
         installed = await inspect_interpreter(application.python, context.instance)
